@@ -1,0 +1,219 @@
+// Zoom, pan, wipe and the pixel probe: one state for all pictures, so they move in step. Only CSS changes
+// here; no picture is painted again.
+
+const MAX_ZOOM = 32;
+
+function newZoom(root, model, view, columns, act) {
+  const zoom = { scale: 1, x: 0, y: 0 };        // x, y: where the corner lies, in sizes of the frame
+  const pointers = new Map();
+  let wipe = 0.5;
+  let drag = null;                              // "pan", "wipe" or "pinch"
+
+  const pictures = () => columns().flatMap((column) => column.pictures);
+
+  function apply() {
+    zoom.x = Math.min(0, Math.max(1 - zoom.scale, zoom.x));
+    zoom.y = Math.min(0, Math.max(1 - zoom.scale, zoom.y));
+    const moved = `translate(${zoom.x * 100}%, ${zoom.y * 100}%) scale(${zoom.scale})`;
+    const transform = zoom.scale === 1 ? "" : moved;
+    for (const canvas of pictures().flatMap((p) => [p.canvas, p.original || []].flat()))
+      canvas.style.transform = transform;
+    root.classList.toggle("rv-zoomed", zoom.scale > 1);
+    root.querySelector(".rv-reset").disabled = zoom.scale === 1;
+    probe.again();
+  }
+
+  function applyWipe() {
+    for (const picture of pictures().filter((p) => p.handle)) {
+      picture.canvas.parentElement.style.clipPath = `inset(0 0 0 ${wipe * 100}%)`;
+      picture.handle.style.left = `${wipe * 100}%`;
+      picture.handle.setAttribute("aria-valuenow", Math.round(wipe * 100));
+    }
+  }
+
+  // The point under (u, v), in fractions of the frame, stays where it is.
+  function zoomBy(factor, u = 0.5, v = 0.5) {
+    const scale = Math.min(MAX_ZOOM, Math.max(1, zoom.scale * factor));
+    zoom.x = u - ((u - zoom.x) / zoom.scale) * scale;
+    zoom.y = v - ((v - zoom.y) / zoom.scale) * scale;
+    zoom.scale = scale;
+    apply();
+  }
+
+  function panBy(u, v) {
+    zoom.x += u;
+    zoom.y += v;
+    apply();
+  }
+
+  function reset() {
+    Object.assign(zoom, { scale: 1, x: 0, y: 0 });
+    apply();
+  }
+
+  function setWipe(u) {
+    wipe = Math.min(1, Math.max(0, u));
+    applyWipe();
+  }
+
+  const probe = newProbe(root, model, view, columns, zoom);
+
+  const frameOf = (event) => event.target.closest?.(".rv-frame");
+
+  function place(frame, event) {
+    const box = frame.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  }
+
+  const area = root.querySelector(".rv-columns");
+
+  area.addEventListener("wheel", (event) => {
+    const frame = frameOf(event);
+    // At no zoom, scrolling back belongs to the page.
+    if (!frame || (zoom.scale === 1 && event.deltaY > 0)) return;
+    event.preventDefault();
+    zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), ...place(frame, event));
+  }, { passive: false });
+
+  area.addEventListener("dblclick", (event) => frameOf(event) && reset());
+
+  area.addEventListener("pointerdown", (event) => {
+    const frame = frameOf(event);
+    if (!frame || event.button !== 0) return;
+    pointers.set(event.pointerId, event);
+    const onHandle = event.target.closest(".rv-handle");
+    const wipes = onHandle || (zoom.scale === 1 && frame.querySelector(".rv-handle"));
+    drag = pointers.size > 1 ? "pinch" : wipes ? "wipe" : "pan";
+    frame.setPointerCapture(event.pointerId);
+    if (onHandle) onHandle.focus({ preventScroll: true });
+    if (drag === "wipe") setWipe(place(frame, event)[0]);
+  });
+
+  area.addEventListener("pointermove", (event) => {
+    const frame = frameOf(event);
+    if (!frame) return probe.hide();
+    probe.at(...place(frame, event));
+    const last = pointers.get(event.pointerId);
+    if (!last) return;
+    const [u, v] = place(frame, event);
+    const [lastU, lastV] = place(frame, last);
+    if (drag === "wipe") setWipe(u);
+    if (drag === "pan") panBy(u - lastU, v - lastV);
+    if (drag === "pinch") pinch(frame, event);
+    pointers.set(event.pointerId, event);
+  });
+
+  function pinch(frame, event) {
+    const other = [...pointers.values()].find((p) => p.pointerId !== event.pointerId);
+    if (!other) return;
+    const apart = (a) => Math.hypot(a.clientX - other.clientX, a.clientY - other.clientY) || 1;
+    const [u, v] = place(frame, event);
+    const [otherU, otherV] = place(frame, other);
+    zoomBy(apart(event) / apart(pointers.get(event.pointerId)), (u + otherU) / 2, (v + otherV) / 2);
+  }
+
+  for (const name of ["pointerup", "pointercancel"])
+    area.addEventListener(name, (event) => {
+      pointers.delete(event.pointerId);
+      drag = pointers.size ? drag : null;
+    });
+
+  area.addEventListener("pointerleave", () => probe.hide());
+
+  area.addEventListener("keydown", (event) => {
+    const turn = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!frameOf(event)) return;
+    if (event.target.matches(".rv-handle") && turn) setWipe(wipe + (turn[0] - turn[1]) * 0.02);
+    else if (event.key === "+" || event.key === "=") zoomBy(1.4);
+    else if (event.key === "-") zoomBy(1 / 1.4);
+    else if (event.key === "0" || event.key === "Escape") reset();
+    else if (turn && zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
+    else if (turn && turn[0]) act({ step: view.step + turn[0] });
+    else return;
+    event.preventDefault();
+  });
+
+  root.querySelector(".rv-reset").addEventListener("click", reset);
+
+  return { refresh() { apply(); applyWipe(); }, reset, probeAgain: probe.again };
+}
+
+const HINT = "Point at a picture to read its pixels. Scroll or + − to zoom, drag to pan, double click to reset.";
+
+// The line of numbers of the pixel pointed at, and the mark on every picture.
+function newProbe(root, model, view, columns, zoom) {
+  const line = root.querySelector(".rv-probe");
+  let place = null;
+
+  function hide() {
+    place = null;
+    root.classList.remove("rv-probing");
+    if (line.textContent !== (model.trouble || HINT)) line.textContent = model.trouble || HINT;
+  }
+
+  function at(u, v) {
+    place = [u, v];
+    const source = model.pixels.reference;
+    if (!source) return;
+    const clamp = (t, size) => Math.min(size - 1, Math.max(0, Math.floor(t * size)));
+    const x = clamp((u - zoom.x) / zoom.scale, source.width);
+    const y = clamp((v - zoom.y) / zoom.scale, source.height);
+    mark(x, y, source);
+    write(x, y);
+  }
+
+  // The mark covers the pixel when that is large enough to be seen, and is a small square around it
+  // otherwise.
+  function mark(x, y, source) {
+    for (const picture of columns().flatMap((column) => column.pictures)) {
+      const { clientWidth: w, clientHeight: h } = picture.frame;
+      const size = Math.max(9, (zoom.scale * w) / source.width);
+      const left = (zoom.x + (zoom.scale * (x + 0.5)) / source.width) * w - size / 2;
+      const top = (zoom.y + (zoom.scale * (y + 0.5)) / source.height) * h - size / 2;
+      const mark = picture.frame.querySelector(".rv-mark");
+      mark.style.transform = `translate(${left}px, ${top}px)`;
+      mark.style.width = mark.style.height = `${size}px`;
+    }
+    root.classList.add("rv-probing");
+  }
+
+  function rgb(image, x, y) {
+    const at = 4 * (y * image.width + x);
+    return Array.from(image.data.subarray(at, at + 3));
+  }
+
+  const padded = (values) => values.map((v) => String(v).padStart(3, "\u2007")).join(" ");
+  const signed = (v) => (v > 0 ? "+" : v < 0 ? "−" : "±") + Math.abs(v);
+
+  function write(x, y) {
+    const original = rgb(startPixels(model) || model.pixels.reference, x, y);
+    const parts = [make("span", { textContent: `x ${x} y ${y}` }),
+      make("span", { textContent: `${isPair(model) ? "first" : "original"} ${padded(original)}` })];
+    for (const column of columns()) if (column.attacked) parts.push(columnPart(column, x, y, original));
+    line.replaceChildren(...parts);
+  }
+
+  function columnPart(column, x, y, original) {
+    const lane = view.lanes[column.index];
+    const attacked = rgb(column.attacked, x, y);
+    const change = attacked.map((v, i) => signed(v - original[i]).padStart(3, "\u2007")).join(" ");
+    const maps = model.meta.metrics.map((_, m) => shortNumber(mapAt(column, lane, m, x, y))).join(" · ");
+    const part = make("span", { className: "rv-ink" },
+      make("em", { textContent: laneShortName(model, lane) }),
+      ` ${padded(attacked)}  Δ ${change}  maps ${maps}`);
+    part.style.setProperty("--raw", model.meta.colors[model.meta.lanes[lane]] || "var(--muted)");
+    return part;
+  }
+
+  function mapAt(column, lane, metric, x, y) {
+    const [height, width] = column.frame.map_size;
+    const row = Math.floor((y * height) / model.meta.height);
+    const across = Math.floor((x * width) / model.meta.width);
+    const byte = mapBytes(model, column.frame, lane, metric)[row * width + across];
+    return mapValue(column.frame.map_peak[column.frame.lanes.indexOf(lane)][metric], byte);
+  }
+
+  const again = () => (place ? at(...place) : hide());
+
+  return { at, hide, again };
+}

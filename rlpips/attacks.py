@@ -1,0 +1,242 @@
+"""PGD against perceptual metrics, several lanes at once (Madry et al., arXiv 1706.06083; R-LPIPS, arXiv 2307.15157).
+
+A lane is one picture being pushed: one lane per metric, pushed against that metric, and last the lane "noise", a random
+point of the same ball that is never pushed. All pushed lanes are one batch; metrics on one trunk are read off all lanes
+by the same forward pass, and one backward pass gives every lane the gradient of its own metric.
+
+An attack is a norm (`rlpips.norms`), an objective and a schedule:
+- "away": make the metric say "different". The pushed picture is the candidate, or the reference itself (the paper's OPT).
+- "toward": make a different candidate look identical to the metric.
+Where we differ from the official R-LPIPS code: it attacks a freshly drawn ranking network at every step, with a step of
+1e4, signed steps for l2, and no clipping to the range of images. Here the metric itself is attacked, by the textbook.
+"""
+
+import hashlib
+import math
+import numbers
+from dataclasses import dataclass
+
+import torch
+
+from rlpips import catalog, images
+from rlpips.metrics import load_metric
+from rlpips.norms import NORMS
+from rlpips.readings import Panel, pick_device, steps_of, surroundings
+from rlpips.trace import NOISE, Recorder
+
+OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
+MAX_STEPS = 10_000
+
+
+def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
+           steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1):  # fmt: skip
+    """Push a picture against every metric and return the `Trace`; a batch of N > 1 pictures returns a list of N.
+
+    reference  (N, 3, H, W) float in [0, 1], or an array, a PIL image or a path; 32 to 1024 pixels a side
+    candidate  the picture to push, same shape; None pushes the reference itself ("away" only)
+    metrics    names of the catalogue; one lane is pushed against each
+    norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values
+    step_size  2.5 eps / steps unless given; restarts: each lane keeps the one with its best final distance
+    seed       picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
+    Every iterate stays in the ball and in [0, 1]. Anything out of range is a ValueError that says so.
+    """
+    plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts)
+    recorders = plan.recorders()
+    for made in _run(plan):
+        for recorder, step in zip(recorders, made, strict=True):
+            recorder.add(step)
+    traces = [recorder.trace() for recorder in recorders]
+    return traces if len(traces) > 1 else traces[0]
+
+
+def attack_steps(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
+                 steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1):  # fmt: skip
+    """The same attack, step by step: an iterator over `Step` (a list of N of them for a batch), restarts in turn.
+
+    Arguments are checked at once. Its attribute `recorders` holds an empty `Recorder` per picture, which makes the
+    `Trace` of the steps it is given, complete or not.
+    """
+    return AttackSteps(
+        _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts)
+    )
+
+
+class AttackSteps:
+    """The iterator of `attack_steps`."""
+
+    def __init__(self, plan):
+        self.recorders = plan.recorders()
+        self._made = _run(plan)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        made = next(self._made)
+        return made if len(made) > 1 else made[0]
+
+
+def pgd(start, initial, objective, norm, eps, steps, step_size):
+    """Projected gradient ascent on a batch; yields (iterate, readings) steps + 1 times, the initial point first.
+
+    `start` (B, 3, H, W) in [0, 1] is the centre of the balls, `initial` the first iterate. `objective(x)` returns the
+    values to raise, (B,), and anything else to hand on as readings. `norm` is one of `rlpips.norms.NORMS`' values.
+    """
+    x = _inside(initial, start, norm, eps)
+    for _ in range(steps):
+        with torch.enable_grad():
+            x.requires_grad_()
+            values, readings = objective(x)
+            (gradient,) = torch.autograd.grad(values.sum(), x)
+        x = x.detach()
+        yield x, readings
+        x = _inside(x + norm.step(gradient, step_size), start, norm, eps)
+    with torch.no_grad():
+        yield x, objective(x)[1]
+
+
+def _inside(x, start, norm, eps):
+    # Clipping moves every value towards `start`, which is an image itself, so the point stays in either ball.
+    return (start + norm.project(x - start, eps)).clamp(0, 1)
+
+
+def keyframes(steps, height, width):
+    """The steps at which pictures and maps are kept, denser early: about 16, fewer for large pictures."""
+    count = max(6, min(16, round(16 * (256 * 256) / (height * width))))
+    return sorted({round(steps * (index / (count - 1)) ** 1.6) for index in range(count)})
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A checked request."""
+
+    reference: torch.Tensor  # (N, 3, H, W)
+    start: torch.Tensor  # (N, 3, H, W), the picture that is pushed
+    metrics: list
+    settings: dict
+    name: str
+
+    def recorders(self):
+        names = tuple(metric.name for metric in self.metrics)
+        return [
+            Recorder(
+                name=self.name, lanes=(*names, NOISE), metrics=names, layers=self.metrics[0].layers,
+                reference=images.to_uint8(reference[None])[0], start=images.to_uint8(start[None])[0],
+                sign=OBJECTIVES[self.settings["objective"]],
+                receipt={**self.settings, "seed": self.settings["seed"] + n, **_hashes(reference, start, self)},
+            )
+            for n, (reference, start) in enumerate(zip(self.reference, self.start))
+        ]  # fmt: skip
+
+
+def _hashes(reference, start, plan):
+    def digest(image):
+        return hashlib.sha256(image.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+    def weights(name):
+        card = catalog.card(name)
+        return card.official.blob_id if card.official else card.heads[plan.settings["backbone"]].sha256
+
+    return {
+        "reference_sha256": digest(reference),  # of the float32 numbers (3, H, W)
+        "start_sha256": digest(start),
+        "weights": {metric.name: weights(metric.name) for metric in plan.metrics},
+    }
+
+
+@torch.no_grad()
+def _first_points(plan, norm, generators):
+    """Random starts (N·K, 3, H, W), the same for all K pushed lanes of a picture, so that they differ by metric alone."""
+    eps, lanes = plan.settings["eps"], len(plan.metrics)
+    points = [x + norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)]
+    return torch.cat(points).repeat_interleave(lanes, 0)
+
+
+def _run(plan):
+    """Yield a list of N `Step` for every iterate of every restart."""
+    settings, count, lanes = plan.settings, len(plan.reference), len(plan.metrics)
+    norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
+    generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
+    panel = Panel(plan.metrics, plan.reference)
+    start = plan.start.repeat_interleave(lanes, 0)  # (N·K, 3, H, W)
+    own = torch.arange(lanes, device=device).repeat(count)  # which metric each row is pushed against
+    sign = OBJECTIVES[settings["objective"]]
+
+    def objective(x):
+        shares = panel.shares(x)  # (N·K, M, L)
+        return sign * shares.sum(-1).gather(1, own[:, None])[:, 0], shares.detach()
+
+    with torch.no_grad():  # the noise never moves: it is read once
+        draws = [norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)]
+        noise = _inside(plan.start + torch.cat(draws), plan.start, norm, eps)
+        noise_shares = panel.shares(noise)
+        noise_frames = panel.frame(0, (lanes,), noise, plan.start)
+
+    kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
+    for restart in range(settings["restarts"]):
+        first = _first_points(plan, norm, generators)
+        ascent = pgd(start, first, objective, norm, eps, settings["steps"], settings["step_size"])
+        for index, (x, shares) in enumerate(ascent):
+            frames = None
+            if index in kept:
+                frames = list(zip(panel.frame(index, range(lanes), x, start)))
+                frames = [(*made, still) if index == 0 else made for made, still in zip(frames, noise_frames)]
+            yield steps_of(
+                index, restart, _append(shares, noise_shares, count), _append(x - start, noise - plan.start, count),
+                frames, count,
+            )  # fmt: skip
+
+
+def _append(lanes, noise, count):
+    """(N·K, …) and (N, …) -> (N·(K + 1), …): the noise as each picture's last lane."""
+    return torch.cat([lanes.unflatten(0, (count, -1)), noise[:, None]], 1).flatten(0, 1)
+
+
+def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts):
+    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    if not metrics or len(set(metrics)) < len(metrics):
+        raise ValueError(f"metrics must name at least one metric, each once; got {metrics}.")
+    _one_of("norm", norm, NORMS)
+    _one_of("objective", objective, OBJECTIVES)
+    _whole("steps", steps, 1, MAX_STEPS)
+    _whole("restarts", restarts, 1, 100)
+    _whole("seed", seed, 0, 2**53)  # what JSON and a browser keep exactly
+    if objective == "toward" and candidate is None:
+        raise ValueError('objective="toward" needs a candidate: the different picture to be made to look identical.')
+
+    device, name = pick_device(device), images.name_of(reference)
+    reference = images.to_tensor(reference, device)
+    start = reference if candidate is None else images.to_tensor(candidate, device)
+    if start.shape != reference.shape:
+        sizes = " and ".join("×".join(map(str, each.shape)) for each in (reference, start))
+        raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
+    height, width = reference.shape[-2:]
+    if max(height, width) > 1024:
+        raise ValueError(f"Pictures to attack have at most 1024 pixels a side; got {height}×{width} (H×W).")
+
+    widest = 1.0 if norm == "linf" else math.sqrt(3 * height * width)  # the whole range of images
+    _real("eps", eps, widest)
+    if step_size is not None:
+        _real("step_size", step_size, 2 * widest)
+    settings = {
+        "objective": objective, "norm": norm, "eps": float(eps), "steps": int(steps),
+        "step_size": float(step_size or 2.5 * eps / steps), "restarts": int(restarts), "seed": int(seed),
+        "backbone": backbone, **surroundings(device),
+    }  # fmt: skip
+    return _Plan(reference, start, [load_metric(each, backbone, device) for each in metrics], settings, name)
+
+
+def _one_of(what, value, choices):
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{what} must be one of {', '.join(choices)}; got {value!r}.")
+
+
+def _whole(what, value, low, high):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value <= high:
+        raise ValueError(f"{what} must be a whole number from {low} to {high}; got {value!r}.")
+
+
+def _real(what, value, high):
+    right = isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value <= high  # NaN fails too
+    if not right:
+        raise ValueError(f"{what} must be a number above 0 and at most {high:.6g}, in [0, 1] pixel units; got {value!r}.")

@@ -1,0 +1,228 @@
+"""What there is to choose from: the metrics, the networks under them, and where their weights come from.
+
+Only data, no torch: the page reads its choices from here. Every weights file stands beside the digest that
+`rlpips.weights` checks when it loads it.
+"""
+
+from dataclasses import dataclass, field
+
+LPIPS_PAPER = (
+    "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
+)
+RLPIPS_PAPER = (
+    "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
+)
+OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
+
+
+@dataclass(frozen=True)
+class HeadsFile:
+    """A safetensors file in assets/weights/ with keys "0" … "L-1", each (C_l,) float32 and >= 0."""
+
+    file: str
+    sha256: str  # of the whole file, 64 hex digits; empty: not trained yet
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete LPIPS state dict published by others: trunk and heads in one file, for AlexNet."""
+
+    file: str
+    blob_id: str  # git's name for the content: sha1 of b"blob <size>\\0" + bytes
+    url: str
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """One metric: how it is called, drawn and credited, and the files it is made of.
+
+    `heads` has one file per backbone. A card with an `official` checkpoint has no heads file: trunk
+    and heads both come from the checkpoint.
+    """
+
+    name: str
+    title: str
+    color: str  # hex, for light backgrounds; tells the metric apart for colour-blind people too
+    source: str
+    licence: str
+    training: str  # one sentence
+    paper: str
+    heads: dict[str, HeadsFile] = field(default_factory=dict)
+    official: Checkpoint | None = None
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The backbones that this metric can be loaded on."""
+        return ("alex",) if self.official else tuple(self.heads)
+
+
+@dataclass(frozen=True)
+class TrunkCard:
+    """One frozen network: our file with its convolutions alone, and torchvision's own file."""
+
+    name: str
+    title: str
+    features: HeadsFile | None  # keys features.N.weight/bias
+    bundled: bool  # whether `features` is shipped in assets/weights/
+    torchvision: str  # file name; the eight hex digits in it begin its sha256
+    megabytes: int  # size of torchvision's file
+    source: str
+    licence: str
+
+    @property
+    def url(self) -> str:
+        return "https://download.pytorch.org/models/" + self.torchvision
+
+
+TRUNKS: dict[str, TrunkCard] = {
+    trunk.name: trunk
+    for trunk in (
+        TrunkCard(
+            name="alex",
+            title="AlexNet",
+            features=HeadsFile(
+                "alexnet_features.safetensors",
+                "9f97fd313f4da83dbe6bbfbe6effca1241de9edfcd7c53386261ed9697286dd9",
+            ),
+            bundled=True,
+            torchvision="alexnet-owt-7be5be79.pth",
+            megabytes=233,
+            source="torchvision AlexNet IMAGENET1K_V1, convolutions only",
+            licence="BSD-3-Clause",
+        ),
+        TrunkCard(
+            name="vgg",
+            title="VGG16",
+            features=HeadsFile(
+                "vgg16_features.safetensors",
+                "cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d",
+            ),
+            bundled=False,
+            torchvision="vgg16-397923af.pth",
+            megabytes=528,
+            source="torchvision VGG16 IMAGENET1K_V1, convolutions only",
+            licence="BSD-3-Clause",
+        ),
+        TrunkCard(
+            name="squeeze",
+            title="SqueezeNet 1.1",
+            features=None,
+            bundled=False,
+            torchvision="squeezenet1_1-b8a52dc0.pth",
+            megabytes=5,
+            source="torchvision SqueezeNet 1.1 IMAGENET1K_V1, convolutions only",
+            licence="BSD-3-Clause",
+        ),
+    )
+}
+
+
+def _official(variant: str, file: str, blob_id: str, training: str) -> MetricCard:
+    return MetricCard(
+        name=f"rlpips-official-{variant}",
+        title=f"R-LPIPS official ({variant})",
+        color="#CC79A7",
+        source="github.com/SaraGhazanfari/R-LPIPS, folder checkpoints",
+        licence="none stated; downloaded from its authors, never shipped",
+        training=training,
+        paper=RLPIPS_PAPER,
+        official=Checkpoint(file, blob_id, OFFICIAL_FOLDER + file),
+    )
+
+
+CATALOG: dict[str, MetricCard] = {
+    card.name: card
+    for card in (
+        MetricCard(
+            name="lpips",
+            title="LPIPS",
+            color="#D55E00",
+            source="the lpips package 0.1.4, weights v0.1",
+            licence="BSD-2-Clause",
+            training="Heads learnt from human judgements of image pairs (BAPPS), the trunk frozen.",
+            paper=LPIPS_PAPER,
+            heads={
+                "alex": HeadsFile(
+                    "lpips_alex.safetensors",
+                    "1d41531cd971abcf97d12305095362450288a80067814aa8d4ce51b0508b3737",
+                ),
+                "vgg": HeadsFile(
+                    "lpips_vgg.safetensors",
+                    "cca3883c0ebf4d1d290424868e62db4899b1f2bbdc009b1abec6093ee67b2bc9",
+                ),
+                "squeeze": HeadsFile(
+                    "lpips_squeeze.safetensors",
+                    "0f427375e78838f13fac5e25ebc1315561a7998d1242e36fdb1162914e9248a2",
+                ),
+            },
+        ),
+        MetricCard(
+            name="rlpips-linf",
+            title="R-LPIPS l∞",
+            color="#0072B2",
+            source="this project, python -m rlpips.training",
+            licence="the project's own",
+            training="Heads trained here on clean pairs and pairs attacked in an l∞ ball, the trunk frozen.",
+            paper=RLPIPS_PAPER,
+            heads={
+                "alex": HeadsFile("rlpips-linf_alex.safetensors", "5edb95f390472e7fdc68c660851c3213a23256c04b9998f97b04893d8ff53988"),
+            },
+        ),
+        MetricCard(
+            name="rlpips-l2",
+            title="R-LPIPS l2",
+            color="#009E73",
+            source="this project, python -m rlpips.training",
+            licence="the project's own",
+            training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
+            paper=RLPIPS_PAPER,
+            heads={
+                "alex": HeadsFile("rlpips-l2_alex.safetensors", ""),
+            },
+        ),
+        _official(
+            "x0",
+            "latest_net_linf_x0.pth",
+            "f1435696083bf5b16385efd794af44fcbe49f175",
+            "Heads trained by the paper's authors with l∞ attacks on the first candidate.",
+        ),
+        _official(
+            "x1",
+            "latest_net_linf_x1.pth",
+            "aa4bfe7ffaed14127b0de360f6e7e08da286b760",
+            "Heads trained by the paper's authors with l∞ attacks on the second candidate.",
+        ),
+        _official(
+            "x0-x1",
+            "latest_net_linf_x0_x1.pth",
+            "148f72f8edb5ce28bd8c8092018251f63890a388",
+            "Heads trained by the paper's authors with l∞ attacks on both candidates.",
+        ),
+        _official(
+            "ref",
+            "latest_net_linf_ref.pth",
+            "9c94a5bdf515e1724a0229f07b0442ba309490b5",
+            "Heads trained by the paper's authors with l∞ attacks on the reference.",
+        ),
+        _official(
+            "x0-tune",
+            "latest_net_linf_x0_tune.pth",
+            "fcbd70019fadddff346f3ddccfae448dea771fa3",
+            "Heads and trunk trained by the paper's authors with l∞ attacks on the first candidate.",
+        ),
+    )
+}
+
+
+def card(name: str) -> MetricCard:
+    """The card of the metric called `name`; ValueError listing the names if there is none."""
+    if not isinstance(name, str) or name not in CATALOG:
+        raise ValueError(f"Unknown metric {name!r}; the metrics are {', '.join(CATALOG)}.")
+    return CATALOG[name]
+
+
+def trunk_card(backbone: str) -> TrunkCard:
+    """The card of the network called `backbone`; ValueError listing the names if there is none."""
+    if not isinstance(backbone, str) or backbone not in TRUNKS:
+        raise ValueError(f"Unknown backbone {backbone!r}; the backbones are {', '.join(TRUNKS)}.")
+    return TRUNKS[backbone]

@@ -1,0 +1,65 @@
+"""The balls a perturbation must stay in, l_inf and l2: how to start, step and project (Madry et al., arXiv 1706.06083).
+
+Everything is a batch (N, 3, H, W) in [0, 1] pixel units, and every sample has a ball of its own. The l2 norm runs
+over all 3·H·W values of a picture, so an l2 eps of 5 at 256×256 is a root mean square of 2.9/255.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+import torch
+
+_TINY = 1e-12  # keeps 0/0 away where a gradient or a perturbation is exactly zero; far below any real one
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One norm: `measure(delta) -> (N,)`; `random(like, eps, generator)`, uniform inside the ball; `step(gradient,
+    size)`, the steepest ascent of that length; `project(delta, eps)`, the nearest point of the ball."""
+
+    name: str
+    title: str
+    measure: Callable
+    random: Callable
+    step: Callable
+    project: Callable
+
+
+def _length(delta):  # (N, 3, H, W) -> (N, 1, 1, 1)
+    return delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+
+
+def _draw(kind, like, generator):
+    # Drawn where the generator lives (the CPU), so that a seed means the same start on every device.
+    return kind(like.shape, generator=generator, dtype=torch.float32).to(like)
+
+
+def _linf_random(like, eps, generator):
+    return (2 * _draw(torch.rand, like, generator) - 1) * eps
+
+
+def _l2_random(like, eps, generator):
+    direction = _draw(torch.randn, like, generator)
+    # In a ball of d dimensions the radius is distributed as u^(1/d): nearly all of the ball lies at its surface.
+    radius = torch.rand(len(like), 1, 1, 1, generator=generator).to(like) ** (1 / like[0].numel())
+    return eps * radius * direction / _length(direction).clamp_min(_TINY)
+
+
+LINF = Norm(
+    name="linf",
+    title="l∞",
+    measure=lambda delta: delta.flatten(1).abs().amax(1),
+    random=_linf_random,
+    step=lambda gradient, size: size * gradient.sign(),
+    project=lambda delta, eps: delta.clamp(-eps, eps),
+)
+L2 = Norm(
+    name="l2",
+    title="l2",
+    measure=lambda delta: delta.flatten(1).norm(dim=1),
+    random=_l2_random,
+    step=lambda gradient, size: size * gradient / _length(gradient).clamp_min(_TINY),
+    project=lambda delta, eps: delta * (eps / _length(delta).clamp_min(_TINY)).clamp(max=1),
+)
+
+NORMS = {norm.name: norm for norm in (LINF, L2)}

@@ -1,0 +1,179 @@
+"""The Duel page: choose a picture and an attack, press Run, and watch the same change get two verdicts."""
+
+import html
+import secrets
+
+import gradio as gr
+
+from rlpips.ui import engine, files, request
+from rlpips.ui.samples import SAMPLES, thumbnail
+from rlpips.ui.viewer import viewer
+
+# The budget in both conventions, computed in the browser while the slider moves.
+BUDGET_JS = """(eps, norm) => {
+  const unit = norm === 'linf' ? eps / 255 : eps;
+  const number = (x) => Number(x.toPrecision(3)).toString();
+  return (norm === 'linf' ? `${eps}/255 = ` : 'l2 norm ')
+    + `${number(unit)} on [0, 1], ${number(2 * unit)} on [−1, 1]`;
+}"""
+BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # what it says of the first values
+PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser
+
+PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def build(opening):
+    """Lay the page out in the Blocks at hand; `opening` is the first viewer message. Returns (viewer, status)."""
+    live = gr.State()  # the `_Live` attack, so that Stop can keep what there is
+    picked, mine = gr.State(0), gr.State([])  # number of the sample; paths of the visitor's own pictures
+    with gr.Row(elem_classes="beside"):
+        with gr.Column(scale=0, elem_classes="controls"):
+            samples = gr.Gallery(
+                [(thumbnail(sample.picture().pixels), sample.title) for sample in SAMPLES], elem_id="samples",
+                label="Picture", columns=4, height="auto", format="png", allow_preview=False, selected_index=0,
+                object_fit="cover", interactive=False, buttons=[], show_label=False,
+            )  # fmt: skip
+            upload = gr.File(label="or your own picture, or a pair", file_count="multiple", height=64, elem_id="upload", elem_classes="upload")
+            with gr.Row():
+                objective = gr.Dropdown(request.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90)
+                norm = gr.Dropdown(request.NORMS, value="linf", label="Norm", elem_id="norm", min_width=70)
+            eps = gr.Slider(0.5, 16, value=4, step=0.5, label="eps, n/255", elem_id="eps")
+            budget = gr.HTML(BUDGET, elem_id="budget", elem_classes="hint")
+            steps = gr.Slider(5, engine.MAX_STEPS, value=40, step=1, label="Steps", elem_id="steps")
+            with gr.Row():
+                first = gr.Dropdown(request.METRICS, value="lpips", label="Against", elem_id="metric-0", min_width=90)
+                second = gr.Dropdown(request.METRICS, value="rlpips-linf", label="and", elem_id="metric-1", min_width=90)
+            with gr.Row():
+                run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
+                stop = gr.Button("Stop", elem_id="stop", min_width=80)
+            status = gr.HTML(
+                "Loading the network… The recorded duel can be explored meanwhile.", elem_id="status", elem_classes="status",
+                html_template='<div role="status" aria-live="polite">${value}</div>',
+            )  # fmt: skip
+            with gr.Accordion("More", open=False, elem_id="more"):
+                candidate = gr.Dropdown(request.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate")
+                seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
+                step_size = gr.Number(None, label="Step size, in eps's unit (empty: 2.5 eps / steps)", elem_id="step-size")
+                restarts = gr.Slider(1, engine.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
+                backbone = gr.Dropdown(request.BACKBONES, value="alex", label="Backbone", elem_id="backbone")
+                size = gr.Dropdown(request.SIZES, value=256, label="Longest side of your picture", elem_id="size")
+        shown = viewer(opening)
+
+    samples.select(_pick, None, [picked, upload, mine], **PRIVATE)
+    upload.change(lambda paths: paths or [], upload, mine, **PRIVATE)
+    objective.change(_pushed_by, [objective, candidate], candidate, **PRIVATE)
+    norm.change(_slider_of, norm, eps, **PRIVATE)
+    gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
+
+    controls = [picked, mine, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size]
+    attack = run.click(
+        _attack, controls, [shown, status, live], concurrency_id="attack", concurrency_limit=1, **PRIVATE
+    )
+    attack.then(_stopped, live, [shown, status, live], **PRIVATE)
+    stop.click(None, cancels=[attack], api_visibility="private")
+    return shown, status
+
+
+def _pick(event: gr.SelectData):
+    return event.index, None, []
+
+
+def _pushed_by(objective, candidate):
+    """What is pushed has to differ from the reference to be pulled toward it, and usually is the reference otherwise."""
+    copies = {name for _, name in request.COPIES}
+    if objective == "toward":
+        return "blur" if candidate == "itself" else candidate
+    return "itself" if candidate in copies else candidate
+
+
+def _slider_of(norm):
+    if norm == "linf":
+        return gr.Slider(minimum=0.5, maximum=16, value=4, step=0.5, label="eps, n/255")
+    return gr.Slider(minimum=0.1, maximum=20, value=4, step=0.1, label="eps, l2 norm on [0, 1]")
+
+
+class _Live:
+    """An attack under way."""
+
+    def __init__(self, recorder, asked, notes):
+        self.run = secrets.token_hex(4)
+        self.recorder = recorder
+        self.asked = asked
+        self.notes = notes
+        self.clock = engine.clock()
+        self.ended = False
+
+    def last(self, ruler):
+        """The complete message of what there is, and the status to go with it."""
+        self.ended = True
+        trace = self.recorder.trace(ruler)
+        count = len(trace.distance) - 1
+        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.clock():.1f} s. "
+        return files.whole(self.run, trace.state, trace), _line(words + _verdict(trace) + " ".join(["", *self.notes]))
+
+
+def _verdict(trace):
+    """Each metric's distance to the picture attacked against it, in words: "LPIPS 0.804, as far as JPEG quality 2"."""
+    from rlpips.distortions import Ruler
+
+    ruler, shares = Ruler.from_json(trace.ruler), trace.distance[-1]
+    titles = (name for name, _ in request.METRICS)
+    by_name = dict(zip((name for _, name in request.METRICS), titles))
+    said = (
+        f"{by_name[name]} {shares[lane, lane]:.3f}, {ruler.read(name, shares[lane, lane])}"
+        for lane, name in enumerate(trace.metrics)
+    )
+    return "; ".join(said) + "."
+
+
+def _line(text):
+    return html.escape(text)
+
+
+def _attack(*controls):
+    """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
+    skip = gr.skip()
+    try:
+        first, second, backbone = controls[7], controls[8], controls[12]
+        loading = engine.Loading((first, second), backbone)
+        while loading.busy():
+            yield skip, _line(loading.text), None
+        loading.result()
+        asked, name, notes = request.read(*controls)
+        steps = engine.duel(asked)
+        recorder = next(steps)
+    except ValueError as error:
+        gr.Warning(html.escape(str(error)))
+        yield skip, _line(f"Refused: {error}"), None
+        return
+
+    recorder.name = name
+    live = _Live(recorder, asked, notes)
+    stream = files.Stream(live.run, recorder)
+    yield stream.first(), "Running…", live
+    told = live.clock()
+    for step in steps:
+        if isinstance(step, dict):  # the ruler, last of all
+            break
+        recorder.add(step)
+        stream.add(step)
+        if live.clock() > engine.DEADLINE_S:
+            live.notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
+            break
+        if step.index == 0 or live.clock() - told > PULSE_S:
+            told = live.clock()
+            restart = f", restart {step.restart + 1} of {asked['restarts']}" if asked["restarts"] > 1 else ""
+            yield stream.next(), f"Running: step {step.index} of {asked['steps']}{restart}", live
+    steps.close()
+    yield *live.last(_ruler_of(asked)), live
+
+
+def _ruler_of(asked):
+    return engine.ruler(asked["reference"], asked["metrics"], asked["backbone"])
+
+
+def _stopped(live):
+    """After the attack, however it ended: complete what Stop has cut off."""
+    if live is None or live.ended or not live.recorder.begun:
+        return gr.skip(), gr.skip(), None
+    return *live.last(_ruler_of(live.asked)), None

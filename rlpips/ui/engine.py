@@ -1,0 +1,128 @@
+"""The one place where the page meets torch: loading behind the page, running on the GPU or the CPU, and time limits.
+
+torch is imported on a thread of its own after the page is served; until then everything recorded can be looked at.
+"""
+
+import os
+import threading
+import time
+from dataclasses import replace
+from functools import lru_cache
+from importlib.util import find_spec
+
+from rlpips import catalog
+
+DEADLINE_S = float(os.environ.get("RLPIPS_DEADLINE_S", 120))  # one run may hold the device for so long
+MAX_STEPS = int(os.environ.get("RLPIPS_MAX_STEPS", 200))
+MAX_RESTARTS = 5
+# Hugging Face's ZeroGPU lends a GPU to functions that are marked; its package is there only on Spaces.
+ON_SPACES = find_spec("spaces") is not None
+
+
+def on_gpu(seconds):
+    """Decorator: on Spaces the function runs where ZeroGPU lends a device, for `seconds(*arguments)`; elsewhere as it is."""
+    if not ON_SPACES:
+        return lambda function: function
+    import spaces
+
+    return spaces.GPU(duration=seconds)
+
+
+def _seconds_of_duel(request):
+    height, width = request["reference"].shape[:2]
+    steps = (request["steps"] + 1) * request["restarts"]
+    return int(min(DEADLINE_S, 10 + 0.02 * steps * max(1, height * width / 256**2)))
+
+
+@on_gpu(_seconds_of_duel)
+def duel(request: dict):
+    """Run `rlpips.attack_steps(**request)`: yields the `Recorder`, then every `Step`, then the ruler's JSON.
+
+    All of it is plain numpy, so that it can cross to another process.
+    """
+    from rlpips.attacks import attack_steps
+
+    steps = attack_steps(**request)
+    yield steps.recorders[0]
+    yield from steps
+    yield ruler(request["reference"], tuple(request["metrics"]), request["backbone"])
+
+
+@on_gpu(lambda *_: 15)
+def pair(reference, other, metrics: tuple[str, ...], backbone: str):
+    """What every metric says about two pictures, uint8 (H, W, 3) of one size: a `Trace` with its ruler."""
+    from rlpips.readings import compare
+
+    return replace(compare(reference, other, metrics, backbone), ruler=ruler(reference, metrics, backbone))
+
+
+def ruler(reference, metrics: tuple[str, ...], backbone: str) -> dict:
+    """The ruler of a picture, remembered for the last few, as one picture is attacked again and again."""
+    return _ruler(reference.tobytes(), reference.shape, metrics, backbone)
+
+
+@lru_cache(maxsize=32)
+def _ruler(data, shape, metrics, backbone):
+    import numpy as np
+
+    from rlpips import images, metrics as measuring
+    from rlpips.distortions import make_ruler
+    from rlpips.readings import pick_device
+
+    device = pick_device()
+    reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), device)
+    return make_ruler(reference, [measuring.load_metric(name, backbone, device) for name in metrics]).to_json()
+
+
+class Loading:
+    """Loads metrics on a thread; while `busy()`, `text` says how far it is. `result()` raises what went wrong."""
+
+    def __init__(self, metrics, backbone):
+        self.text = f"Loading {catalog.trunk_card(backbone).title}…"
+        self._error = None
+        self._thread = threading.Thread(target=self._load, args=(metrics, backbone), daemon=True)
+        self._thread.start()
+
+    def busy(self, wait=0.15) -> bool:
+        """Whether it is still loading after `wait` seconds more."""
+        self._thread.join(wait)
+        return self._thread.is_alive()
+
+    def result(self) -> None:
+        """Return once it is loaded."""
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _load(self, metrics, backbone):
+        try:
+            from rlpips.metrics import load_metric
+            from rlpips.readings import pick_device
+
+            for name in metrics:
+                load_metric(name, backbone, pick_device(), progress=self._progress)
+        except Exception as error:  # handed to the thread that waits
+            self._error = error
+
+    def _progress(self, file, done, total):
+        self.text = f"Loading {file}: {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB")
+
+
+@lru_cache(maxsize=1)
+def warm_up() -> Loading:
+    """Begin to load what the first run will need, once."""
+    return Loading(("lpips", "rlpips-linf", "rlpips-l2"), "alex")
+
+
+def describe_device() -> str:
+    """ "CPU float32", or the GPU's name; after `warm_up` is done."""
+    from rlpips.readings import pick_device, surroundings
+
+    here = surroundings(pick_device())
+    return f"{here['device']} {here['precision']}"
+
+
+def clock():
+    """A stopwatch: call it for the seconds since it was made."""
+    begun = time.monotonic()
+    return lambda: time.monotonic() - begun

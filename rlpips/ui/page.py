@@ -1,0 +1,51 @@
+"""The whole page: header, the pages as tabs, and how it is served."""
+
+import os
+
+import gradio as gr
+
+from rlpips.ui import duel, engine, gallery, how_it_works, inspect
+from rlpips.ui.theme import CSS, theme
+
+TITLE = "R-LPIPS Explorer"
+MASTHEAD = f"<header><h1>{TITLE}</h1><p>the same invisible change, two verdicts</p></header>"
+MEGABYTES = 1024**2
+
+
+def build() -> gr.Blocks:
+    """The app; nothing of torch is imported."""
+    day = 24 * 60 * 60
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, day)) as app:
+        gr.HTML(MASTHEAD, elem_id="masthead")
+        with gr.Tabs(elem_id="pages") as pages:
+            with gr.Tab("Duel", id="duel", render_children=True):
+                shown, status = duel.build(gallery.opening())
+            with gr.Tab("Inspect a pair", id="inspect"):
+                inspect.build()
+            with gr.Tab("Gallery", id="gallery"):
+                gallery.build(shown, status, pages, "duel")
+            with gr.Tab("How it works", id="how"):
+                how_it_works.build()
+        app.load(_ready, None, status, api_visibility="private", show_progress="hidden")
+    return app.queue(max_size=64)
+
+
+def _ready():
+    """What the status line says until the network is there, and then."""
+    loading = engine.warm_up()
+    while loading.busy():
+        yield f"{loading.text} The recorded duel can be explored meanwhile."
+    loading.result()
+    yield f"Loading done ({engine.describe_device()}). This is a recorded duel: press Run for a live one."
+
+
+def launch(app: gr.Blocks) -> None:
+    """Serve the app, load torch behind it, and stay."""
+    if engine.ON_SPACES:
+        engine.warm_up().result()  # ZeroGPU wants the networks loaded before the first call
+    app.launch(
+        theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
+        server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[],
+    )  # fmt: skip
+    engine.warm_up()
+    app.block_thread()

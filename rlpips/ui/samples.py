@@ -1,0 +1,41 @@
+"""The sample pictures of assets/samples/, free to ship (see assets/CREDITS.md)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from rlpips import images
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture that comes with the app."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def title(self) -> str:
+        return self.name.replace("_", " ")
+
+    def picture(self) -> images.Picture:
+        """Its pixels, uint8 (H, W, 3)."""
+        return images.read_picture(self.path)
+
+
+# The astronaut first: it is what the page opens with.
+SAMPLES = sorted((Sample(path) for path in FOLDER.glob("*.png")), key=lambda each: (each.name != "astronaut", each.name))
+
+
+def thumbnail(pixels, side=112) -> Image.Image:
+    """The middle square of uint8 (H, W, 3), small."""
+    height, width = pixels.shape[:2]
+    edge = min(height, width)
+    top, left = (height - edge) // 2, (width - edge) // 2
+    return Image.fromarray(images.resize(pixels[top : top + edge, left : left + edge], (side, side)))

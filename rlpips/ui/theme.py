@@ -1,0 +1,67 @@
+"""Look of the page around the viewer: a quiet theme, and the little CSS that Gradio has no setting for."""
+
+import gradio as gr
+
+# System fonts alone: a page must not ask anybody's font server.
+FONT = ("ui-sans-serif", "system-ui", "sans-serif")
+MONO = ("ui-monospace", "Consolas", "monospace")
+
+
+def theme() -> gr.themes.Base:
+    """Black on white with thin lines; colour is left to the metrics."""
+    return gr.themes.Base(
+        primary_hue="neutral", neutral_hue="slate", font=FONT, font_mono=MONO, spacing_size="sm", text_size="sm",
+        radius_size="md",
+    ).set(
+        button_primary_background_fill="#16181d", button_primary_background_fill_hover="#33373f",
+        button_primary_text_color="#ffffff", button_primary_background_fill_dark="#f1f3f5",
+        button_primary_background_fill_hover_dark="#ffffff", button_primary_text_color_dark="#16181d",
+        body_background_fill="#f8f9fb", block_shadow="none",
+    )  # fmt: skip
+
+
+CSS = """
+.gradio-container > main, .gradio-container .main { padding: 0 16px 12px !important; max-width: none !important; }
+#masthead { position: absolute; top: 0; left: 16px; height: 46px; z-index: 2; pointer-events: none; }
+#masthead header { display: flex; align-items: baseline; gap: 12px; line-height: 46px; white-space: nowrap; }
+#masthead h1 { font-size: 17px; font-weight: 700; margin: 0; line-height: inherit; }
+#masthead p { margin: 0; color: var(--body-text-color-subdued); }
+#masthead .html-container, .status .html-container, .hint .html-container { padding: 0; }
+#pages > .tab-wrapper { height: 46px; padding: 0; justify-content: flex-end; }
+#pages > .tab-wrapper .tab-container { height: 46px; justify-content: flex-end; }
+#pages .tabitem { padding: 8px 0 0; border: 0; background: none; }
+
+.beside { flex-wrap: nowrap; align-items: flex-start; gap: 14px; }
+.controls { min-width: 272px !important; max-width: 272px; gap: 8px; }
+.controls .row { gap: 8px; }
+.controls .block.padded { padding: 5px 10px 7px; }
+.controls .block .wrap-inner { padding: 0 4px; }
+.controls input[role=combobox] { padding: 4px 0; text-overflow: ellipsis; }
+.controls .secondary-wrap .icon-wrap { position: static; transform: none; flex: none; }
+.status { min-height: 4.2em; font-size: 13px; line-height: 1.4; padding: 2px; overflow-wrap: anywhere; }
+.status [data-testid=status-tracker] { display: none; }
+.hint { font-size: 12px; color: var(--body-text-color-subdued); padding: 0 2px; margin-top: -4px; }
+
+.upload .upload-container .wrap { flex-direction: row; gap: 4px; font-size: 13px; line-height: 1.3; padding: 18px 0 0; min-height: 0; }
+.upload .upload-container .icon-wrap { display: none; }
+
+#samples .grid-wrap { min-height: 0; padding: 0; overflow: visible; }
+#samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; }
+#samples .caption-label { display: none; }
+#samples .thumbnail-item { aspect-ratio: 1; width: 100%; height: auto; }
+#samples.block { border: 0; background: none; overflow: visible; }
+#recorded .grid-wrap { max-height: none; }
+#recorded .caption-label { position: static; max-width: none; white-space: normal; text-align: left; border: 0;
+  background: none; box-shadow: none; padding: 6px 2px; }
+
+.prose-page { max-width: 860px; margin: 8px auto 40px; font-size: 15px; line-height: 1.6; }
+
+@media (max-width: 1000px) {
+  #masthead { position: static; height: auto; }
+  #masthead header { flex-wrap: wrap; line-height: 1.5; padding-top: 8px; gap: 0 12px; white-space: normal; }
+  .gradio-container > main, .gradio-container .main { padding: 0 8px 12px !important; }
+  .beside { flex-wrap: wrap; }
+  .controls { max-width: none; width: 100%; }
+  #samples .grid-container { grid-template-columns: repeat(8, minmax(0, 1fr)) !important; }
+}
+"""

@@ -1,0 +1,46 @@
+"""The trace viewer: one `gr.HTML` whose markup, style and script live in assets/viewer/.
+
+Everything it shows is computed in the browser from a trace given as plain JSON (see rlpips/trace.py), in which
+every file is a Gradio FileData dict. Nothing here needs torch.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import gradio as gr
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "viewer"
+
+STYLES = ("viewer.css", "column.css", "narrow.css")
+
+# Joined in this order inside the one function that Gradio makes of `js_on_load`.
+SCRIPTS = ("model.js", "decode.js", "column.js", "zoom.js", "numbers.js", "curves.js", "main.js")
+
+# Found without importing plotly, which would cost a third of a second at every start.
+PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
+
+
+def viewer(value: dict | None = None, **kw) -> gr.HTML:
+    """The viewer of traces and pairs.
+
+    Args:
+        value: what to show first: a trace as JSON with FileData dicts for files, or None for a quiet placeholder.
+            Later values may be whole traces or the pieces of a running one.
+        **kw: passed on to `gr.HTML`, such as `visible` or `elem_id` ("viewer" unless given).
+
+    A factory and not a subclass: subclassing a Gradio component writes a .pyi file beside the source.
+    """
+    gr.set_static_paths([PLOTLY_JS])
+    return gr.HTML(
+        value,
+        html_template=_joined("viewer.html"),
+        css_template=_joined(*STYLES),
+        js_on_load=_joined(*SCRIPTS),
+        apply_default_css=False,
+        plotly=f"gradio_api/file={PLOTLY_JS.as_posix()}",
+        **{"elem_id": "viewer", **kw},
+    )
+
+
+def _joined(*names: str) -> str:
+    return "\n".join((FOLDER / name).read_text("utf-8") for name in names)

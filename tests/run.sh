@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Installs what the tests need into the active Python environment and runs them. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python3 -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
+if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq && apt-get install -qq -y chromium >/dev/null  # the browser that the page is driven in
+fi
+python3 -m pytest -q tests "$@"

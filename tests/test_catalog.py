@@ -1,0 +1,44 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rlpips import catalog
+from rlpips.catalog import CATALOG, TRUNKS
+
+
+def test_names_titles_and_colours():
+    assert list(CATALOG)[:3] == ["lpips", "rlpips-linf", "rlpips-l2"]
+    assert len([name for name in CATALOG if name.startswith("rlpips-official-")]) == 5
+    for name, card in CATALOG.items():
+        assert card.name == name and catalog.card(name) is card
+        assert all((card.title, card.source, card.licence, card.training.endswith("."), card.paper))
+        assert len(bytes.fromhex(card.color.removeprefix("#"))) == 3
+        assert set(card.backbones) <= set(TRUNKS)
+    assert len({card.title for card in CATALOG.values()}) == len(CATALOG)
+    assert CATALOG["lpips"].backbones == ("alex", "vgg", "squeeze")
+
+
+def test_every_card_has_heads_or_an_official_checkpoint():
+    for card in CATALOG.values():
+        assert bool(card.heads) != bool(card.official)
+        for heads in card.heads.values():
+            assert heads.sha256 == "" or len(bytes.fromhex(heads.sha256)) == 32
+        if card.official:
+            assert len(bytes.fromhex(card.official.blob_id)) == 20
+            assert card.official.url.startswith("https://") and card.official.url.endswith(card.official.file)
+            assert card.backbones == ("alex",)
+
+
+def test_unknown_names_are_refused_with_the_list():
+    for bad in ("lipps", "", None, ["lpips"]):
+        with pytest.raises(ValueError, match="the metrics are lpips, rlpips-linf, rlpips-l2"):
+            catalog.card(bad)
+        with pytest.raises(ValueError, match="the backbones are alex, vgg, squeeze"):
+            catalog.trunk_card(bad)
+
+
+def test_the_catalogue_needs_no_torch():
+    code = "import sys, rlpips.catalog, rlpips.images; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
