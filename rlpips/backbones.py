@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from rlpips import weights
@@ -66,14 +67,33 @@ class Trunk(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x):
+        return self._readings(x, self.features[0])
+
+    def fast(self, x):
+        """As `forward` up to the last bits, and a quarter faster with its gradient on a CPU: for attacks."""
+        return self._readings(x.contiguous(memory_format=torch.channels_last), self._first)
+
+    def _readings(self, x, first):
         # Rounded exactly as LPIPS does it, step by step: a max pool or a ReLU may turn on the last bit, and a gradient with it.
-        x = (2 * x - 1 - self.shift) / self.scale
+        x = first((2 * x - 1 - self.shift) / self.scale)
         readings = []
         for index, layer in enumerate(self.features):
-            x = layer(x)
+            x = layer(x) if index else x
             if index in self.spec.taps:
                 readings.append(x / (x.square().sum(1, keepdim=True) + _EPS**2).sqrt())
         return readings
+
+    def _first(self, x):
+        """The first convolution. AlexNet's, 11×11 with stride 4, is computed as one of 3×3 with stride 1 over blocks of 4×4
+        pixels (48 channels): the same sums, but its gradient with respect to the image takes half the time."""
+        conv = self.features[0]
+        if conv.stride != (4, 4):
+            return conv(x)
+        kernel = F.pixel_unshuffle(F.pad(conv.weight, (0, 1, 0, 1)), 4)  # (64, 3, 11, 11) -> (64, 48, 3, 3)
+        height, width = x.shape[-2:]
+        down, right = ((size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in (height, width))  # what its last window needs
+        blocks = F.pixel_unshuffle(F.pad(x, (2, right, 2, down)), 4)  # (N, 48, …, …); negative padding cuts what no window sees
+        return F.conv2d(blocks, kernel, conv.bias)
 
 
 _LOADED = {}

@@ -177,7 +177,7 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile("rlpips-l2_alex.safetensors", ""),
+                "alex": HeadsFile("rlpips-l2_alex.safetensors", "8e21df8a78a1a422fcd23dcac874037cda36efb3c0d340c7da3c5c2cfa3cc74b"),
             },
         ),
         _official(

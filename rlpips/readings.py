@@ -25,14 +25,13 @@ class Panel:
             for trunk in {id(metric.trunk): metric.trunk for metric in self.metrics}.values():
                 members = [index for index, metric in enumerate(self.metrics) if metric.trunk is trunk]
                 heads = stack_heads([self.metrics[index] for index in members])
-                self._groups.append((trunk, members, heads, trunk(reference)))
+                self._groups.append((trunk, members, heads, trunk.fast(reference)))
         order = [index for _, members, _, _ in self._groups for index in members]
         self._order = sorted(range(len(order)), key=order.__getitem__)  # back to the order in which metrics were given
 
     def maps(self, x):
         """A list of L maps (N·K, M, h_l, w_l)."""
-        x = x.contiguous(memory_format=torch.channels_last)  # a tenth faster than the default on a CPU
-        found = [layer_maps(trunk(x), features, heads) for trunk, _, heads, features in self._groups]
+        found = [layer_maps(trunk.fast(x), features, heads) for trunk, _, heads, features in self._groups]
         if len(found) == 1:
             return found[0]
         return [torch.cat(layer, 1)[:, self._order] for layer in zip(*found)]

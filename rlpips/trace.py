@@ -273,6 +273,9 @@ def _from_json(value, read):
     """The inverse of `Trace.to_json`; `read(file_name)` returns a picture's bytes."""
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
+    missing = {"steps", "backbone", "device", "precision"} - set(value["meta"]["receipt"])
+    if missing:
+        raise ValueError(f"its receipt lacks {', '.join(sorted(missing))}")
     meta, height, width = value["meta"], int(value["meta"]["height"]), int(value["meta"]["width"])
     lanes, metrics, layers = (tuple(map(str, meta[key])) for key in ("lanes", "metrics", "layers"))
     sizes = {"distance": (len(lanes), len(metrics)), "linf": (len(lanes),), "l2": (len(lanes),)}

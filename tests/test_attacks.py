@@ -147,9 +147,8 @@ def test_on_sample_pictures_the_attack_leaves_noise_far_behind(name):
     trace = rlpips.attack(f"{SAMPLE_FOLDER}/{name}.png", steps=40)
     assert trace.distance[-1, 0, 0] >= 10 * trace.distance[-1, 2, 0]
     assert trace.name == name
-    # and R-LPIPS gives way less: how far each was pushed, against what its own noise is
-    grown = trace.distance[-1].diagonal() / trace.distance[-1, 2]
-    assert grown[1] < grown[0]
+    # and R-LPIPS, whose heads are scaled to LPIPS's mean on natural distortions, is pushed less far
+    assert trace.distance[-1, 1, 1] < 0.5 * trace.distance[-1, 0, 0]
 
 
 @pytest.mark.parametrize("height, width", [(32, 45), (300, 64)])

@@ -3,6 +3,7 @@
 
 const PLAY_SECONDS = 4;             // a whole attack
 const SLOW_SECONDS = 20;            // the same for people who ask for less motion
+const ORIGINS = { running: "live, running", done: "live", stopped: "live, stopped" };
 
 function newViewer(element, props, watch) {
   const root = element.querySelector(".rv");
@@ -126,6 +127,8 @@ function newViewer(element, props, watch) {
     find("step").textContent = `step ${view.step} of ${steps}`;
     find("play").setAttribute("aria-label", view.playing ? "Pause" : "Play");
     find("play").classList.toggle("rv-playing", view.playing);
+    find("origin").textContent = isPair(model) ? "measured" : ORIGINS[model.state] ?? model.state;
+    find("device").textContent = `${model.meta.backbone} · ${model.meta.device}`;
     writeNumbersTitle();
   }
 
@@ -196,6 +199,7 @@ function newViewer(element, props, watch) {
     });
   }
 
+  find("empty").textContent = props.empty;
   listen();
   watch("value", () => receive(props.value));
   mirrorState();

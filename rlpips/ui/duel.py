@@ -37,12 +37,16 @@ def build(opening):
             with gr.Row():
                 objective = gr.Dropdown(request.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90)
                 norm = gr.Dropdown(request.NORMS, value="linf", label="Norm", elem_id="norm", min_width=70)
+            candidate = gr.Dropdown(request.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate")
             eps = gr.Slider(0.5, 16, value=4, step=0.5, label="eps, n/255", elem_id="eps")
             budget = gr.HTML(BUDGET, elem_id="budget", elem_classes="hint")
             steps = gr.Slider(5, engine.MAX_STEPS, value=40, step=1, label="Steps", elem_id="steps")
             with gr.Row():
                 first = gr.Dropdown(request.METRICS, value="lpips", label="Against", elem_id="metric-0", min_width=90)
                 second = gr.Dropdown(request.METRICS, value="rlpips-linf", label="and", elem_id="metric-1", min_width=90)
+            with gr.Row():
+                backbone = gr.Dropdown(request.BACKBONES, value="alex", label="Backbone", elem_id="backbone", min_width=90)
+                seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed", min_width=90)
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
                 stop = gr.Button("Stop", elem_id="stop", min_width=80)
@@ -51,13 +55,10 @@ def build(opening):
                 html_template='<div role="status" aria-live="polite">${value}</div>',
             )  # fmt: skip
             with gr.Accordion("More", open=False, elem_id="more"):
-                candidate = gr.Dropdown(request.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate")
-                seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
                 step_size = gr.Number(None, label="Step size, in eps's unit (empty: 2.5 eps / steps)", elem_id="step-size")
                 restarts = gr.Slider(1, engine.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
-                backbone = gr.Dropdown(request.BACKBONES, value="alex", label="Backbone", elem_id="backbone")
                 size = gr.Dropdown(request.SIZES, value=256, label="Longest side of your picture", elem_id="size")
-        shown = viewer(opening)
+        shown = viewer(opening, empty="Nothing to show yet. Choose a picture and press Run.")
 
     samples.select(_pick, None, [picked, upload, mine], **PRIVATE)
     upload.change(lambda paths: paths or [], upload, mine, **PRIVATE)

@@ -1,5 +1,6 @@
 """The Gallery page: recorded duels from precomputed/; choosing one opens it on the Duel page, without torch."""
 
+import html
 import json
 import secrets
 import zipfile
@@ -17,7 +18,8 @@ from rlpips.ui.samples import thumbnail
 FOLDER = Path(__file__).resolve().parents[2] / "precomputed"
 OPENING = "astronaut-away-linf-4.zip"
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-NOTE = "<p>Each of these was made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page.</p>"
+NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or open a
+trace that you saved there (<i>Download</i>, then <i>trace</i>).</p>"""
 
 
 def recorded() -> list[Path]:
@@ -44,12 +46,22 @@ def build(shown, status, pages, duel):
         [_card(path) for path in paths], elem_id="recorded", label="Recorded duels", columns=5, height="auto",
         format="png", allow_preview=False, object_fit="cover", interactive=False, buttons=[], show_label=False,
     )  # fmt: skip
+    saved = gr.File(label="A saved trace", height=64, elem_id="saved-trace", elem_classes="upload")
 
     def open_recorded(event: gr.SelectData):
         path = paths[event.index]
-        return message(path), f"Done: a recorded duel, {_caption(_meta(path))}.", gr.Tabs(selected=duel)
+        return message(path), f"Done: a recorded duel, {html.escape(_caption(_meta(path)))}.", gr.Tabs(selected=duel)
+
+    def open_saved(path):
+        try:
+            found = message(Path(path))
+        except ValueError as error:
+            gr.Warning(html.escape(str(error)))
+            return gr.skip(), gr.skip(), gr.skip()
+        return found, f"Done: a saved trace, {html.escape(_caption(found['meta']))}.", gr.Tabs(selected=duel)
 
     cards.select(open_recorded, None, [shown, status, pages], **PRIVATE)
+    saved.upload(open_saved, saved, [shown, status, pages], **PRIVATE)
 
 
 def _meta(path):

@@ -7,7 +7,8 @@ from pathlib import Path
 import gradio as gr
 
 from rlpips import images
-from rlpips.ui import engine, files, request
+from rlpips.trace import Trace
+from rlpips.ui import engine, files, gallery, request
 from rlpips.ui.viewer import viewer
 
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
@@ -22,17 +23,29 @@ def build():
             first = gr.File(label="Original", height=64, elem_id="pair-first", elem_classes="upload")
             second = gr.File(label="Changed picture", height=64, elem_id="pair-second", elem_classes="upload")
             backbone = gr.Dropdown(request.BACKBONES, value="alex", label="Backbone", elem_id="pair-backbone")
-            compare = gr.Button("Compare", variant="primary", elem_id="compare")
+            with gr.Row():
+                compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=80)
+                example = gr.Button("Example", elem_id="pair-example", min_width=80)
             resize = gr.Button("Resize the changed picture and compare", visible="hidden", elem_id="pair-resize")
             status = gr.HTML(
                 _HELP, elem_id="pair-status", elem_classes="status",
                 html_template='<div role="status" aria-live="polite">${value}</div>',
             )  # fmt: skip
-        shown = viewer(None, elem_id="pair-viewer")
+        shown = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
     work = {"concurrency_id": "attack", **PRIVATE}
     compare.click(_compare, [first, second, backbone], [shown, status, resize], **work)
+    example.click(_example, None, [first, second], **PRIVATE).then(
+        _compare, [first, second, backbone], [shown, status, resize], **work
+    )
     resize.click(_resized, [first, second, backbone], [shown, status, resize], **work)
+
+
+def _example():
+    """A recorded attack's original and attacked picture, as files."""
+    trace = Trace.load(gallery.FOLDER / gallery.OPENING)
+    pictures = (("original.png", trace.reference), ("attacked.png", trace.adversarial[0]))
+    return [files.put(name, images.png_bytes(pixels))["path"] for name, pixels in pictures]
 
 
 def _compare(first, second, backbone):

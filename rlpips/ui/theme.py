@@ -29,6 +29,8 @@ CSS = """
 #masthead .html-container, .status .html-container, .hint .html-container { padding: 0; }
 #pages > .tab-wrapper { height: 46px; padding: 0; justify-content: flex-end; }
 #pages > .tab-wrapper .tab-container { height: 46px; justify-content: flex-end; }
+#pages > .tab-wrapper .tab-container button { color: var(--body-text-color-subdued); }
+#pages > .tab-wrapper .tab-container button.selected { color: var(--body-text-color); font-weight: 600; }
 #pages .tabitem { padding: 8px 0 0; border: 0; background: none; }
 
 .beside { flex-wrap: nowrap; align-items: flex-start; gap: 14px; }
@@ -46,22 +48,38 @@ CSS = """
 .upload .upload-container .icon-wrap { display: none; }
 
 #samples .grid-wrap { min-height: 0; padding: 0; overflow: visible; }
-#samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; }
+#samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; grid-auto-rows: auto; }
 #samples .caption-label { display: none; }
 #samples .thumbnail-item { aspect-ratio: 1; width: 100%; height: auto; }
 #samples.block { border: 0; background: none; overflow: visible; }
-#recorded .grid-wrap { max-height: none; }
+#recorded.block { border: 0; background: none; }
+#recorded .grid-wrap { max-height: none; padding: 0; }
+#recorded .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(150px, 44%), 1fr)); }
+#recorded .thumbnail-item { display: flex; flex-direction: column; aspect-ratio: auto; height: 100%; }
+#recorded .thumbnail-item img { aspect-ratio: 1; height: auto; }
 #recorded .caption-label { position: static; max-width: none; white-space: normal; text-align: left; border: 0;
-  background: none; box-shadow: none; padding: 6px 2px; }
+  background: none; padding: 8px 10px; }
 
 .prose-page { max-width: 860px; margin: 8px auto 40px; font-size: 15px; line-height: 1.6; }
+.prose-page table { margin: 12px 0 8px; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.prose-page :is(th, td) { padding: 5px 14px !important; border: 0 !important; text-align: right; }
+.prose-page :is(th, td):first-child { padding-left: 0 !important; text-align: left; }
+.prose-page tr { border-bottom: 1px solid var(--border-color-primary) !important; }
+.prose-page .katex-display { overflow: auto hidden; padding: 2px 0; }
+.prose-page table { display: block; overflow-x: auto; }
 
 @media (max-width: 1000px) {
   #masthead { position: static; height: auto; }
   #masthead header { flex-wrap: wrap; line-height: 1.5; padding-top: 8px; gap: 0 12px; white-space: normal; }
   .gradio-container > main, .gradio-container .main { padding: 0 8px 12px !important; }
-  .beside { flex-wrap: wrap; }
-  .controls { max-width: none; width: 100%; }
+}
+
+@media (max-width: 760px) {
+  #pages > .tab-wrapper .tab-container { justify-content: flex-start; }
+  #pages > .tab-wrapper .tab-container button { padding: 0 8px; }
+  .beside { flex-direction: column; align-items: stretch; }
+  .beside > * { flex: none; width: 100%; }
+  .controls { max-width: none; }
   #samples .grid-container { grid-template-columns: repeat(8, minmax(0, 1fr)) !important; }
 }
 """

@@ -20,12 +20,13 @@ SCRIPTS = ("model.js", "decode.js", "column.js", "zoom.js", "numbers.js", "curve
 PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 
 
-def viewer(value: dict | None = None, **kw) -> gr.HTML:
+def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
     """The viewer of traces and pairs.
 
     Args:
         value: what to show first: a trace as JSON with FileData dicts for files, or None for a quiet placeholder.
             Later values may be whole traces or the pieces of a running one.
+        empty: what the placeholder says.
         **kw: passed on to `gr.HTML`, such as `visible` or `elem_id` ("viewer" unless given).
 
     A factory and not a subclass: subclassing a Gradio component writes a .pyi file beside the source.
@@ -37,6 +38,7 @@ def viewer(value: dict | None = None, **kw) -> gr.HTML:
         css_template=_joined(*STYLES),
         js_on_load=_joined(*SCRIPTS),
         apply_default_css=False,
+        empty=empty,
         plotly=f"gradio_api/file={PLOTLY_JS.as_posix()}",
         **{"elem_id": "viewer", **kw},
     )

@@ -1,0 +1,402 @@
+"""The page in a real browser, the server without a network. Every visit fails on an error in the console."""
+
+import io
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import browser as b
+from rlpips import Trace
+from rlpips.ui import gallery
+from rlpips.ui.samples import SAMPLES
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+STEPS = 8
+LANES = 2  # attacked ones
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    if not b.chromium():
+        missing = "needs chromium, under one of the names " + ", ".join(b.NAMES)
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with b.serve(tmp_path_factory.mktemp("server")) as server:
+        yield server
+        assert server.refused() == []  # it asked nobody, and so works without a network
+        assert "Traceback" not in server.log.read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def chromium(server):
+    with sync_api.sync_playwright() as playwright:
+        chromium = b.launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(chromium, server):
+    """The page, opened, with the network loaded and short runs asked for."""
+    with b.visit(chromium, server.url) as page:
+        b.ready(page)
+        b.enter(page, "#steps", STEPS)
+        yield page
+
+
+def viewer(page, root="#viewer"):
+    """(state, step, steps) as the viewer's root carries them."""
+    data = page.evaluate("root => ({ ...document.querySelector(`${root} .rv`).dataset })", root)
+    return data["state"], int(data["step"]), int(data["steps"])
+
+
+def painted(page, root="#viewer"):
+    """Whether no picture is blank; a map of no difference is all one colour, so maps may be."""
+    pictures = page.locator(f"{root} .rv-picture:not([data-kind=map]) canvas").count()
+    return pictures and sum(each["high"] - each["low"] > 40 for each in b.canvases(page, root)) >= pictures
+
+
+def readings(page, root="#viewer"):
+    """The large distances, column by column."""
+    return [float(text) for text in page.locator(f"{root} .rv-distance").all_inner_texts()]
+
+
+def curves(page):
+    """The `d` of every curve drawn."""
+    return page.eval_on_selector_all("#viewer .rv-plot path.js-line", "all => all.map((path) => path.getAttribute('d'))")
+
+
+def png(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def scene(height, width, channels=3, seed=0):
+    """A smooth picture with some texture, uint8."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    noise = np.random.default_rng(seed).random((height, width, channels))
+    waves = np.stack([x, y, (np.sin(9 * x + 5 * y) + 1) / 2, np.clip(2 * x, 0, 1)][:channels], -1)
+    return np.uint8(255 * (0.8 * waves + 0.2 * noise))
+
+
+def test_opens_on_a_recorded_duel(chromium, server):
+    recorded = Trace.load(gallery.FOLDER / gallery.OPENING)
+    with b.visit(chromium, server.url) as page:
+        page.wait_for_selector("#viewer .rv-columns canvas")
+        page.wait_for_function("document.querySelector('#viewer .rv-chart-note').textContent === ''")
+        assert viewer(page) == ("recorded", 40, 40)
+        assert painted(page) and {(each["height"], each["width"]) for each in b.canvases(page)} >= {(256, 256)}
+        assert page.inner_text("#viewer .rv-origin") == "recorded" and "AlexNet" in page.inner_text("#viewer .rv-device")
+        assert len(curves(page)) == recorded.distance[0].size and len(set(curves(page))) == recorded.distance[0].size
+        assert readings(page) == pytest.approx(recorded.distance[-1, :LANES].ravel(), abs=6e-4)
+        cells = page.locator("#viewer .rv-table tbody td").all_inner_texts()
+        assert len(cells) > 30 and not any(cell in ("", "–") for cell in cells)
+        texts = page.eval_on_selector_all("#viewer canvas", "all => all.map((each) => each.ariaLabel)")
+        assert all(texts)  # every picture is described
+        size = page.evaluate("[document.documentElement.scrollHeight, innerHeight]")
+        assert size[0] <= size[1], "one screen at 1440×900"
+
+
+def test_run_grows_live_and_what_is_downloaded_is_what_was_made(page, tmp_path):
+    status = b.run(page)
+    assert re.match(rf"Done: {STEPS} steps in \d+\.\d s\. LPIPS \d", status)
+    words = page.evaluate("window.said")
+    assert any(text.startswith("Running") for text in words[:-1])
+    steps, states = page.evaluate("[window.steps, window.states]")
+    assert states[-2:] == ["running", "done"] and len(set(steps)) > 3 and steps == sorted(steps)
+    page.wait_for_function(f"document.querySelector('#viewer .rv-keyframe').textContent.endsWith('step {STEPS}')")
+    assert viewer(page) == ("done", STEPS, STEPS) and page.inner_text("#viewer .rv-origin") == "live"
+
+    page.click("#viewer .rv-downloads summary")
+    files = {}
+    for name in ("Attacked against LPIPS: picture", "Attacked against R-LPIPS l∞: picture", "The whole trace"):
+        with page.expect_download() as download:
+            page.locator("#viewer .rv-downloads li > *").get_by_text(name).click()
+        files[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[name])
+    attacked = np.stack([np.array(Image.open(path)) for path in list(files.values())[:LANES]])
+    trace = Trace.load(files["The whole trace"])
+    assert (attacked == trace.adversarial[:LANES]).all()
+    sample = np.array(Image.open(SAMPLES[0].path).convert("RGB"))
+    change = np.abs(attacked.astype(int) - sample)
+    assert (change.max(axis=(1, 2, 3)) == 4).all()  # eps is 4/255
+    assert readings(page) == pytest.approx(trace.distance[-1, :LANES].ravel(), abs=6e-4)
+    assert trace.receipt["steps"] == STEPS and trace.receipt["seed"] == 0
+
+
+def test_scrubber_moves_everything_without_the_server(page):
+    frames = len(Trace.load(gallery.FOLDER / gallery.OPENING).frames)
+    loaded = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/perturbation-')).length"
+    page.wait_for_function(f"{loaded} >= {frames}")
+    before, asked = b.canvases(page), []
+    page.on("request", lambda request: request.url.startswith("http") and asked.append(request.url))
+
+    b.watch(page)
+    bar = page.locator("#viewer [data-scrubber]").bounding_box()
+    middle, right = bar["y"] + bar["height"] / 2, bar["x"] + bar["width"] - 9
+    page.mouse.move(right, middle)
+    page.mouse.down()
+    page.mouse.move(bar["x"] + 9, middle, steps=80)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 40'")
+    assert viewer(page)[1] == 0
+    shown = page.evaluate("window.steps")
+    assert shown == sorted(shown, reverse=True) and len(shown) >= 35
+    assert [each["digest"] for each in b.canvases(page)] != [each["digest"] for each in before]
+
+    for key, step in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 40), ("ArrowLeft", 39), ("Home", 0)):
+        page.press("#viewer [data-scrubber]", key)
+        page.wait_for_function(f"document.querySelector('#viewer .rv-step').textContent === 'step {step} of 40'")
+
+    page.click("#viewer .rv-play")
+    page.wait_for_function("Number(document.querySelector('#viewer .rv').dataset.step) > 3")
+    page.click("#viewer [aria-label=Pause]")
+    assert 3 < viewer(page)[1] <= 40
+    page.press("#viewer [data-scrubber]", "End")
+    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 40 of 40'")
+    assert b.canvases(page) == before
+    assert asked == []
+
+
+def test_stop_keeps_what_is_there(page):
+    b.enter(page, "#steps", 200)
+    b.watch(page)
+    page.click("#run")
+    page.wait_for_function("window.states.includes('running') && window.steps.at(-1) >= 4")
+    page.click("#stop")
+    status = b.said(page, "Stopped")
+    state, step, steps = viewer(page)
+    assert state == "stopped" and 4 <= step < 200 and steps == 200
+    assert status.startswith(f"Stopped: {step} steps in") and painted(page)
+    assert len(curves(page)) == 6 and min(readings(page)) > 0
+    b.enter(page, "#steps", STEPS)
+    b.run(page)
+    assert viewer(page) == ("done", STEPS, STEPS)
+
+
+def test_uploads_good_and_bad(page, tmp_path):
+    good = tmp_path / "mine.png"
+    pixels = scene(60, 90, channels=4)
+    good.write_bytes(png(pixels))
+    b.upload(page, "#upload", good)
+    status = b.run(page)
+    assert "Transparency was laid on white." in status
+    page.wait_for_function("document.querySelector('#viewer .rv-columns canvas').width === 90")
+    assert b.canvases(page)[0]["height"] == 60 and painted(page)
+
+    whole = png(scene(64, 48))
+    bad = {
+        "truncated.png": (whole[: len(whole) // 2], "damaged"),
+        "words.png": (b"Dear reader, this is no picture.\n" * 40, "not a picture"),
+        "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90"/>', "SVG"),
+        "dot.png": (png(scene(1, 1)), "1×1"),
+        "empty.png": (b"", "empty"),
+    }
+    for name, (data, why) in bad.items():
+        (tmp_path / name).write_bytes(data)
+        b.upload(page, "#upload", tmp_path / name)
+        refusal = b.run(page, "Refused")
+        assert re.fullmatch(r"Refused: \S.+[.;]\s?.*\.", refusal) or refusal.endswith("."), refusal
+        assert name in refusal and why in refusal and str(tmp_path) not in refusal
+        assert viewer(page) == ("done", STEPS, STEPS) and b.canvases(page)[0]["width"] == 90
+
+    page.locator("#samples button.thumbnail-item").nth(1).click()
+    page.wait_for_selector("#upload input[type=file]", state="attached")
+    b.run(page)
+    page.wait_for_function("document.querySelector('#viewer .rv-columns canvas').width !== 90")
+    assert viewer(page) == ("done", STEPS, STEPS) and painted(page)
+
+
+# The contrast of each text with what it stands on, by WCAG's formula.
+CONTRAST = """(places) => {
+  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (color) => {
+    context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = rgba(getComputedStyle(node).backgroundColor);
+      if (color[3] > 250) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  return Object.fromEntries(places.flatMap((place) => [...document.querySelectorAll(place)].map((node, i) => {
+    const [a, b] = [light(rgba(getComputedStyle(node).color)), light(ground(node))];
+    return [`${place} ${i}`, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+  })));
+}"""
+TEXTS = [
+    "#masthead p", "#status div", "#budget", "[role=tab]", "#viewer .rv-distance", "#viewer .rv-words", "#viewer h4",
+    "#viewer figcaption span", "#viewer .rv-legend li", "#viewer .rv-table th", "#viewer .rv-table td", "#viewer .rv-badge",
+    "#viewer .rv-step", "#viewer .rv-probe", "#viewer .rv-bars b", "#run", "#stop",
+]  # fmt: skip
+STROKES = "[...document.querySelectorAll('#viewer .rv-plot path.js-line')].map((path) => path.style.stroke)"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_are_readable(chromium, server, scheme):
+    with b.visit(chromium, server.url, color_scheme=scheme) as page:
+        b.ready(page)
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        levels = [int(level) for level in re.findall(r"\d+", ground)[:3]]
+        assert max(levels) < 60 if scheme == "dark" else min(levels) > 200, ground
+        contrast = page.evaluate(CONTRAST, TEXTS)
+        assert len(contrast) > 60
+        faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
+        assert not faint, faint
+        before = page.evaluate(STROKES)
+        page.evaluate("document.body.classList.toggle('dark')")  # what a change of the system's setting comes to
+        page.wait_for_function(f"({STROKES}).every((color, i) => color !== {before}[i])")
+        assert len(page.evaluate(STROKES)) == len(before) == 6
+
+
+def test_narrow_window_has_no_sideways_scroll(chromium, server):
+    def fits():
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    with b.visit(chromium, server.url, width=390, height=844, has_touch=True) as page:
+        b.ready(page)
+        fits()
+        for part in ("#viewer", "#run >> xpath=ancestor::div[contains(@class, 'controls')]"):
+            assert page.locator(part).bounding_box()["width"] > 340
+        pictures = page.locator("#viewer .rv-frame").all()
+        assert all(frame.bounding_box()["width"] > 130 for frame in pictures)
+        b.enter(page, "#steps", STEPS)
+        b.run(page)
+        fits()
+        b.tab(page, "Inspect a pair")
+        page.click("#pair-example")
+        page.wait_for_function("document.querySelector('#pair-status').innerText.startsWith('Done')")
+        page.wait_for_selector("#pair-viewer .rv-columns canvas")
+        assert page.locator("#pair-viewer").bounding_box()["width"] > 340
+        fits()
+        b.tab(page, "Gallery")
+        page.wait_for_selector("#recorded img")
+        assert all(card.bounding_box()["width"] > 100 for card in page.locator("#recorded .thumbnail-item").all())
+        right = page.eval_on_selector_all("#recorded img", "all => Math.max(...all.map((e) => e.getBoundingClientRect().right))")
+        assert right <= 390
+        fits()
+        b.tab(page, "How it works")
+        page.wait_for_selector(".prose-page .katex")
+        fits()
+
+
+def test_gallery_opens_recorded_and_saved_duels(page, tmp_path):
+    paths = gallery.recorded()
+    b.tab(page, "Gallery")
+    cards = page.locator("#recorded button.thumbnail-item")
+    cards.first.wait_for()
+    assert cards.count() == len(paths) >= 8
+    chosen = next(i for i, path in enumerate(paths) if "toward" in path.name)
+    trace = Trace.load(paths[chosen])
+    b.watch(page)
+    cards.nth(chosen).click()
+    assert trace.name.replace("_", " ") in b.said(page, "Done")
+    page.wait_for_selector("#viewer .rv-columns canvas", state="visible")  # the Duel tab came up
+    assert viewer(page) == ("recorded", 40, 40)
+    page.wait_for_function(f"document.querySelector('#viewer canvas').width === {trace.reference.shape[1]}")
+    page.wait_for_function(f"Math.abs(parseFloat(document.querySelector('#viewer .rv-distance').textContent)"
+                           f" - {trace.distance[-1, 0, 0]}) < 6e-3")  # fmt: skip
+    assert painted(page) and page.locator("#viewer .rv-against").count()  # pulled: there is a picture before
+
+    saved, damaged = tmp_path / "mine.zip", tmp_path / "damaged.zip"
+    shutil.copy(paths[0], saved)
+    damaged.write_bytes(paths[0].read_bytes()[:5000])
+    other = Trace.load(saved)
+    b.tab(page, "Gallery")
+    b.upload(page, "#saved-trace", damaged)
+    page.get_by_text("This is not a readable trace").first.wait_for()
+    assert page.locator("#recorded").is_visible() and viewer(page) == ("recorded", 40, 40)
+    b.watch(page)
+    if page.locator("#saved-trace button[aria-label=Clear]").count():
+        page.click("#saved-trace button[aria-label=Clear]")
+    page.set_input_files("#saved-trace input[type=file]", str(saved))
+    assert other.name.replace("_", " ") in b.said(page, "Done: a saved trace")
+    page.wait_for_selector("#viewer .rv-columns canvas", state="visible")
+    page.wait_for_function("!document.querySelector('#viewer .rv-against')")
+    assert readings(page) == pytest.approx(other.distance[-1, :LANES].ravel(), abs=6e-4)
+
+
+def test_inspect_a_pair(page, tmp_path):
+    def told(word):
+        page.wait_for_function("word => document.querySelector('#pair-status').innerText.includes(word)", arg=word)
+
+    trace = Trace.load(gallery.FOLDER / gallery.OPENING)
+    b.tab(page, "Inspect a pair")
+    page.click("#compare")
+    told("Refused: Two pictures are needed")
+    page.click("#pair-example")
+    told("Done: measured")
+    page.wait_for_selector("#pair-viewer .rv-columns canvas")
+    assert viewer(page, "#pair-viewer")[0] == "done" and painted(page, "#pair-viewer")
+    assert readings(page, "#pair-viewer")[:2] == pytest.approx(trace.distance_8bit[0], rel=0.03, abs=6e-4)
+
+    first, second = tmp_path / "original.png", tmp_path / "smaller.png"
+    first.write_bytes(png(scene(80, 120)))
+    second.write_bytes(png(scene(40, 60)))
+    b.upload(page, "#pair-first", first)
+    b.upload(page, "#pair-second", second)
+    page.click("#compare")
+    told("differ in size (120×80 and 60×40)")
+    assert page.inner_text("#pair-resize") == "Resize 60×40 to 120×80 and compare"
+    assert b.canvases(page, "#pair-viewer")[0]["width"] == 256  # what was there stays
+    page.click("#pair-resize")
+    told("The changed picture was resized to 120×80.")
+    page.wait_for_function("document.querySelector('#pair-viewer canvas').width === 120")
+    page.wait_for_selector("#pair-resize", state="hidden")
+    assert painted(page, "#pair-viewer") and len(readings(page, "#pair-viewer")) == 3
+
+
+def test_how_it_works_is_rendered_here(page):
+    b.tab(page, "How it works")
+    page.wait_for_selector(".prose-page .katex-display")
+    assert page.locator(".prose-page .katex").count() > 10 and page.locator(".katex-error").count() == 0
+    assert page.locator(".prose-page table").count() == 2
+    text = page.locator("div.prose.prose-page").inner_text()
+    assert "$" not in text and "[[" not in text
+
+
+def test_the_other_objective_and_norm(page):
+    choose, run = b.choose, b.run
+    choose(page, "#objective", "pull toward")
+    page.wait_for_function("document.querySelector('#candidate input').value === 'a blurred copy'")
+    choose(page, "#norm", "l2")
+    page.wait_for_function("document.querySelector('#eps').innerText.includes('l2 norm')")
+    page.wait_for_function("document.querySelector('#budget').innerText.startsWith('l2 norm 4 on [0, 1], 8 on')")
+    run(page)
+    assert viewer(page) == ("done", STEPS, STEPS) and page.locator("#viewer .rv-against").count() == LANES
+    rows = page.locator("#viewer .rv-table tbody tr").all_inner_texts()
+    assert sum(row.replace("\t", " ").strip().find("change") >= 0 for row in rows) == 2
+    before, now = (page.locator("#viewer .rv-table tbody tr").nth(i).locator("td").first.inner_text() for i in (0, 1))
+    assert float(now) < float(before)  # pulled nearer
+    l2 = next(row for row in rows if row.startswith("l2"))
+    assert float(re.search(r"8 bits\s+([\d.]+)", l2)[1]) <= 4.001
+
+
+def test_keyboard_reaches_the_scrubber_and_the_wipe(page):
+    def tab_to(selector):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        pytest.fail(f"Tab does not reach {selector}")
+
+    page.focus("#run")
+    tab_to("#viewer .rv-handle")
+    before = page.evaluate("Number(document.activeElement.ariaValueNow)")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"Number(document.activeElement.ariaValueNow) > {before}")
+    tab_to("#viewer [data-scrubber]")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("document.querySelector('#viewer .rv').dataset.step === '39'")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"  # one sees where one is
