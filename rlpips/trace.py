@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from rlpips import catalog
+from rlpips.images import png_bytes
 
 NOISE = "noise"  # the lane that is never pushed
 FORMAT = "rlpips-trace-1"
@@ -211,12 +212,6 @@ class Recorder:
                 yield replace(frame, **rows)
 
 
-def _png(pixels):  # uint8 (H, W, 3) or (H, W)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def _webp(pixels):
     # Lossless; for such noise a quarter smaller than PNG, and at these settings five times faster (7 ms at 256×256).
     buffer = io.BytesIO()
@@ -243,8 +238,8 @@ def meta_json(name, lanes, metrics, layers, reference, start, receipt, put):
         **{key: receipt.get(key) for key in ("objective", "norm", "eps", "step_size", "restarts", "seed")},
         "backbone": catalog.trunk_card(receipt["backbone"]).title,
         "device": f"{receipt['device']} {receipt['precision']}",
-        "reference": put("reference.png", _png(reference)),
-        "start": None if np.array_equal(start, reference) else put("start.png", _png(start)),
+        "reference": put("reference.png", png_bytes(reference)),
+        "start": None if np.array_equal(start, reference) else put("start.png", png_bytes(start)),
         "receipt": receipt,
     }  # fmt: skip
 
@@ -264,7 +259,7 @@ def frame_json(frame, base, put):
     return {
         "step": frame.step, "lanes": list(frame.lanes),
         "perturbation": put(f"perturbation-{stem}.webp", _webp(difference.reshape(-1, *difference.shape[2:]))),
-        "maps": put(f"maps-{stem}.png", _png(tiles)), "map_size": list(share.shape[-2:]), "map_peak": _plain(peak),
+        "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(share.shape[-2:]), "map_peak": _plain(peak),
         **{key: _plain(getattr(frame, key)) for key in _MEASURES},
     }  # fmt: skip
 

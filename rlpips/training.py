@@ -27,10 +27,10 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from rlpips import tensorfile
 from rlpips.backbones import load_trunk
 from rlpips.metrics import PerceptualMetric, load_metric
 from rlpips.twoafc import (
@@ -279,7 +279,7 @@ def main(arguments=None):
     measured = card_of(settings, heads, parts[2], device, progress)
 
     state = {str(layer): head for layer, head in enumerate(heads)}
-    raw = tensorfile.encode(state, {"title": f"R-LPIPS heads, {settings.norm}, {settings.backbone}"})
+    raw = safetensors.torch.save(state, {"title": f"R-LPIPS heads, {settings.norm}, {settings.backbone}"})
     out.write_bytes(raw)
     card = {
         "file": out.name,

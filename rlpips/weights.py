@@ -19,10 +19,10 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
-from rlpips import tensorfile
 from rlpips.catalog import card, trunk_card
 
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "weights"
@@ -214,7 +214,7 @@ def _read_verified(path: Path, kind: str, digest: str | None) -> bytes:
 
 
 def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
-    return tensorfile.decode(_read_verified(path, "sha256", sha256))
+    return safetensors.torch.load(_read_verified(path, "sha256", sha256))
 
 
 def _read_pickle(path: Path, kind: str, digest: str | None) -> dict[str, Tensor]:

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load
 
 from rlpips import training
 from rlpips.backbones import load_trunk
 from rlpips.images import to_tensor
 from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.tensorfile import decode
 from rlpips.training import Settings, evidence, rank, split_photographs, train
 from rlpips.twoafc import inflation, make_triplets
 
@@ -108,7 +108,7 @@ def test_the_command(photographs, tmp_path, capsys):
         assert 0 <= figures["attacked_2afc"] <= 1 and figures["inflation"] > 0
         assert sum(figures["share_of_layers"].values()) == pytest.approx(1, abs=1e-5)
     assert card["measured"]["lpips"]["agreement_with_lpips"] == 1
-    assert sorted(decode(out.read_bytes())) == ["0", "1", "2", "3", "4"]
+    assert sorted(load(out.read_bytes())) == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("name, norm, eps", [("rlpips-linf", "linf", 4 / 255), ("rlpips-l2", "l2", 1.0)])

@@ -6,9 +6,10 @@ import urllib.error
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
 import torch
 
-from rlpips import catalog, tensorfile, weights
+from rlpips import catalog, weights
 from rlpips.weights import WeightsError, load_heads, load_official, load_trunk, read_official_checkpoint
 
 CHANNELS = {
@@ -226,7 +227,7 @@ def test_heads_that_are_not_there_are_refused(monkeypatch):
 
 
 def put_heads(monkeypatch, tmp_path, tensors):
-    data = tensorfile.encode(tensors, {})
+    data = safetensors.torch.save(tensors)
     (tmp_path / "new.safetensors").write_bytes(data)
     file = catalog.HeadsFile("new.safetensors", hashlib.sha256(data).hexdigest())
     monkeypatch.setattr(weights, "BUNDLED", tmp_path)
@@ -252,27 +253,6 @@ def test_heads_are_verified_and_checked(monkeypatch, tmp_path):
         put_heads(monkeypatch, tmp_path, {"0": torch.ones(3), "1": bad})
         with pytest.raises(WeightsError, match="Head 1 of new.safetensors"):
             load_heads("lpips", "alex")
-
-
-# the safetensors format
-
-
-def test_tensorfile_agrees_with_the_safetensors_package():
-    package = pytest.importorskip("safetensors.torch")
-    tensors = {"a": torch.rand(2, 3), "b": torch.rand(5).double(), "c": torch.rand(4, 6).T}
-    data = tensorfile.encode(tensors, {"seed": "0"})
-    expected = {key: value.float().contiguous() for key, value in tensors.items()}
-    assert same(tensorfile.decode(data), expected)
-    assert same(package.load(data), expected)
-    assert same(tensorfile.decode(package.save(expected, {"x": "y"})), expected)
-
-
-def test_tensorfile_refuses_what_it_cannot_read():
-    whole = tensorfile.encode({"a": torch.rand(2, 3)}, {})
-    double = whole.replace(b'"F32"', b'"F64"')
-    for bad in (b"", b"text", whole[:-4], whole[:20], double, b"\x02" + bytes(7) + b"[]"):
-        with pytest.raises(ValueError, match="Expected a float32 safetensors file"):
-            tensorfile.decode(bad)
 
 
 # official checkpoints
