@@ -92,7 +92,7 @@ def split_photographs(paths):
 
 
 def train(settings, photographs, choosing, device="cpu", progress=lambda words, keep=False: None):
-    """Train on uint8 photographs (H, W, 3); returns the heads, L vectors (C_l,), and the loss of every round.
+    """Train on uint8 photographs (H, W, 3); returns the heads, L vectors (C_l,).
 
     `choosing`: photographs, not trained on, by which the best of the stages is kept (see `rank`). The same
     settings and photographs give the same heads on the same machine. Raises FloatingPointError if the loss is
@@ -121,7 +121,7 @@ def train(settings, photographs, choosing, device="cpu", progress=lambda words, 
     # Channels that LPIPS gives no weight start with a little, so that they can grow.
     theta = (teacher + 0.01 * teacher.mean()).log().requires_grad_()
     optimiser = torch.optim.Adam([theta], lr=settings.lr, betas=(0.9, 0.99))
-    memory, stages, losses = [], [], []
+    memory, stages = [], []
     capacity = max(1, settings.memory // settings.attacked)
     every = max(1, settings.rounds // 4)
 
@@ -166,8 +166,7 @@ def train(settings, photographs, choosing, device="cpu", progress=lambda words, 
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        losses.append(loss.item())
-        progress(f"round {turn + 1}/{settings.rounds}: loss {losses[-1]:.3f}")
+        progress(f"round {turn + 1}/{settings.rounds}: loss {loss.item():.3f}")
 
         # 3. Now and then measure on photographs that are not trained on, and keep the heads.
         if (turn + 1) % every == 0 or turn + 1 == settings.rounds:
@@ -175,7 +174,7 @@ def train(settings, photographs, choosing, device="cpu", progress=lambda words, 
             found = measure(PerceptualMetric(trunk, heads, "stage"), lpips, *validation, settings.norm, eps, steps=10)
             stages.append((rank(found, baseline), heads))
             progress(f"round {turn + 1}: {_in_words(found, baseline)}", keep=True)
-    return max(stages, key=lambda stage: stage[0])[1], losses
+    return max(stages, key=lambda stage: stage[0])[1]
 
 
 def rank(found, baseline):
@@ -275,7 +274,7 @@ def main(arguments=None):
     settings, progress = Settings(**chosen), _Progress()
 
     parts = [read_photographs(paths) for paths in split_photographs(find_pictures(folder))]
-    heads, _ = train(settings, *parts[:2], device, progress)
+    heads = train(settings, *parts[:2], device, progress)
     measured = card_of(settings, heads, parts[2], device, progress)
 
     state = {str(layer): head for layer, head in enumerate(heads)}

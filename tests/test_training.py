@@ -10,7 +10,7 @@ from safetensors.torch import load
 
 from rlpips import training
 from rlpips.backbones import load_trunk
-from rlpips.images import to_tensor
+from rlpips.images import read_picture
 from rlpips.metrics import PerceptualMetric, load_metric
 from rlpips.training import Settings, evidence, rank, split_photographs, train
 from rlpips.twoafc import inflation, make_triplets
@@ -35,8 +35,12 @@ def photographs():
     return made
 
 
-def test_evidence_is_the_metric_without_its_heads():
-    lpips = load_metric("lpips")
+@pytest.fixture(scope="module")
+def lpips():
+    return load_metric("lpips")
+
+
+def test_evidence_is_the_metric_without_its_heads(lpips):
     generator = torch.Generator().manual_seed(0)
     x, y = torch.rand(2, 3, 3, 40, 56, generator=generator)
     rows = evidence(lpips.trunk, x, y)
@@ -63,25 +67,23 @@ def test_rank_gives_nothing_for_robustness_that_costs_agreement():
     assert rank(good, baseline) > rank(pixels, baseline)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_training_repeats_and_learns(photographs, norm):
-    settings = replace(TINY, norm=norm, eps=0.02 if norm == "linf" else 0.6, rounds=3)
-    heads, losses = train(settings, photographs[:16], photographs[16:])
-    again, _ = train(settings, photographs[:16], photographs[16:])
-    other, _ = train(replace(settings, seed=1), photographs[:16], photographs[16:])
+def test_training_repeats_and_learns(photographs, lpips):
+    settings = replace(TINY, rounds=3)
+    heads = train(settings, photographs[:16], photographs[16:])
+    again = train(settings, photographs[:16], photographs[16:])
+    other = train(replace(settings, seed=1, rounds=1), photographs[:16], photographs[16:])
     assert all(torch.equal(a, b) for a, b in zip(heads, again))
     assert not all(torch.equal(a, b) for a, b in zip(heads, other))
-    assert losses[-1] < losses[0]
-    assert all((head >= 0).all() and head.isfinite().all() for head in heads)
     assert tuple(map(len, heads)) == load_trunk("alex").spec.channels
+    assert all((head >= 0).all() and head.isfinite().all() for head in heads)
 
-
-def test_the_scale_is_that_of_lpips(photographs):
-    lpips = load_metric("lpips")
-    heads, _ = train(TINY, photographs[:16], photographs[16:])
-    mixed = make_triplets(photographs[:16], TINY.triplets, True, TINY.size, TINY.seed + 1)  # what training saw
-    both = torch.cat([mixed.reference] * 2), torch.cat([mixed.p0, mixed.p1])
+    unseen = make_triplets(photographs[16:], 12, True, TINY.size, seed=9)
     ours = PerceptualMetric(lpips.trunk, heads, "ours")
+    assert inflation(ours, unseen, steps=4) < 0.75 * inflation(lpips, unseen, steps=4)
+
+    # and the scale is LPIPS's, on what the training saw
+    seen = make_triplets(photographs[:16], TINY.triplets, True, TINY.size, TINY.seed + 1)
+    both = torch.cat([seen.reference] * 2), torch.cat([seen.p0, seen.p1])
     assert ours(*both).mean().item() == pytest.approx(lpips(*both).mean().item(), rel=1e-3)
 
 
@@ -112,11 +114,11 @@ def test_the_command(photographs, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name, norm, eps", [("rlpips-linf", "linf", 4 / 255), ("rlpips-l2", "l2", 1.0)])
-def test_the_shipped_heads_are_robust_on_the_sample_pictures(name, norm, eps):
+def test_the_shipped_heads_are_robust_on_the_sample_pictures(name, norm, eps, lpips):
     samples = sorted((ROOT / "assets" / "samples").glob("*.png"))
-    photographs = [np.array((to_tensor(path)[0].permute(1, 2, 0) * 255).round().byte()) for path in samples]
+    photographs = [read_picture(path).pixels for path in samples]
     mixed = make_triplets(photographs, 24, mixed=True, seed=4)
-    ours, lpips = load_metric(name), load_metric("lpips")
+    ours = load_metric(name)
     assert all((head >= 0).all() for head in ours.heads)
     found, baseline = (inflation(metric, mixed, norm, eps, steps=5) for metric in (ours, lpips))
     assert found < baseline / 4

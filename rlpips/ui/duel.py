@@ -2,9 +2,11 @@
 
 import html
 import secrets
+from pathlib import Path
 
 import gradio as gr
 
+from rlpips import images
 from rlpips.ui import engine, files, request
 from rlpips.ui.samples import SAMPLES, thumbnail
 from rlpips.ui.viewer import viewer
@@ -19,19 +21,21 @@ BUDGET_JS = """(eps, norm) => {
 BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # what it says of the first values
 PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser
 
+_SAMPLES = [str(sample.path) for sample in SAMPLES]
+
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(opening):
     """Lay the page out in the Blocks at hand; `opening` is the first viewer message. Returns (viewer, status)."""
     live = gr.State()  # the `_Live` attack, so that Stop can keep what there is
-    picked, mine = gr.State(0), gr.State([])  # number of the sample; paths of the visitor's own pictures
+    # Pictures by their paths: the one to attack, the visitor's own, and those in the strip of thumbnails.
+    picked, mine, strip = gr.State(_SAMPLES[0] if _SAMPLES else None), gr.State([]), gr.State(_SAMPLES)
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
-            samples = gr.Gallery(
-                [(thumbnail(sample.picture().pixels), sample.title) for sample in SAMPLES], elem_id="samples",
-                label="Picture", columns=4, height="auto", format="png", allow_preview=False, selected_index=0,
-                object_fit="cover", interactive=False, buttons=[], show_label=False,
+            pictures = gr.Gallery(
+                _thumbnails(_SAMPLES), elem_id="samples", label="Picture", columns=5, height="auto", format="png",
+                allow_preview=False, selected_index=0, object_fit="cover", interactive=False, buttons=[], show_label=False,
             )  # fmt: skip
             upload = gr.File(label="or your own picture, or a pair", file_count="multiple", height=64, elem_id="upload", elem_classes="upload")
             with gr.Row():
@@ -60,8 +64,8 @@ def build(opening):
                 size = gr.Dropdown(request.SIZES, value=256, label="Longest side of your picture", elem_id="size")
         shown = viewer(opening, empty="Nothing to show yet. Choose a picture and press Run.")
 
-    samples.select(_pick, None, [picked, upload, mine], **PRIVATE)
-    upload.change(lambda paths: paths or [], upload, mine, **PRIVATE)
+    pictures.select(_pick, strip, picked, **PRIVATE)
+    upload.change(_uploaded, upload, [pictures, strip, picked, mine, candidate, status], **PRIVATE)
     objective.change(_pushed_by, [objective, candidate], candidate, **PRIVATE)
     norm.change(_slider_of, norm, eps, **PRIVATE)
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
@@ -75,8 +79,31 @@ def build(opening):
     return shown, status
 
 
-def _pick(event: gr.SelectData):
-    return event.index, None, []
+def _thumbnails(paths):
+    pictures = [images.read_picture(Path(path)) for path in paths]
+    return [(thumbnail(picture.pixels), picture.name.replace("_", " ")) for picture in pictures]
+
+
+def _pick(strip, event: gr.SelectData):
+    return strip[event.index]
+
+
+def _uploaded(paths):
+    """The visitor's pictures go first in the strip; a pair is attacked as one, its second picture being pushed."""
+    if not paths:
+        return gr.Gallery(_thumbnails(_SAMPLES), selected_index=0), _SAMPLES, _SAMPLES[0], [], "itself", gr.skip()
+    mine = paths[:2]
+    pushed = "mine" if len(mine) > 1 else "itself"
+    try:
+        notes = [" ".join(images.read_picture(Path(path)).notes) for path in mine]
+        shown = [*mine, *_SAMPLES]
+        said = " ".join(["Loading done: your picture is chosen.", *filter(None, notes)])
+        if len(paths) > 2:
+            said += " Only the first two of your pictures are used."
+        return gr.Gallery(_thumbnails(shown), selected_index=0), shown, mine[0], mine, pushed, _line(said)
+    except ValueError as error:  # it stays chosen, so that Run does not silently attack another picture
+        gr.Warning(_line(error))
+        return gr.Gallery(_thumbnails(_SAMPLES), selected_index=None), _SAMPLES, mine[0], mine, pushed, _line(f"Refused: {error}")
 
 
 def _pushed_by(objective, candidate):
@@ -128,7 +155,7 @@ def _verdict(trace):
 
 
 def _line(text):
-    return html.escape(text)
+    return html.escape(str(text))
 
 
 def _attack(*controls):
@@ -144,7 +171,7 @@ def _attack(*controls):
         steps = engine.duel(asked)
         recorder = next(steps)
     except ValueError as error:
-        gr.Warning(html.escape(str(error)))
+        gr.Warning(_line(error))
         yield skip, _line(f"Refused: {error}"), None
         return
 

@@ -23,8 +23,8 @@ _COPY_SEVERITY = 0.6
 def read(picked, mine, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size):
     """(arguments for `rlpips.attack_steps`, the picture's name, notes for the visitor); ValueError if amiss.
 
-    picked: number of the sample; mine: paths of the visitor's own pictures, which come before it. eps and step_size
-    are in n/255 for l_inf and in [0, 1] units for l2, as the sliders say.
+    picked: path of the picture to attack; mine: paths of the visitor's own pictures, which are read at most `size` pixels a
+    side. eps and step_size are in n/255 for l_inf and in [0, 1] units for l2, as the sliders say.
     """
     for what, value in (("eps", eps), ("Steps", steps), ("Seed", seed), ("Restarts", restarts)):
         if value is None:
@@ -36,11 +36,9 @@ def read(picked, mine, objective, norm, candidate, eps, steps, first, second, se
     if first == second:
         raise ValueError("Choose two different metrics to set against each other.")
 
-    reference = images.read_picture(Path(mine[0]), size) if mine else SAMPLES[picked].picture()
+    reference = images.read_picture(Path(picked), size if picked in mine else images.LARGEST_SIDE)
     notes = list(reference.notes)
-    if len(mine) > 2:
-        notes.append("Only the first two of your pictures are used.")
-    pushed = _candidate("mine" if len(mine) > 1 and candidate == "itself" else candidate, reference, mine, size)
+    pushed = _candidate(candidate, reference, [path for path in mine if path != picked], size)
     if pushed is not None and pushed.shape != reference.pixels.shape:
         height, width = reference.pixels.shape[:2]
         notes.append(f"The second picture was resized from {pushed.shape[1]}×{pushed.shape[0]} to {width}×{height}.")
@@ -57,13 +55,13 @@ def _whole(value):
     return int(value) if isinstance(value, float) and value.is_integer() else value  # the core refuses what is left
 
 
-def _candidate(choice, reference, mine, size):
+def _candidate(choice, reference, others, size):
     if choice == "itself":
         return None
     if choice == "mine":
-        if len(mine) < 2:
+        if not others:
             raise ValueError("There is no second picture yet: drop two pictures, or choose something else to push.")
-        return images.read_picture(Path(mine[1]), size).pixels
+        return images.read_picture(Path(others[0]), size).pixels
     for sample in SAMPLES:
         if sample.name == choice:
             return sample.picture().pixels

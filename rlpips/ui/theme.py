@@ -48,7 +48,7 @@ CSS = """
 .upload .upload-container .icon-wrap { display: none; }
 
 #samples .grid-wrap { min-height: 0; padding: 0; overflow: visible; }
-#samples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; grid-auto-rows: auto; }
+#samples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; grid-auto-rows: auto; }
 #samples .caption-label { display: none; }
 #samples .thumbnail-item { aspect-ratio: 1; width: 100%; height: auto; }
 #samples.block { border: 0; background: none; overflow: visible; }
