@@ -7,13 +7,17 @@ model of its own. The two are timed in turns, in one process; the table gives me
 
 import argparse
 import statistics
+import sys
 import time
+from pathlib import Path
 
 import torch
-from truth import official
 
-import rlpips
-from rlpips.norms import LINF
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import rlpips  # noqa: E402
+from rlpips.norms import LINF  # noqa: E402
+from truth import official  # noqa: E402
 
 EPS, STEPS = 4 / 255, 40
 

@@ -19,7 +19,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --no-proxy-server"
 ).split()
-PATIENCE = 90_000  # ms; a busy machine is no failure
+PATIENCE = 60_000  # ms; a busy machine is no failure
 
 
 def chromium():
@@ -91,6 +91,7 @@ def visit(browser, url, width=1440, height=900, **options):
     """A page in a context of its own; fails in the end if it met an error or asked anybody but the server."""
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     context.set_default_timeout(PATIENCE)
+    context.add_init_script("performance.setResourceTimingBufferSize(5000)")
     page = context.new_page()
     complaints = []
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
@@ -141,7 +142,10 @@ def watch(page):
 
 def said(page, word):
     """Wait for a status that begins with `word`, come since `watch`; returns it."""
-    found = page.wait_for_function("word => window.said.find((text) => text.startsWith(word))", arg=word)
+    try:
+        found = page.wait_for_function("word => window.said.find((text) => text.startsWith(word))", arg=word)
+    except Exception as error:
+        raise AssertionError(f"never said {word!r}, but {page.evaluate('[window.said, window.states]')}") from error
     return found.json_value()
 
 
@@ -170,7 +174,7 @@ def enter(page, field, value):
 def choose(page, field, text):
     """Choose an entry of a dropdown."""
     page.click(f"{field} input")
-    page.locator("ul[role=listbox] [role=option]").get_by_text(text, exact=True).click()
+    page.get_by_role("option", name=text, exact=True).click()
     page.wait_for_function("([field, text]) => document.querySelector(`${field} input`).value === text", arg=[field, text])
 
 

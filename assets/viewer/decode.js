@@ -52,9 +52,8 @@ function newLoader(model, wantedStep, changed) {
   const distance = (frame) => Math.abs(frame.step - wantedStep()) + (frame.step > wantedStep() ? 0.5 : 0);
 
   async function loadSource(run, key) {
-    const file = model.meta[key];
-    const pixels = await decodePng(file);
-    if (model.run === run && model.meta[key] === file) { model.pixels[key] = pixels; changed(); }
+    const pixels = await decodePng(model.meta[key]);
+    if (model.run === run) { model.pixels[key] = pixels; changed(); }
   }
 
   async function loadFrame(run, frame) {
@@ -98,8 +97,9 @@ function newLoader(model, wantedStep, changed) {
         await sourcesLoaded;
       }
     }
-    // Two at a time: the server answers the next one while this one is decoded.
-    await Promise.all([sourcesLoaded, loadNext(), loadNext()]);
+    // Two at a time: the server answers the next one while this one is decoded. Once more if frames came while
+    // there was nothing but the sources to wait for.
+    do await Promise.all([sourcesLoaded, loadNext(), loadNext()]); while (model.run === run && next());
   }
 
   // Ends when there is nothing left to load; called again meanwhile, it goes on with what has come.

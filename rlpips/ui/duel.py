@@ -2,11 +2,12 @@
 
 import html
 import secrets
+import traceback
 from pathlib import Path
 
 import gradio as gr
 
-from rlpips import images
+from rlpips import catalog, images
 from rlpips.ui import engine, files, request
 from rlpips.ui.samples import SAMPLES, thumbnail
 from rlpips.ui.viewer import viewer
@@ -70,9 +71,11 @@ def build(opening):
     norm.change(_slider_of, norm, eps, **PRIVATE)
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
 
-    controls = [picked, mine, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size]
+    controls = request.Controls(
+        picked, mine, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size
+    )
     attack = run.click(
-        _attack, controls, [shown, status, live], concurrency_id="attack", concurrency_limit=1, **PRIVATE
+        _attack, list(controls), [shown, status, live], concurrency_id="attack", concurrency_limit=1, **PRIVATE
     )
     attack.then(_stopped, live, [shown, status, live], **PRIVATE)
     stop.click(None, cancels=[attack], api_visibility="private")
@@ -131,10 +134,11 @@ class _Live:
         self.clock = engine.clock()
         self.ended = False
 
-    def last(self, ruler):
+    def last(self, ruler=None):
         """The complete message of what there is, and the status to go with it."""
         self.ended = True
-        trace = self.recorder.trace(ruler)
+        asked = self.asked
+        trace = self.recorder.trace(ruler or engine.ruler_alone(asked["reference"], asked["metrics"], asked["backbone"]))
         count = len(trace.distance) - 1
         words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.clock():.1f} s. "
         return files.whole(self.run, trace.state, trace), _line(words + _verdict(trace) + " ".join(["", *self.notes]))
@@ -145,10 +149,8 @@ def _verdict(trace):
     from rlpips.distortions import Ruler
 
     ruler, shares = Ruler.from_json(trace.ruler), trace.distance[-1]
-    titles = (name for name, _ in request.METRICS)
-    by_name = dict(zip((name for _, name in request.METRICS), titles))
     said = (
-        f"{by_name[name]} {shares[lane, lane]:.3f}, {ruler.read(name, shares[lane, lane])}"
+        f"{catalog.card(name).title} {shares[lane, lane]:.3f}, {ruler.read(name, shares[lane, lane])}"
         for lane, name in enumerate(trace.metrics)
     )
     return "; ".join(said) + "."
@@ -158,30 +160,35 @@ def _line(text):
     return html.escape(str(text))
 
 
-def _attack(*controls):
+def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    skip = gr.skip()
+    said = request.Controls(*values)
     try:
-        first, second, backbone = controls[7], controls[8], controls[12]
-        loading = engine.Loading((first, second), backbone)
-        while loading.busy():
-            yield skip, _line(loading.text), None
-        loading.result()
-        asked, name, notes = request.read(*controls)
-        steps = engine.duel(asked)
-        recorder = next(steps)
+        yield from _steps(said)
     except ValueError as error:
         gr.Warning(_line(error))
-        yield skip, _line(f"Refused: {error}"), None
-        return
+        yield gr.skip(), _line(f"Refused: {error}"), None
+    except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
+        traceback.print_exc()
+        yield gr.skip(), "Refused: the server could not do this. A smaller picture or fewer steps may help.", None
 
+
+def _steps(said):
+    loading = engine.Loading((said.first, said.second), said.backbone)
+    while loading.busy():
+        yield gr.skip(), _line(loading.text), None
+    loading.result()
+    asked, name, notes = request.read(said)
+    steps = engine.duel(asked)
+    recorder = next(steps)
     recorder.name = name
     live = _Live(recorder, asked, notes)
     stream = files.Stream(live.run, recorder)
     yield stream.first(), "Running…", live
-    told = live.clock()
+    told, ruler = live.clock(), None
     for step in steps:
-        if isinstance(step, dict):  # the ruler, last of all
+        if isinstance(step, dict):
+            ruler = step  # last of all
             break
         recorder.add(step)
         stream.add(step)
@@ -193,15 +200,11 @@ def _attack(*controls):
             restart = f", restart {step.restart + 1} of {asked['restarts']}" if asked["restarts"] > 1 else ""
             yield stream.next(), f"Running: step {step.index} of {asked['steps']}{restart}", live
     steps.close()
-    yield *live.last(_ruler_of(asked)), live
-
-
-def _ruler_of(asked):
-    return engine.ruler(asked["reference"], asked["metrics"], asked["backbone"])
+    yield *live.last(ruler), live
 
 
 def _stopped(live):
     """After the attack, however it ended: complete what Stop has cut off."""
     if live is None or live.ended or not live.recorder.begun:
         return gr.skip(), gr.skip(), None
-    return *live.last(_ruler_of(live.asked)), None
+    return *live.last(), None

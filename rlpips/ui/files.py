@@ -1,9 +1,12 @@
 """From a trace to what the viewer is sent: the same JSON, every picture a file that Gradio serves."""
 
+import hashlib
 import io
+import os
+import secrets
+from pathlib import Path
 
 from gradio.data_classes import FileData
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
 from rlpips.trace import curve_json, frame_json
@@ -14,15 +17,24 @@ _REPEAT = 8
 
 def put(name: str, data: bytes) -> dict:
     """Store bytes where Gradio serves them; returns the FileData dict that stands for them in a message."""
-    path = save_bytes_to_cache(data, name, get_upload_folder())
-    return FileData(path=path, orig_name=name).model_dump()
+    folder = Path(get_upload_folder()).resolve() / hashlib.sha256(data).hexdigest()
+    path = folder / name
+    if path.exists():
+        os.utime(path)  # its age counts from its last use
+    else:  # in one move: a file that a browser is reading must not change, and none may be served in half
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / secrets.token_hex(8)
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    return FileData(path=str(path), orig_name=name).model_dump()
 
 
 def whole(run: str, state: str, trace) -> dict:
     """The message that shows a complete trace and offers its saved file."""
     archive = io.BytesIO()
     trace.save(archive)
-    files = {"trace": put(f"{trace.name}.trace.zip", archive.getvalue())}
+    saved = put("trace.zip", archive.getvalue())  # no stranger's name in an address
+    files = {"trace": {**saved, "orig_name": f"{trace.name}.trace.zip"}}
     return {**trace.to_json(put), "run": run, "state": state, "files": files}
 
 

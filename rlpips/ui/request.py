@@ -1,6 +1,7 @@
 """From what the controls of the Duel page say to arguments for `rlpips.attack_steps`."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rlpips import catalog, images
 from rlpips.ui import engine
@@ -20,34 +21,52 @@ CANDIDATES = [
 _COPY_SEVERITY = 0.6
 
 
-def read(picked, mine, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size):
-    """(arguments for `rlpips.attack_steps`, the picture's name, notes for the visitor); ValueError if amiss.
+class Controls(NamedTuple):
+    """The controls of the Duel page, or what they say, in the order in which the page sends them."""
 
-    picked: path of the picture to attack; mine: paths of the visitor's own pictures, which are read at most `size` pixels a
-    side. eps and step_size are in n/255 for l_inf and in [0, 1] units for l2, as the sliders say.
-    """
-    for what, value in (("eps", eps), ("Steps", steps), ("Seed", seed), ("Restarts", restarts)):
+    picked: Any  # path of the picture to attack
+    mine: Any  # paths of the visitor's own pictures
+    objective: Any
+    norm: Any
+    candidate: Any  # one of CANDIDATES
+    eps: Any  # n/255 for l_inf, [0, 1] units for l2, and so the step size
+    steps: Any
+    first: Any  # names of the two metrics
+    second: Any
+    seed: Any
+    step_size: Any
+    restarts: Any
+    backbone: Any
+    size: Any  # the visitor's own pictures have at most so many pixels a side
+
+
+def read(said: Controls):
+    """(arguments for `rlpips.attack_steps`, the picture's name, notes for the visitor); ValueError if amiss."""
+    for what, value in (("eps", said.eps), ("Steps", said.steps), ("Seed", said.seed), ("Restarts", said.restarts)):
         if value is None:
             raise ValueError(f"{what} must be a number; the field is empty.")
-    if not steps <= engine.MAX_STEPS or not restarts <= engine.MAX_RESTARTS:
+    if not said.steps <= engine.MAX_STEPS or not said.restarts <= engine.MAX_RESTARTS:
         raise ValueError(
-            f"At most {engine.MAX_STEPS} steps and {engine.MAX_RESTARTS} restarts here; got {steps} and {restarts}."
+            f"At most {engine.MAX_STEPS} steps and {engine.MAX_RESTARTS} restarts here; "
+            f"got {said.steps} and {said.restarts}."
         )
-    if first == second:
+    if said.first == said.second:
         raise ValueError("Choose two different metrics to set against each other.")
 
-    reference = images.read_picture(Path(picked), size if picked in mine else images.LARGEST_SIDE)
+    reference = images.read_picture(Path(said.picked), said.size if said.picked in said.mine else images.LARGEST_SIDE)
     notes = list(reference.notes)
-    pushed = _candidate(candidate, reference, [path for path in mine if path != picked], size)
+    others = [path for path in said.mine if path != said.picked]
+    pushed = _candidate(said.candidate, reference, others, said.size)
     if pushed is not None and pushed.shape != reference.pixels.shape:
         height, width = reference.pixels.shape[:2]
         notes.append(f"The second picture was resized from {pushed.shape[1]}×{pushed.shape[0]} to {width}×{height}.")
         pushed = images.resize(pushed, (height, width))
-    unit = 1 / 255 if norm == "linf" else 1
+    unit = 1 / 255 if said.norm == "linf" else 1
     return {
-        "reference": reference.pixels, "candidate": pushed, "metrics": (first, second), "backbone": backbone,
-        "norm": norm, "eps": eps * unit, "steps": _whole(steps), "objective": objective, "seed": _whole(seed),
-        "step_size": None if step_size is None else step_size * unit, "restarts": _whole(restarts),
+        "reference": reference.pixels, "candidate": pushed, "metrics": (said.first, said.second),
+        "backbone": said.backbone, "norm": said.norm, "eps": said.eps * unit, "steps": _whole(said.steps),
+        "objective": said.objective, "seed": _whole(said.seed), "restarts": _whole(said.restarts),
+        "step_size": None if said.step_size is None else said.step_size * unit,
     }, reference.name, notes  # fmt: skip
 
 

@@ -16,7 +16,8 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="#16181d", button_primary_background_fill_hover="#33373f",
         button_primary_text_color="#ffffff", button_primary_background_fill_dark="#f1f3f5",
         button_primary_background_fill_hover_dark="#ffffff", button_primary_text_color_dark="#16181d",
-        body_background_fill="#f8f9fb", block_shadow="none",
+        body_background_fill="#f8f9fb", block_shadow="none", body_text_color_subdued="#5b6575",
+        block_label_text_color="#5b6575", block_title_text_color="#454e5c",
     )  # fmt: skip
 
 
@@ -61,12 +62,11 @@ CSS = """
   background: none; padding: 8px 10px; }
 
 .prose-page { max-width: 860px; margin: 8px auto 40px; font-size: 15px; line-height: 1.6; }
-.prose-page table { margin: 12px 0 8px; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.prose-page table { display: block; margin: 12px 0 8px; overflow-x: auto; font-variant-numeric: tabular-nums; }
 .prose-page :is(th, td) { padding: 5px 14px !important; border: 0 !important; text-align: right; }
 .prose-page :is(th, td):first-child { padding-left: 0 !important; text-align: left; }
 .prose-page tr { border-bottom: 1px solid var(--border-color-primary) !important; }
 .prose-page .katex-display { overflow: auto hidden; padding: 2px 0; }
-.prose-page table { display: block; overflow-x: auto; }
 
 @media (max-width: 1000px) {
   #masthead { position: static; height: auto; }
