@@ -165,7 +165,7 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l∞ ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile("rlpips-linf_alex.safetensors", "5edb95f390472e7fdc68c660851c3213a23256c04b9998f97b04893d8ff53988"),
+                "alex": HeadsFile("rlpips-linf_alex.safetensors", "aa7ab5d75a864377bd3727200d6f0b1417c1547ca9bc0e77f8b2a0aebf59d85d"),
             },
         ),
         MetricCard(
@@ -177,7 +177,7 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile("rlpips-l2_alex.safetensors", "8e21df8a78a1a422fcd23dcac874037cda36efb3c0d340c7da3c5c2cfa3cc74b"),
+                "alex": HeadsFile("rlpips-l2_alex.safetensors", "d282d879010d8bb2ec4ed359dac389f320d409dbaa74e84e42a46df3361596d0"),
             },
         ),
         _official(

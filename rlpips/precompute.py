@@ -17,10 +17,10 @@ DUELS = (
     ("chelsea", "away", None, "linf", 4),
     ("coffee", "away", None, "l2", 3),
     ("grace_hopper", "away", None, "linf", 2),
-    ("hubble", "away", None, "linf", 8),
+    ("hubble", "away", None, "linf", 4),
     ("rocket", "away", None, "l2", 5),
     ("china", "away", None, "linf", 4),
-    ("flower", "toward", "blur", "linf", 8),
+    ("flower", "toward", "blur", "linf", 6),
     ("coffee", "toward", "jpeg", "linf", 8),
     ("astronaut", "toward", "noise", "l2", 5),
 )
