@@ -21,7 +21,7 @@ import torch
 from rlpips import catalog, images
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.readings import Panel, pick_device, steps_of, surroundings
+from rlpips.readings import Panel, Reading, in_8_bits, pick_device, surroundings
 from rlpips.trace import NOISE, Recorder
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
@@ -167,10 +167,12 @@ def _run(plan):
         return sign * shares.sum(-1).gather(1, own[:, None])[:, 0], shares.detach()
 
     with torch.no_grad():  # the noise never moves: it is read once
-        draws = [norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)]
-        noise = _inside(plan.start + torch.cat(draws), plan.start, norm, eps)
-        noise_shares = panel.shares(noise)
-        noise_frames = panel.frame(0, (lanes,), noise, plan.start)
+        shown = in_8_bits(plan.start)
+        draws = torch.cat([norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)])
+        noise = _inside(plan.start + draws, plan.start, norm, eps)
+        noise_reading = Reading.of(panel.shares(noise), noise - plan.start)
+        noise_frames = panel.frame(0, (lanes,), noise, shown)
+        shown = shown.repeat_interleave(lanes, 0)
 
     kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
     for restart in range(settings["restarts"]):
@@ -179,17 +181,9 @@ def _run(plan):
         for index, (x, shares) in enumerate(ascent):
             frames = None
             if index in kept:
-                frames = list(zip(panel.frame(index, range(lanes), x, start)))
+                frames = list(zip(panel.frame(index, range(lanes), x, shown)))
                 frames = [(*made, still) if index == 0 else made for made, still in zip(frames, noise_frames)]
-            yield steps_of(
-                index, restart, _append(shares, noise_shares, count), _append(x - start, noise - plan.start, count),
-                frames, count,
-            )  # fmt: skip
-
-
-def _append(lanes, noise, count):
-    """(N·K, …) and (N, …) -> (N·(K + 1), …): the noise as each picture's last lane."""
-    return torch.cat([lanes.unflatten(0, (count, -1)), noise[:, None]], 1).flatten(0, 1)
+            yield Reading.of(shares, x - start).beside(noise_reading, count).steps(index, restart, frames, count)
 
 
 def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts):

@@ -1,5 +1,7 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
+from dataclasses import dataclass, fields
+
 import torch
 
 from rlpips import images
@@ -44,21 +46,20 @@ class Panel:
     def frame(self, step, lanes, x, start):
         """The `Frame` of each of the N references: its lanes `x` (N·K, 3, H, W) rounded to 8 bits and measured as such.
 
-        `start` (N·K, 3, H, W) is what was pushed; the perturbation is counted from its 8-bit form, the one people see.
+        `start` (N·K, 3, H, W) is what was pushed, in 8 bits (see `in_8_bits`), as that is what people see.
         """
-        pixels = images.to_uint8(x)
-        shown, origin = (images.to_tensor(images.to_uint8(each), x.device) for each in (x, start))
+        shown = in_8_bits(x)
         maps = self.maps(shown)
         height, width = maps[0].shape[-2:]
         scale = min(1, _MAP_SIDE / max(height, width))
         parts = {
-            "attacked": torch.from_numpy(pixels),
+            "attacked": torch.from_numpy(images.to_uint8(shown)),
             "maps": merge_maps(maps, (max(1, round(height * scale)), max(1, round(width * scale)))),
             "distance_8bit": layer_shares(maps).sum(-1),
-            "linf_8bit": LINF.measure(shown - origin),
-            "l2_8bit": L2.measure(shown - origin),
-            "psnr": psnr(shown, origin),
-            "ssim": ssim(shown, origin),
+            "linf_8bit": LINF.measure(shown - start),
+            "l2_8bit": L2.measure(shown - start),
+            "psnr": psnr(shown, start),
+            "ssim": ssim(shown, start),
         }
         parts = {key: _by_picture(value, len(self.reference)) for key, value in parts.items()}
         return [
@@ -67,18 +68,39 @@ class Panel:
         ]
 
 
+def in_8_bits(x):
+    """Images (N, 3, H, W) in [0, 1], rounded to multiples of 1/255."""
+    return (x * 255).round() / 255
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What there is to say about a batch of N·K lanes: distances per layer (N·K, M, L), and the norms reached, (N·K,)."""
+
+    shares: torch.Tensor
+    linf: torch.Tensor
+    l2: torch.Tensor
+
+    @staticmethod
+    def of(shares, perturbation):
+        return Reading(shares, LINF.measure(perturbation), L2.measure(perturbation))
+
+    def beside(self, other, count):
+        """Both, picture by picture: the lanes of `self` and after them those of `other`."""
+        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
+        return Reading(*(torch.cat([part.unflatten(0, (count, -1)) for part in pair], 1).flatten(0, 1) for pair in pairs))
+
+    def steps(self, index, restart, frames, count):
+        """One `Step` for each of `count` pictures; `frames` has their frames, or is empty."""
+        per_layer, linf, l2 = (_by_picture(part, count) for part in (self.shares, self.linf, self.l2))
+        return [
+            Step(index, restart, per_layer[n].sum(-1), per_layer[n], linf[n], l2[n], frames[n] if frames else ())
+            for n in range(count)
+        ]
+
+
 def _by_picture(tensor, count):  # (N·K, …) on any device -> numpy (N, K, …)
     return tensor.detach().cpu().unflatten(0, (count, -1)).numpy()
-
-
-def steps_of(index, restart, shares, perturbation, frames, count):
-    """One `Step` per picture from a batch's `shares` (N·K, M, L) and `perturbation` (N·K, 3, H, W)."""
-    per_layer = _by_picture(shares, count)
-    linf, l2 = (_by_picture(norm.measure(perturbation), count) for norm in (LINF, L2))
-    return [
-        Step(index, restart, per_layer[n].sum(-1), per_layer[n], linf[n], l2[n], frames[n] if frames else ())
-        for n in range(count)
-    ]
 
 
 def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex", device=None):
@@ -93,7 +115,7 @@ def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex",
         raise ValueError(f"A pair is two single pictures of one size; got {sizes} (N×3×H×W).")
     panel = Panel([load_metric(name, backbone, device) for name in metrics], x)
     with torch.no_grad():
-        step = steps_of(0, 0, panel.shares(y), y - x, [panel.frame(0, (0,), y, x)], 1)[0]
+        step = Reading.of(panel.shares(y), y - x).steps(0, 0, [panel.frame(0, (0,), y, in_8_bits(x))], 1)[0]
     return Trace(
         name=images.name_of(reference), lanes=("pair",), metrics=tuple(metrics), layers=panel.metrics[0].layers,
         distance=step.distance[None], per_layer=step.per_layer[None], linf=step.linf[None], l2=step.l2[None],

@@ -72,7 +72,7 @@ def build(opening):
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
 
     controls = request.Controls(
-        picked, mine, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size
+        picked, mine, upload, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size
     )
     attack = run.click(
         _attack, list(controls), [shown, status, live], concurrency_id="attack", concurrency_limit=1, **PRIVATE
@@ -132,6 +132,7 @@ class _Live:
         self.asked = asked
         self.notes = notes
         self.clock = engine.clock()
+        self.took = 0.0  # seconds until the last step that was shown
         self.ended = False
 
     def last(self, ruler=None):
@@ -140,7 +141,7 @@ class _Live:
         asked = self.asked
         trace = self.recorder.trace(ruler or engine.ruler_alone(asked["reference"], asked["metrics"], asked["backbone"]))
         count = len(trace.distance) - 1
-        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.clock():.1f} s. "
+        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.took:.1f} s. "
         return files.whole(self.run, trace.state, trace), _line(words + _verdict(trace) + " ".join(["", *self.notes]))
 
 
@@ -195,10 +196,13 @@ def _steps(said):
         if live.clock() > engine.DEADLINE_S:
             live.notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
             break
-        if step.index == 0 or live.clock() - told > PULSE_S:
+        last = step.index == asked["steps"] and step.restart == asked["restarts"] - 1
+        if step.index == 0 or last or live.clock() - told > PULSE_S:
             told = live.clock()
             restart = f", restart {step.restart + 1} of {asked['restarts']}" if asked["restarts"] > 1 else ""
-            yield stream.next(), f"Running: step {step.index} of {asked['steps']}{restart}", live
+            doing = "comparing with natural distortions…" if last else f"step {step.index} of {asked['steps']}{restart}"
+            live.took = told
+            yield stream.next(), f"Running: {doing}", live
     steps.close()
     yield *live.last(ruler), live
 

@@ -25,7 +25,8 @@ class Controls(NamedTuple):
     """The controls of the Duel page, or what they say, in the order in which the page sends them."""
 
     picked: Any  # path of the picture to attack
-    mine: Any  # paths of the visitor's own pictures
+    mine: Any  # paths of the visitor's own pictures that the strip of thumbnails shows
+    upload: Any  # the same as uploaded by now: Run may be pressed before the strip has caught up
     objective: Any
     norm: Any
     candidate: Any  # one of CANDIDATES
@@ -53,10 +54,13 @@ def read(said: Controls):
     if said.first == said.second:
         raise ValueError("Choose two different metrics to set against each other.")
 
-    reference = images.read_picture(Path(said.picked), said.size if said.picked in said.mine else images.LARGEST_SIDE)
+    mine, picked, candidate = (said.upload or [])[:2], said.picked, said.candidate
+    if mine != said.mine:
+        picked = mine[0] if mine else str(SAMPLES[0].path)
+        candidate = "mine" if len(mine) > 1 and candidate == "itself" else candidate
+    reference = images.read_picture(Path(picked), said.size if picked in mine else images.LARGEST_SIDE)
     notes = list(reference.notes)
-    others = [path for path in said.mine if path != said.picked]
-    pushed = _candidate(said.candidate, reference, others, said.size)
+    pushed = _candidate(candidate, reference, [path for path in mine if path != picked], said.size)
     if pushed is not None and pushed.shape != reference.pixels.shape:
         height, width = reference.pixels.shape[:2]
         notes.append(f"The second picture was resized from {pushed.shape[1]}×{pushed.shape[0]} to {width}×{height}.")

@@ -47,6 +47,8 @@ CSS = """
 
 .upload .upload-container .wrap { flex-direction: row; gap: 4px; font-size: 13px; line-height: 1.3; padding: 18px 0 0; min-height: 0; }
 .upload .upload-container .icon-wrap { display: none; }
+.upload .file-preview-holder { max-height: 74px !important; }
+.upload .file-preview td { padding-block: 2px; }
 
 #samples .grid-wrap { min-height: 0; padding: 0; overflow: visible; }
 #samples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; grid-auto-rows: auto; }
@@ -62,8 +64,9 @@ CSS = """
   background: none; padding: 8px 10px; }
 
 .prose-page { max-width: 860px; margin: 8px auto 40px; font-size: 15px; line-height: 1.6; }
-.prose-page table { display: block; margin: 12px 0 8px; overflow-x: auto; font-variant-numeric: tabular-nums; }
-.prose-page :is(th, td) { padding: 5px 14px !important; border: 0 !important; text-align: right; }
+.prose-page table { display: block; border-collapse: collapse; margin: 12px 0 8px; overflow-x: auto; font-variant-numeric: tabular-nums; }
+.prose-page :is(table, thead, tbody, tr, th, td) { border: 0 !important; }
+.prose-page :is(th, td) { padding: 5px 14px !important; text-align: right; }
 .prose-page :is(th, td):first-child { padding-left: 0 !important; text-align: left; }
 .prose-page tr { border-bottom: 1px solid var(--border-color-primary) !important; }
 .prose-page .katex-display { overflow: auto hidden; padding: 2px 0; }
