@@ -16,12 +16,14 @@ import math
 import numbers
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from rlpips import catalog, images
+from rlpips.backbones import pick_device
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.readings import Panel, Reading, in_8_bits, pick_device, surroundings
+from rlpips.readings import Panel, Reading, check_metrics, in_8_bits, surroundings
 from rlpips.trace import NOISE, Recorder
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
@@ -62,7 +64,7 @@ def attack_steps(reference, candidate=None, metrics=("lpips", "rlpips-linf"), ba
 
 
 class AttackSteps:
-    """The iterator of `attack_steps`."""
+    """The iterator of `attack_steps`; `close()` ends it early."""
 
     def __init__(self, plan):
         self.recorders = plan.recorders()
@@ -74,6 +76,9 @@ class AttackSteps:
     def __next__(self):
         made = next(self._made)
         return made if len(made) > 1 else made[0]
+
+    def close(self):
+        self._made.close()
 
 
 def pgd(start, initial, objective, norm, eps, steps, step_size):
@@ -91,8 +96,9 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
         x = x.detach()
         yield x, readings
         x = _inside(x + norm.step(gradient, step_size), start, norm, eps)
-    with torch.no_grad():
-        yield x, objective(x)[1]
+    with torch.no_grad():  # closed before the yield: whoever iterates has a mode of their own
+        readings = objective(x)[1]
+    yield x, readings
 
 
 def _inside(x, start, norm, eps):
@@ -158,6 +164,8 @@ def _run(plan):
     norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
     generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
     panel = Panel(plan.metrics, plan.reference)
+    seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
+    shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
     start = plan.start.repeat_interleave(lanes, 0)  # (N·K, 3, H, W)
     own = torch.arange(lanes, device=device).repeat(count)  # which metric each row is pushed against
     sign = OBJECTIVES[settings["objective"]]
@@ -171,7 +179,7 @@ def _run(plan):
         draws = torch.cat([norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)])
         noise = _inside(plan.start + draws, plan.start, norm, eps)
         noise_reading = Reading.of(panel.shares(noise), noise - plan.start)
-        noise_frames = panel.frame(0, (lanes,), noise, shown)
+        noise_frames = shown_panel.frame(0, (lanes,), noise, shown)
         shown = shown.repeat_interleave(lanes, 0)
 
     kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
@@ -181,15 +189,13 @@ def _run(plan):
         for index, (x, shares) in enumerate(ascent):
             frames = None
             if index in kept:
-                frames = list(zip(panel.frame(index, range(lanes), x, shown)))
+                frames = list(zip(shown_panel.frame(index, range(lanes), x, shown)))
                 frames = [(*made, still) if index == 0 else made for made, still in zip(frames, noise_frames)]
             yield Reading.of(shares, x - start).beside(noise_reading, count).steps(index, restart, frames, count)
 
 
 def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts):
-    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    if not metrics or len(set(metrics)) < len(metrics):
-        raise ValueError(f"metrics must name at least one metric, each once; got {metrics}.")
+    metrics = check_metrics(metrics, backbone)
     _one_of("norm", norm, NORMS)
     _one_of("objective", objective, OBJECTIVES)
     _whole("steps", steps, 1, MAX_STEPS)
@@ -198,9 +204,12 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
     if objective == "toward" and candidate is None:
         raise ValueError('objective="toward" needs a candidate: the different picture to be made to look identical.')
 
-    device, name = pick_device(device), images.name_of(reference)
-    reference = images.to_tensor(reference, device)
-    start = reference if candidate is None else images.to_tensor(candidate, device)
+    device = pick_device(device)
+    reference, name, notes = _read(reference, device)
+    start = reference
+    if candidate is not None:
+        start, _, more = _read(candidate, device)
+        notes += more
     if start.shape != reference.shape:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (reference, start))
         raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
@@ -215,9 +224,17 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
     settings = {
         "objective": objective, "norm": norm, "eps": float(eps), "steps": int(steps),
         "step_size": float(step_size or 2.5 * eps / steps), "restarts": int(restarts), "seed": int(seed),
-        "backbone": backbone, **surroundings(device),
+        "backbone": backbone, "notes": notes, **surroundings(device),
     }  # fmt: skip
     return _Plan(reference, start, [load_metric(each, backbone, device) for each in metrics], settings, name)
+
+
+def _read(source, device):
+    """(batch, name, notes): what reading a picture changed, such as its size, is told in the receipt."""
+    if isinstance(source, (torch.Tensor, np.ndarray)):
+        return images.to_tensor(source, device), images.name_of(source), []
+    picture = images.read_picture(source)
+    return images.to_tensor(picture, device), picture.name, list(picture.notes)
 
 
 def _one_of(what, value, choices):

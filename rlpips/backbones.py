@@ -4,6 +4,7 @@ One class and one table; the convolutions are torchvision's own, the numbers com
 """
 
 import threading
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
@@ -96,14 +97,26 @@ class Trunk(nn.Module):
         return F.conv2d(blocks, kernel, conv.bias)
 
 
+def pick_device(device=None):
+    """A torch device: the one named, or the GPU where there is one, or the CPU. ValueError for one that is not there."""
+    try:
+        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f'device must be None, "cpu" or "cuda"; got {device!r}.') from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"There is no GPU for device {str(device)!r} here.")
+    return device
+
+
 _LOADED = {}
-_LOADING = threading.Lock()
+_LOADING = defaultdict(threading.Lock)  # one for each trunk, so that a long download holds up nobody else
 
 
-def load_trunk(name, device="cpu", progress=weights.print_progress):
+def load_trunk(name, device=None, progress=weights.print_progress):
     """The shared trunk "alex", "vgg" or "squeeze" on a device: one object each, however many metrics stand on it."""
-    key = (name, str(torch.device(device)))
-    with _LOADING:  # else two visitors at once would make two
+    device = pick_device(device)
+    key = (trunk_card(name).name, str(device))
+    with _LOADING[key]:  # else two visitors at once would make two
         if key not in _LOADED:
             _LOADED[key] = Trunk(name, weights.load_trunk(name, progress)).to(device)
         return _LOADED[key]

@@ -226,3 +226,13 @@ def trunk_card(backbone: str) -> TrunkCard:
     if not isinstance(backbone, str) or backbone not in TRUNKS:
         raise ValueError(f"Unknown backbone {backbone!r}; the backbones are {', '.join(TRUNKS)}.")
     return TRUNKS[backbone]
+
+
+def check(name: str, backbone: str) -> None:
+    """ValueError unless there is a metric of that name with heads for that backbone; the sentence lists what there is."""
+    metric, trunk = card(name), trunk_card(backbone)
+    if backbone not in metric.backbones:
+        raise ValueError(
+            f"{metric.title} has no heads for {trunk.title} ({backbone!r}); "
+            f"there are heads for {', '.join(metric.backbones)}."
+        )

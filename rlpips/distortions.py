@@ -246,6 +246,9 @@ class Ruler:
         return cls(metrics, scales)
 
 
+_AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its memory
+
+
 @torch.no_grad()
 def make_ruler(reference, metrics, severities=SEVERITIES, distortions=tuple(DISTORTIONS), between=2):
     """Measure distortions of one picture, (1, 3, H, W) in [0, 1], under several metrics at once.
@@ -265,7 +268,8 @@ def make_ruler(reference, metrics, severities=SEVERITIES, distortions=tuple(DIST
     for name in distortions:
         family = DISTORTIONS[name]
         pictures = torch.cat([family(reference, severity) for severity in severities])
-        measured = panel.shares(pictures).sum(-1).double().cpu().numpy()  # (S, M)
+        chunks = pictures.split(max(1, _AT_ONCE // reference[0, 0].numel()))
+        measured = torch.cat([panel.shares(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()  # (S, M)
         distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
         words = tuple(family.words(severity) for severity in entries)
         scales[name] = Scale(name, family.title, words, np.maximum.accumulate(distance))

@@ -6,12 +6,14 @@ with f the unit-normalised features of the trunk. R-LPIPS (Ghazanfari et al., ar
 weights learnt against an attacker. Metrics on one trunk share the trunk object, so that several of them cost one pass.
 """
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from rlpips import catalog, weights
-from rlpips.backbones import Trunk, load_trunk
+from rlpips.backbones import Trunk, load_trunk, pick_device
 
 _SLACK = 1e-4  # how far outside [0, 1] rounding may carry a pixel before it is called an error
 
@@ -19,8 +21,8 @@ _SLACK = 1e-4  # how far outside [0, 1] rounding may carry a pixel before it is 
 class PerceptualMetric(nn.Module):
     """A distance between pictures, in the metric's own unit (0 is identical; LPIPS and R-LPIPS have different scales).
 
-    All methods take `x` and `y`, float tensors (N, 3, H, W) in [0, 1] of the same shape, at least 32 pixels a side, and
-    raise ValueError for anything else. Gradients flow to both; the network itself is frozen.
+    All methods take `x` and `y`, float tensors (N, 3, H, W) in [0, 1] of the same shape, at least 32 pixels a side, on the
+    metric's device, and raise ValueError for anything else. Gradients flow to both; the network itself is frozen.
     """
 
     def __init__(self, trunk: Trunk, heads, name: str):
@@ -43,12 +45,19 @@ class PerceptualMetric(nn.Module):
         """The names of the layers, in the order of `per_layer`."""
         return self.trunk.spec.layers
 
+    def _apply(self, fn, recurse=True):
+        self.trunk = copy.deepcopy(self.trunk)  # `.to()` and `.half()` change this metric, not the others on the same trunk
+        return super()._apply(fn, recurse)
+
     def _maps(self, x, y):
         check_images(x, "x")
         check_images(y, "y")
         if x.shape != y.shape:
             raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
-        return layer_maps(self.trunk(x), self.trunk(y), stack_heads([self]))
+        own = self.trunk.scale
+        if {x.device, y.device} != {own.device}:
+            raise ValueError(f"x and y must be on the metric's device, {own.device}; got {x.device} and {y.device}.")
+        return layer_maps(self.trunk(x.to(own.dtype)), self.trunk(y.to(own.dtype)), stack_heads([self]))
 
     def per_layer(self, x, y):
         """Each layer's share of the distance, (N, L); the shares sum to `self(x, y)`."""
@@ -111,13 +120,16 @@ def merge_maps(maps, size):
 def load_metric(name, backbone="alex", device="cpu", progress=weights.print_progress):
     """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", …) on a backbone ("alex", "vgg", "squeeze").
 
+    `device`: "cpu", "cuda", or None for the GPU where there is one.
+
     Weights are bundled for AlexNet; those of the other backbones are looked for, and downloaded, as
     `rlpips.weights.load_trunk` says; `progress(file, bytes, bytes in all or None)` is called meanwhile. An unknown name,
     or a metric that has no heads for that backbone, is a ValueError.
     """
-    card = catalog.card(name)
-    if card.official is None or backbone not in card.backbones:
-        heads = weights.load_heads(name, backbone)  # first, so that a wrong combination is refused before any download
+    catalog.check(name, backbone)  # before any download
+    device = pick_device(device)
+    if catalog.card(name).official is None:
+        heads = weights.load_heads(name, backbone)
         return PerceptualMetric(load_trunk(backbone, device, progress), heads, name)
     state, heads = weights.load_official(name, progress)
     return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)

@@ -18,7 +18,6 @@ class Norm:
     size)`, the steepest ascent of that length; `project(delta, eps)`, the nearest point of the ball."""
 
     name: str
-    title: str
     measure: Callable
     random: Callable
     step: Callable
@@ -47,7 +46,6 @@ def _l2_random(like, eps, generator):
 
 LINF = Norm(
     name="linf",
-    title="l∞",
     measure=lambda delta: delta.flatten(1).abs().amax(1),
     random=_linf_random,
     step=lambda gradient, size: size * gradient.sign(),
@@ -55,7 +53,6 @@ LINF = Norm(
 )
 L2 = Norm(
     name="l2",
-    title="l2",
     measure=lambda delta: delta.flatten(1).norm(dim=1),
     random=_l2_random,
     step=lambda gradient, size: size * gradient / _length(gradient).clamp_min(_TINY),

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import torch
-
 import rlpips
 from rlpips import images
+from rlpips.backbones import pick_device
 from rlpips.distortions import DISTORTIONS, make_ruler
-from rlpips.readings import pick_device
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,5 +42,4 @@ def main():
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     main()

@@ -4,7 +4,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from rlpips import images
+from rlpips import catalog, images
+from rlpips.backbones import pick_device
 from rlpips.fidelity import psnr, ssim
 from rlpips.metrics import layer_maps, layer_shares, load_metric, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
@@ -108,25 +109,33 @@ def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex",
 
     `reference` and `other`: a tensor, an array, a PIL image or a path each, of the same size (ValueError otherwise).
     """
-    device = pick_device(device)
+    device, metrics = pick_device(device), check_metrics(metrics, backbone)
     x, y = images.to_tensor(reference, device), images.to_tensor(other, device)
     if len(x) != 1 or x.shape != y.shape:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (x, y))
         raise ValueError(f"A pair is two single pictures of one size; got {sizes} (N×3×H×W).")
     panel = Panel([load_metric(name, backbone, device) for name in metrics], x)
     with torch.no_grad():
-        step = Reading.of(panel.shares(y), y - x).steps(0, 0, [panel.frame(0, (0,), y, in_8_bits(x))], 1)[0]
+        seen = in_8_bits(x)
+        shown = panel if torch.equal(seen, x) else Panel(panel.metrics, seen)
+        step = Reading.of(panel.shares(y), y - x).steps(0, 0, [shown.frame(0, (0,), y, seen)], 1)[0]
     return Trace(
-        name=images.name_of(reference), lanes=("pair",), metrics=tuple(metrics), layers=panel.metrics[0].layers,
+        name=images.name_of(reference), lanes=("pair",), metrics=metrics, layers=panel.metrics[0].layers,
         distance=step.distance[None], per_layer=step.per_layer[None], linf=step.linf[None], l2=step.l2[None],
         frames=step.frames, reference=images.to_uint8(x)[0], start=images.to_uint8(x)[0],
         receipt={"objective": "pair", "steps": 0, "backbone": backbone, **surroundings(device)},
     )  # fmt: skip
 
 
-def pick_device(device=None):
-    """`device`, or the GPU where there is one, or the CPU."""
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+def check_metrics(metrics, backbone):
+    """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Asked before
+    anything is loaded, as loading may mean a download."""
+    metrics = (metrics,) if isinstance(metrics, str) else metrics
+    if not isinstance(metrics, (tuple, list)) or not metrics or any(metrics.count(name) > 1 for name in metrics):
+        raise ValueError(f"metrics must name at least one metric, each once; got {metrics!r}.")
+    for name in metrics:
+        catalog.check(name, backbone)
+    return tuple(metrics)
 
 
 def surroundings(device):
@@ -134,4 +143,5 @@ def surroundings(device):
     from rlpips import __version__
 
     title = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    return {"device": title, "precision": "float32", "rlpips": __version__, "torch": torch.__version__}
+    precision = "tf32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "float32"  # of its convolutions
+    return {"device": title, "precision": precision, "rlpips": __version__, "torch": torch.__version__}

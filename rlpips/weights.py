@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from rlpips.catalog import card, trunk_card
+from rlpips.catalog import card, check, trunk_card
 
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "weights"
 
@@ -89,12 +89,8 @@ def load_heads(name: str, backbone: str) -> list[Tensor]:
         ValueError: unknown name, or no heads for that backbone (the sentence lists those there are).
         WeightsError (a ValueError): not to be had, or damaged.
     """
+    check(name, backbone)
     metric, trunk = card(name), trunk_card(backbone)
-    if backbone not in metric.backbones:
-        raise ValueError(
-            f"{metric.title} has no heads for {trunk.title} ({backbone!r}); "
-            f"there are heads for {', '.join(metric.backbones)}."
-        )
     if metric.official:
         return load_official(name)[1]
     heads = metric.heads[backbone]

@@ -40,7 +40,7 @@ def package_loops(reference, models):
 
 
 def ours(reference, _):
-    """The engine, without the keyframes' pictures that only the page needs."""
+    """The engine as everybody uses it, with the pictures and maps of its keyframes."""
     return [step.distance for step in rlpips.attack_steps(reference, eps=EPS, steps=STEPS)]
 
 

@@ -212,6 +212,10 @@ def test_keyframes_are_denser_early_and_fewer_for_large_pictures():
         ({"metrics": ()}, "at least one metric"),
         ({"metrics": ("lpips", "lpips")}, "each once"),
         ({"metrics": ("ssim",)}, "lpips"),
+        ({"metrics": None}, "at least one metric"),
+        ({"metrics": ([],)}, "Unknown metric"),
+        ({"backbone": "squeeze"}, "no heads for SqueezeNet"),
+        ({"device": "gpu"}, "device"),
         ({"backbone": "resnet"}, "alex"),
         ({"candidate": torch.rand(1, 3, 72, 57)}, "same size"),
         ({"reference": torch.rand(1, 3, 1025, 40)}, "1024"),
@@ -230,3 +234,35 @@ def test_the_callers_tensor_is_left_alone():
     before = reference.clone()
     rlpips.attack(reference, steps=2)
     assert torch.equal(reference, before) and not reference.requires_grad
+
+
+def test_iterating_leaves_the_callers_gradient_mode_alone():
+    metric, reference = rlpips.load_metric("lpips"), photograph()
+    z = photograph(seed=3).requires_grad_()
+    for _ in zip(rlpips.attack_steps(reference, steps=2), rlpips.attack_steps(reference, steps=2)):
+        assert torch.is_grad_enabled()
+        metric(reference, z).sum().backward()
+    assert torch.is_grad_enabled()
+
+
+def test_a_run_can_be_closed_early():
+    steps = rlpips.attack_steps(photograph(), steps=5)
+    next(steps)
+    steps.close()
+    assert list(steps) == []
+
+
+def test_the_receipt_tells_what_reading_a_file_changed(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(images.to_uint8(photograph(1, 60, 1400))[0]).save(tmp_path / "wide.png")
+    trace = rlpips.attack(tmp_path / "wide.png", steps=1)
+    assert trace.reference.shape == (44, 1024, 3)
+    assert "1400" in trace.receipt["notes"][0]
+
+
+def test_what_is_shown_is_measured_against_the_reference_as_it_is_shown():
+    trace = rlpips.attack(photograph() * 0.98765, steps=2)  # not on the grid of 8 bits
+    x, y = (images.to_tensor(pixels) for pixels in (trace.reference, trace.adversarial))
+    expected = rlpips.load_metric("lpips")(x.expand_as(y), y)
+    np.testing.assert_allclose(trace.distance_8bit[:, 0], expected, atol=2e-6)

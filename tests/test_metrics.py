@@ -128,3 +128,21 @@ def test_unknown_names_are_refused_with_the_names_there_are():
         rlpips.load_metric("rlpips")
     with pytest.raises(ValueError, match="squeeze"):
         rlpips.load_metric("lpips", "resnet")
+
+
+def test_moving_or_converting_one_metric_leaves_the_others_alone():
+    x, y = pair((2, 3, 64, 48))
+    before = rlpips.load_metric("lpips")
+    expected = before(x, y)
+    double = rlpips.load_metric("lpips").double()
+    torch.testing.assert_close(double(x, y), expected.double(), atol=1e-5, rtol=0)
+    assert torch.equal(before(x, y), expected)
+    assert rlpips.load_metric("rlpips-linf")(x.double(), y).dtype == torch.float32
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", 3.5])
+def test_a_device_that_is_not_there_is_refused(device):
+    if device == "cuda:99" and torch.cuda.is_available():
+        pytest.skip("there is a GPU, and its driver says what is wrong")
+    with pytest.raises(ValueError, match="device|GPU"):
+        rlpips.load_metric("lpips", device=device)

@@ -7,12 +7,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import Trace, images
-from rlpips.ui import engine, files, gallery, how_it_works, inspect, request
+from rlpips import Trace, catalog, images
+from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, request
 from rlpips.ui.samples import SAMPLES, thumbnail
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -285,3 +286,31 @@ def test_page_and_recorded_duels_need_no_torch(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("built")
+
+
+def test_stop_before_the_first_step_says_so_and_a_refusal_stands():
+    message, said, live = duel._stopped(None)
+    assert said == "Stopped: before the first step." and live is None
+    assert duel._stopped(duel.REFUSED)[1] == gr.skip()
+    asked, _, _ = read(steps=3)
+    recorder = next(engine.duel(asked))
+    message, said, _ = duel._stopped(duel._Live(recorder, asked, []))
+    assert message["state"] == "stopped" and said.startswith("Stopped")
+
+
+def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
+    monkeypatch.setattr(engine, "DEADLINE_S", 0.0)
+    said = request.Controls(
+        str(SAMPLES[0].path), [], None, "away", "linf", "itself", 4, 30, "lpips", "rlpips-linf", 0, None, 1, "alex", 256
+    )
+    engine.warm_up()._thread.join()  # else loading itself is what takes too long
+    *_, (message, words, live) = duel._attack(*said)
+    assert message["state"] == "stopped" and len(message["curve"]["linf"]) == 1
+    assert words.startswith("Stopped: 0 steps") and "others" in words
+
+
+def test_every_backbone_on_offer_has_two_metrics_and_a_wrong_pair_is_refused_before_any_download():
+    for _, backbone in request.DUEL_BACKBONES:
+        assert len(request.metrics_on(catalog.CATALOG, backbone)) >= 2
+    with pytest.raises(ValueError, match="no heads for SqueezeNet"):
+        engine.Loading(("lpips", "rlpips-linf"), "squeeze")

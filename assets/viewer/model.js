@@ -78,19 +78,22 @@ function frameAt(model, lane, step, decodedOnly = false) {
 const reading = (model, key, step, ...path) =>
   path.reduce((value, index) => value?.[index], model.curve[key][step]) ?? null;
 
-// What the ruler says of a distance, in words, long and short. The first severity at least as far is the
-// answer.
+// What the ruler says of a distance, in words, long and short: the entry nearest in log distance, as
+// rlpips.distortions.Ruler.read has it.
 function rulerWords(model, distortionName, metric, distance) {
   const column = model.ruler ? model.ruler.metrics.indexOf(metric) : -1;
   const distortion = model.ruler?.distortions.find((d) => d.name === distortionName);
   if (!distortion || column < 0 || distance === null) return { long: "", short: "–" };
   const { words, title } = distortion;
   const bare = (text) => (text.startsWith(title + " ") ? text.slice(title.length + 1) : text);
-  const index = distortion.distance.findIndex((row) => row[column] >= distance);
-  if (index < 0)
+  const known = distortion.distance.map((row) => row[column]);
+  if (distance > LAST(known))
     return { long: `further than any ${title} tried (${bare(LAST(words))})`, short: "beyond all" };
-  if (index === 0 && distance < distortion.distance[0][column])
+  if (distance < known[0])
     return { long: `nearer than the mildest ${title} tried (${bare(words[0])})`, short: "below all" };
+  const TINY = 1e-12;               // a grey picture is as far from its grey version as from itself: 0
+  const apart = known.map((value) => Math.abs(Math.log((value + TINY) / (distance + TINY))));
+  const index = apart.indexOf(Math.min(...apart));
   return { long: `as far as ${words[index]}`, short: bare(words[index]) };
 }
 

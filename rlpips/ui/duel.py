@@ -20,16 +20,20 @@ BUDGET_JS = """(eps, norm) => {
     + `${number(unit)} on [0, 1], ${number(2 * unit)} on [−1, 1]`;
 }"""
 BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # what it says of the first values
+WAITING = "Running: waiting for a turn…"
 PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser
 
 _SAMPLES = [str(sample.path) for sample in SAMPLES]
+
+REFUSED = "refused"
+FAILED = "Refused: the server could not do this. A smaller picture or fewer steps may help."
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(opening):
     """Lay the page out in the Blocks at hand; `opening` is the first viewer message. Returns (viewer, status)."""
-    live = gr.State()  # the `_Live` attack, so that Stop can keep what there is
+    live = gr.State()  # the `_Live` attack, so that Stop can keep what there is; REFUSED; None before there is one
     # Pictures by their paths: the one to attack, the visitor's own, and those in the strip of thumbnails.
     picked, mine, strip = gr.State(_SAMPLES[0] if _SAMPLES else None), gr.State([]), gr.State(_SAMPLES)
     with gr.Row(elem_classes="beside"):
@@ -50,7 +54,7 @@ def build(opening):
                 first = gr.Dropdown(request.METRICS, value="lpips", label="Against", elem_id="metric-0", min_width=90)
                 second = gr.Dropdown(request.METRICS, value="rlpips-linf", label="and", elem_id="metric-1", min_width=90)
             with gr.Row():
-                backbone = gr.Dropdown(request.BACKBONES, value="alex", label="Backbone", elem_id="backbone", min_width=90)
+                backbone = gr.Dropdown(request.DUEL_BACKBONES, value="alex", label="Backbone", elem_id="backbone", min_width=90)
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed", min_width=90)
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
@@ -74,6 +78,7 @@ def build(opening):
     controls = request.Controls(
         picked, mine, upload, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size
     )
+    run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # at once, by the browser; others may be first
     attack = run.click(
         _attack, list(controls), [shown, status, live], concurrency_id="attack", concurrency_limit=1, **PRIVATE
     )
@@ -168,13 +173,14 @@ def _attack(*values):
         yield from _steps(said)
     except ValueError as error:
         gr.Warning(_line(error))
-        yield gr.skip(), _line(f"Refused: {error}"), None
+        yield gr.skip(), _line(f"Refused: {error}"), REFUSED
     except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
         traceback.print_exc()
-        yield gr.skip(), "Refused: the server could not do this. A smaller picture or fewer steps may help.", None
+        yield gr.skip(), FAILED, REFUSED
 
 
 def _steps(said):
+    clock = engine.clock()
     loading = engine.Loading((said.first, said.second), said.backbone)
     while loading.busy():
         yield gr.skip(), _line(loading.text), None
@@ -193,7 +199,7 @@ def _steps(said):
             break
         recorder.add(step)
         stream.add(step)
-        if live.clock() > engine.DEADLINE_S:
+        if clock() > engine.DEADLINE_S:
             live.notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
             break
         last = step.index == asked["steps"] and step.restart == asked["restarts"] - 1
@@ -209,6 +215,14 @@ def _steps(said):
 
 def _stopped(live):
     """After the attack, however it ended: complete what Stop has cut off."""
-    if live is None or live.ended or not live.recorder.begun:
+    if live == REFUSED or (live and live.ended):
         return gr.skip(), gr.skip(), None
-    return *live.last(), None
+    if live is None:
+        return gr.skip(), "Stopped: before the first step.", None
+    if not live.recorder.begun:
+        return {"run": live.run, "state": "stopped"}, "Stopped: before the first step.", None
+    try:
+        return *live.last(), None
+    except Exception:
+        traceback.print_exc()
+        return {"run": live.run, "state": "stopped"}, FAILED, None

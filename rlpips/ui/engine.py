@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from rlpips import catalog
 
-DEADLINE_S = float(os.environ.get("RLPIPS_DEADLINE_S", 120))  # one run may hold the device for so long
+DEADLINE_S = float(os.environ.get("RLPIPS_DEADLINE_S", 120))  # one run may hold the device for so long, loading included
 MAX_STEPS = int(os.environ.get("RLPIPS_MAX_STEPS", 200))
 MAX_RESTARTS = 5
 # Hugging Face's ZeroGPU lends a GPU to functions that are marked; its package is there only on Spaces.
@@ -71,25 +71,41 @@ def _ruler(data, shape, metrics, backbone):
 
     from rlpips import images, metrics as measuring
     from rlpips.distortions import make_ruler
-    from rlpips.readings import pick_device
+    from rlpips.backbones import pick_device
 
     device = pick_device()
     reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), device)
-    return make_ruler(reference, [measuring.load_metric(name, backbone, device) for name in metrics]).to_json()
+    # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
+    slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
+    which = {"distortions": ("jpeg", "noise", "blur")} if slow else {}
+    return make_ruler(
+        reference, [measuring.load_metric(name, backbone, device) for name in metrics], **which
+    ).to_json()
+
+
+def clock():
+    """A stopwatch: call it for the seconds since it was made."""
+    begun = time.monotonic()
+    return lambda: time.monotonic() - begun
 
 
 class Loading:
     """Loads metrics on a thread; while `busy()`, `text` says how far it is. `result()` raises what went wrong."""
 
     def __init__(self, metrics, backbone):
+        for name in metrics:
+            catalog.check(name, backbone)  # all of them before the first download
         self.text = f"Loading {catalog.trunk_card(backbone).title}…"
-        self._error = None
+        self._clock, self._error = clock(), None
         self._thread = threading.Thread(target=self._load, args=(metrics, backbone), daemon=True)
         self._thread.start()
 
     def busy(self, wait=0.15) -> bool:
-        """Whether it is still loading after `wait` seconds more."""
+        """Whether it is still loading after `wait` seconds more. Past the deadline it is a ValueError: the thread goes on,
+        but a visitor who waits for a long download does not keep the others from the device."""
         self._thread.join(wait)
+        if self._thread.is_alive() and self._clock() > DEADLINE_S:
+            raise ValueError(f"{self.text}. That goes on; press Run again in a while.")
         return self._thread.is_alive()
 
     def result(self) -> None:
@@ -101,7 +117,7 @@ class Loading:
     def _load(self, metrics, backbone):
         try:
             from rlpips.metrics import load_metric
-            from rlpips.readings import pick_device
+            from rlpips.backbones import pick_device
 
             for name in metrics:
                 load_metric(name, backbone, pick_device(), progress=self._progress)
@@ -120,13 +136,8 @@ def warm_up() -> Loading:
 
 def describe_device() -> str:
     """ "CPU float32", or the GPU's name; after `warm_up` is done."""
-    from rlpips.readings import pick_device, surroundings
+    from rlpips.backbones import pick_device
+    from rlpips.readings import surroundings
 
     here = surroundings(pick_device())
     return f"{here['device']} {here['precision']}"
-
-
-def clock():
-    """A stopwatch: call it for the seconds since it was made."""
-    begun = time.monotonic()
-    return lambda: time.monotonic() - begun

@@ -9,7 +9,7 @@ from pathlib import Path
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from rlpips.trace import curve_json, frame_json
+from rlpips.trace_format import curve_json, frame_json
 
 # A message may be lost on its way; each repeats the last few steps so that the curves have no gap.
 _REPEAT = 8

@@ -37,6 +37,10 @@ def _card(name):
 def _table(name, card):
     measured = card["measured"]
     rows = [("LPIPS", measured["lpips"]), (catalog.card(name).title, measured["heads"])]
-    lines = ["| | " + " | ".join(_COLUMNS.values()) + " |", "|---" * (1 + len(_COLUMNS)) + "|"]
-    lines += [f"| {title} | " + " | ".join(f"{row[key]:.3f}" for key in _COLUMNS) + " |" for title, row in rows]
-    return "\n".join([*lines, "", f"Measured on {measured['how']}."])
+    layers = list(measured["lpips"]["share_of_layers"])
+    heading = [*_COLUMNS.values(), *(f"{layer}" for layer in layers)]
+    lines = ["| | " + " | ".join(heading) + " |", "|---" * (1 + len(heading)) + "|"]
+    for title, row in rows:
+        shares = [f"{row['share_of_layers'][layer]:.0%}" for layer in layers]
+        lines.append(f"| {title} | " + " | ".join([*(f"{row[key]:.3f}" for key in _COLUMNS), *shares]) + " |")
+    return "\n".join([*lines, "", f"Measured on {measured['how']}. Last columns: each layer's share of the natural distance."])

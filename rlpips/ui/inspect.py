@@ -2,6 +2,7 @@
 
 import html
 import secrets
+import traceback
 from pathlib import Path
 
 import gradio as gr
@@ -13,6 +14,7 @@ from rlpips.ui.viewer import viewer
 
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+FAILED = "Refused: the server could not do this. Smaller pictures may help."
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
 
 
@@ -87,6 +89,10 @@ def _measure(first, second, backbone, resized):
     except ValueError as error:
         gr.Warning(html.escape(str(error)))
         yield skip, html.escape(f"Refused: {error}"), hidden
+        return
+    except Exception:
+        traceback.print_exc()
+        yield skip, FAILED, hidden
         return
     message = files.whole(secrets.token_hex(4), "done", trace)
     message["meta"]["name"] = x.name

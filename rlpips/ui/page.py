@@ -1,5 +1,6 @@
 """The whole page: header, the pages as tabs, and how it is served."""
 
+import html
 import os
 
 import gradio as gr
@@ -14,8 +15,8 @@ MEGABYTES = 1024**2
 
 def build() -> gr.Blocks:
     """The app; nothing of torch is imported."""
-    day = 24 * 60 * 60
-    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, day)) as app:
+    sweep = (10 * 60, 2 * 60 * 60)  # seconds: how often, and how old a run's pictures may get
+    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=sweep) as app:
         gr.HTML(MASTHEAD, elem_id="masthead")
         with gr.Tabs(elem_id="pages") as pages:
             with gr.Tab("Duel", id="duel", render_children=True):
@@ -33,9 +34,13 @@ def build() -> gr.Blocks:
 def _ready():
     """What the status line says until the network is there, and then."""
     loading = engine.warm_up()
-    while loading.busy():
-        yield f"{loading.text} The recorded duel can be explored meanwhile."
-    loading.result()
+    try:
+        while loading.busy():
+            yield f"{loading.text} The recorded duel can be explored meanwhile."
+        loading.result()
+    except Exception as error:
+        yield html.escape(f"Refused: the network could not be loaded: {error}")
+        return
     yield f"Loading done ({engine.describe_device()}). This is a recorded duel: press Run for a live one."
 
 

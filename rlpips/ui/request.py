@@ -9,6 +9,10 @@ from rlpips.ui.samples import SAMPLES
 
 METRICS = [(card.title, name) for name, card in catalog.CATALOG.items()]
 BACKBONES = [(trunk.title, name) for name, trunk in catalog.TRUNKS.items()]
+# A duel needs two metrics with heads for its backbone.
+DUEL_BACKBONES = [
+    (title, name) for title, name in BACKBONES if sum(name in card.backbones for card in catalog.CATALOG.values()) > 1
+]
 OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
