@@ -23,7 +23,7 @@ from rlpips import catalog, images
 from rlpips.backbones import pick_device
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.readings import Panel, Reading, check_metrics, in_8_bits, surroundings
+from rlpips.readings import Panel, Reading, check_metrics, check_size, in_8_bits, surroundings
 from rlpips.trace import NOISE, Recorder
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
@@ -213,11 +213,8 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
     if start.shape != reference.shape:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (reference, start))
         raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
-    height, width = reference.shape[-2:]
-    if max(height, width) > 1024:
-        raise ValueError(f"Pictures to attack have at most 1024 pixels a side; got {height}×{width} (H×W).")
-
-    widest = 1.0 if norm == "linf" else math.sqrt(3 * height * width)  # the whole range of images
+    check_size(reference)
+    widest = 1.0 if norm == "linf" else math.sqrt(reference[0].numel())  # the whole range of images
     _real("eps", eps, widest)
     if step_size is not None:
         _real("step_size", step_size, 2 * widest)

@@ -114,6 +114,7 @@ def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex",
     if len(x) != 1 or x.shape != y.shape:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (x, y))
         raise ValueError(f"A pair is two single pictures of one size; got {sizes} (N×3×H×W).")
+    check_size(x)
     panel = Panel([load_metric(name, backbone, device) for name in metrics], x)
     with torch.no_grad():
         seen = in_8_bits(x)
@@ -125,6 +126,13 @@ def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex",
         frames=step.frames, reference=images.to_uint8(x)[0], start=images.to_uint8(x)[0],
         receipt={"objective": "pair", "steps": 0, "backbone": backbone, **surroundings(device)},
     )  # fmt: skip
+
+
+def check_size(x):
+    """ValueError for pictures larger than a trace may hold."""
+    if max(x.shape[-2:]) > images.LARGEST_SIDE:
+        height, width = x.shape[-2:]
+        raise ValueError(f"Pictures have at most {images.LARGEST_SIDE} pixels a side here; got {height}×{width} (H×W).")
 
 
 def check_metrics(metrics, backbone):

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
 
 import rlpips
 from rlpips.figures import overview
+from rlpips.readings import compare
 
 
 def test_the_overview_shows_every_curve_and_the_pictures_of_the_trace(tmp_path):
@@ -20,3 +22,23 @@ def test_the_overview_shows_every_curve_and_the_pictures_of_the_trace(tmp_path):
     np.testing.assert_array_equal(drawn[-1], trace.distance[:, 2, 1])
     figure.savefig(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def test_a_pair_is_shown_with_a_bar_per_metric(tmp_path):
+    x, y = torch.rand(2, 1, 3, 48, 61, generator=torch.Generator().manual_seed(1))
+    pair = compare(x, y, metrics=("lpips", "rlpips-linf", "rlpips-l2"))
+    figure = overview(pair)
+    *pictures, chart = figure.axes
+    assert len(pictures) == 5
+    np.testing.assert_array_equal(pictures[0].images[0].get_array(), pair.adversarial[0])
+    for seen, expected in zip(pictures[2:], pair.frames[0].maps[0], strict=True):
+        np.testing.assert_array_equal(seen.images[0].get_array(), expected)
+    assert [bar.get_width() for bar in chart.patches] == pytest.approx(pair.distance[0, 0])
+    assert "attack" not in " ".join(axis.get_title() + axis.get_ylabel() for axis in figure.axes)
+    figure.savefig(tmp_path / "a.png")
+
+
+def test_a_pair_of_equals_and_a_single_metric(tmp_path):
+    same = torch.rand(1, 3, 48, 61, generator=torch.Generator().manual_seed(1))
+    overview(compare(same, same)).savefig(tmp_path / "a.png")
+    assert len(overview(rlpips.attack(same, metrics="lpips", steps=1)).axes) == 3 + 1

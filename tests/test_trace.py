@@ -1,7 +1,11 @@
+import gc
 import io
 import json
+import re
+import weakref
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +15,15 @@ from PIL import Image
 import rlpips
 from rlpips import Trace
 from rlpips.readings import compare
+from rlpips.trace import Frame, Recorder, Step
 
 CURVES = ("distance", "per_layer", "linf", "l2")
+RULER = {
+    "metrics": ["lpips", "rlpips-linf"],
+    "distortions": [
+        {"name": "jpeg", "title": "JPEG", "words": ["quality 90", "quality 7"], "distance": [[0.1, 1 / 3], [0.5, 0.7]]}
+    ],
+}
 MEASURES = ("attacked", "distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 
 
@@ -20,7 +31,7 @@ MEASURES = ("attacked", "distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 def trace():
     generator = torch.Generator().manual_seed(0)
     reference, candidate = torch.rand(2, 1, 3, 48, 61, generator=generator)
-    return replace(rlpips.attack(reference, candidate, steps=9, eps=8 / 255), ruler={"metrics": ["lpips"]})
+    return replace(rlpips.attack(reference, candidate, steps=9, eps=8 / 255), ruler=RULER)
 
 
 @pytest.fixture
@@ -105,10 +116,13 @@ def test_the_receipt_says_what_is_needed_to_repeat(trace):
     assert json.loads(json.dumps(receipt)) == receipt
 
 
+REFUSED = "^This is not a readable trace: [^<>'\"]*[.]$"  # a sentence, without the words of zip, numpy or Pillow
+
+
 @pytest.mark.parametrize("cut", [0, 10, 500, -100])
 def test_a_damaged_file_is_refused(saved, cut):
     saved.write_bytes(saved.read_bytes()[:cut])
-    with pytest.raises(ValueError, match="not a readable trace"):
+    with pytest.raises(ValueError, match=REFUSED):
         Trace.load(saved)
 
 
@@ -116,30 +130,183 @@ def test_flipped_bytes_are_refused(saved):
     data = bytearray(saved.read_bytes())
     data[len(data) // 2] ^= 255
     saved.write_bytes(data)
-    with pytest.raises(ValueError, match="not a readable trace"):
+    with pytest.raises(ValueError, match=REFUSED):
         Trace.load(saved)
+
+
+def png(width, height):
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+def set_at(value, keys, new):
+    *way, last = keys
+    for key in way:
+        value = value[key]
+    value[last] = new
+
+
+def put(*keys, new):
+    return lambda value, files: set_at(value, keys, new)
 
 
 @pytest.mark.parametrize(
     "change, said",
     [
-        (lambda v, f: v.update(format="other"), "format"),
-        (lambda v, f: v.pop("curve"), "curve"),
-        (lambda v, f: v["curve"].update(linf=[[0.1]]), "shape|long"),
-        (lambda v, f: v["curve"]["distance"].pop(), "long"),
-        (lambda v, f: v["meta"].update(width=60), "picture"),
-        (lambda v, f: v["meta"].update(lanes="abc", metrics=3), "."),
-        (lambda v, f: v["frames"][0].update(lanes=[7]), "lane"),
-        (lambda v, f: v["frames"][0].update(map_size=[10**6, 10**6]), "picture"),
-        (lambda v, f: v.update(frames=[]), "every lane"),
-        (lambda v, f: f.pop(v["frames"][0]["perturbation"]), "."),
-        (lambda v, f: f.update({v["frames"][0]["maps"]: b"GIF89a nothing"}), "."),
-        (lambda v, f: f.update({"bomb": bytes(300_000_000)}), "unpacks"),
+        (put("format", new="other"), "format"),
+        (lambda v, f: v.pop("curve"), "damaged"),
+        (lambda v, f: v.update(curve=[]), "damaged"),
+        (put("meta", new="m"), "damaged"),
+        (put("state", new="<b>"), "neither done nor stopped"),
+        (put("state", new={"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}), "neither done nor stopped"),
+        (put("meta", "name", new="n" * 10_000), "text"),
+        (put("meta", "name", new=["a"]), "text"),
+        # the curves
+        (put("curve", "linf", new=[[0.1]]), "shape"),
+        (lambda v, f: v["curve"]["distance"].pop(), "shape"),
+        (put("curve", "l2", 3, new=[0.1]), "shape|number"),
+        (put("curve", "l2", 3, 0, new=None), "no number"),
+        (put("curve", "l2", 3, 0, new="1"), "no number"),
+        (put("curve", "l2", 3, 0, new=True), "no number"),
+        (put("curve", "l2", 3, 0, new=float("nan")), "finite"),
+        (put("curve", "l2", 3, 0, new=1e300), "finite"),
+        (put("curve", "l2", 3, 0, new=10**400), "damaged"),
+        (put("meta", "receipt", "steps", new=8), "steps"),
+        (put("meta", "receipt", "steps", new="9"), "whole number"),
+        (put("meta", "receipt", "steps", new=0), "steps"),
+        # lanes and metrics
+        (lambda v, f: v["meta"].update(lanes="abc", metrics=3), "list"),
+        (put("meta", "metrics", new=["lpips", "mse"]), "metrics that are not known"),
+        (put("meta", "metrics", new=["lpips", "lpips"]), "lanes do not fit"),
+        (put("meta", "lanes", new=["lpips", "rlpips-linf", "other"]), "lanes do not fit"),
+        (put("meta", "lanes", new=["pair"]), "objective"),
+        (put("meta", "layers", new=[]), "layers"),
+        # sizes
+        (put("meta", "width", new=60), "picture"),
+        (put("meta", "width", new=10**6), "32 to 1024"),
+        (put("meta", "height", new=31), "32 to 1024"),
+        (put("meta", "height", new="48"), "whole number"),
+        (put("frames", 0, "map_size", new=[10**6, 10**6]), "maps"),
+        (put("frames", 0, "map_size", new=[0, 4]), "maps"),
+        (lambda v, f: [frame.update(map_size=[10**6, 10**6]) for frame in v["frames"]], "maps are too large"),
+        # frames
+        (put("frames", new=[]), "frames"),
+        (put("frames", new={}), "frames"),
+        (put("frames", 0, "lanes", new=[0, 7]), "lane"),
+        (put("frames", 0, "lanes", new=[]), "."),
+        (lambda v, f: v["frames"].append(v["frames"][0]), "nothing new"),
+        (lambda v, f: v["frames"].extend(v["frames"] * 99), "256 frames"),
+        (put("frames", 3, "step", new=10), "step that is not there"),
+        (put("frames", 3, "step", new=-1), "step that is not there"),
+        (lambda v, f: v["frames"].pop(0), "every lane"),
+        (put("frames", 2, "ssim", 0, new=None), "no number"),
+        (put("frames", 2, "map_peak", 0, 0, new=-1), "below zero"),
+        (lambda v, f: f.pop(v["frames"][0]["perturbation"]), "damaged"),
+        (put("frames", 0, "maps", new="trace.json"), "damaged|unpacks"),
+        (put("frames", 0, "maps", new={}), "damaged"),
+        (lambda v, f: f.update({v["frames"][0]["maps"]: b"GIF89a nothing"}), "damaged"),
+        (lambda v, f: f.update({v["frames"][0]["maps"]: png(20_000, 10_000)}), "damaged|unpacks"),  # Pillow's own limit
+        (lambda v, f: f.update({v["frames"][0]["maps"]: png(999, 999)}), "picture"),
+        (lambda v, f: f.update({v["meta"]["reference"]: bytes(50_000_000)}), "unpacks"),
+        (lambda v, f: v.update(padding=" " * 33 * 2**20), "unpacks"),
+        # the receipt and the ruler
+        (lambda v, f: v["meta"]["receipt"].pop("device"), "lacks device"),
+        (put("meta", "receipt", "eps", new={"path": "x"}), "number"),
+        (put("meta", "receipt", "device", new=["CPU"]), "text"),
+        (put("meta", "receipt", "backbone", new="none"), "backbone"),
+        (put("meta", "receipt", "norm", new="l7"), "norm"),
+        (put("meta", "receipt", "objective", new="pair"), "objective"),
+        (put("meta", "receipt", "weights", new={"path": "x", "meta": "y"}), "weights"),
+        (put("meta", "receipt", "restart_kept", new=[0.5]), "whole number"),
+        (put("meta", "receipt", "notes", new=[{}]), "text"),
+        (put("ruler", new={}), "damaged"),
+        (put("ruler", "metrics", new=[]), "shape|ruler"),
+        (put("ruler", "distortions", 0, "distance", new=[[0.1, 0.2]]), "shape"),
+        (put("ruler", "distortions", 0, "distance", 0, 0, new=float("inf")), "finite"),
+        (put("ruler", "distortions", 0, "words", 0, new={"path": "x"}), "text"),
+        (put("ruler", "distortions", 0, "title", new="t" * 1000), "text"),
     ],
 )
 def test_a_foreign_file_is_refused(saved, change, said):
-    with pytest.raises(ValueError, match=f"not a readable trace.*({said})"):
+    with pytest.raises(ValueError, match=REFUSED) as refusal:
         Trace.load(rewritten(saved, change))
+    assert re.search(said, str(refusal.value)), refusal.value
+
+
+def test_a_deep_file_is_refused(saved):
+    with zipfile.ZipFile(saved, "w") as archive:
+        archive.writestr("trace.json", "[" * 100_000)
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(saved)
+
+
+def test_only_packings_that_cannot_burst_are_unpacked(saved):
+    with zipfile.ZipFile(saved) as archive:
+        text = archive.read("trace.json")
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("trace.json", text)
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(saved)
+
+
+def test_frames_may_not_ask_for_more_memory_than_any_trace(saved, monkeypatch):
+    monkeypatch.setattr("rlpips.trace_format._MOST_DECODED", 100_000)  # one frame of 61×48 pixels has 27 kB
+    monkeypatch.setattr("rlpips.trace_format._picture", None)  # nothing is decoded before
+    with pytest.raises(ValueError, match="unpacks to more"):
+        Trace.load(saved)
+
+
+def test_what_is_not_known_is_left_behind(saved):
+    file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+
+    def change(value, files):
+        value["more"] = value["meta"]["more"] = value["meta"]["receipt"]["more"] = file
+        value["ruler"]["more"] = value["ruler"]["distortions"][0]["more"] = value["frames"][0]["more"] = file
+        value["meta"]["receipt"].update(file, notes=["Downscaled."])
+
+    loaded = Trace.load(rewritten(saved, change))
+    assert loaded.ruler == RULER and loaded.receipt["notes"] == ["Downscaled."]
+    assert "gradio" not in json.dumps(loaded.to_json(lambda name, data: name))
+
+
+def test_an_attack_brings_nothing_into_its_receipt_that_is_lost(tmp_path):
+    made = rlpips.attack("assets/samples/coffee.png", steps=1, restarts=2)
+    made.save(tmp_path / "a.zip")
+    assert Trace.load(tmp_path / "a.zip").receipt == made.receipt
+    pair = compare("assets/samples/coffee.png", "assets/samples/coffee.png")
+    pair.save(tmp_path / "b.zip")
+    assert Trace.load(tmp_path / "b.zip").receipt == pair.receipt
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(trace, saved):
+    whole = saved.read_bytes()
+    broken = replace(trace, ruler={"distance": float("nan")})  # cannot be written, which shows after the pictures
+    with pytest.raises(ValueError):
+        broken.save(saved)
+    assert saved.read_bytes() == whole and list(saved.parent.iterdir()) == [saved]
+    replace(trace, name="other").save(str(saved))
+    assert Trace.load(saved).name == "other" and list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_trace_is_saved_in_an_open_file_too(trace):
+    file = io.BytesIO()
+    trace.save(file)
+    file.seek(0)
+    np.testing.assert_array_equal(Trace.load(file).adversarial, trace.adversarial)
+
+
+def test_traces_can_be_compared_and_kept_in_sets(trace):
+    other = replace(trace)
+    assert trace != other and len({trace, other, *trace.frames}) == 2 + len(trace.frames)
+
+
+def test_the_recorded_traces_can_be_read():
+    paths = sorted(Path("precomputed").glob("*.zip"))
+    assert len(paths) == 10
+    for path in paths:
+        trace = Trace.load(path)
+        assert trace.state == "done" and trace.maps.shape[:2] == trace.distance_8bit.shape and trace.ruler
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -151,3 +318,50 @@ def test_a_recorder_without_steps_has_no_trace():
     steps = rlpips.attack_steps(torch.rand(1, 3, 40, 52), steps=1)
     with pytest.raises(ValueError, match="first step"):
         steps.recorders[0].trace()
+
+
+def recorder(restarts, steps=2):
+    grey = np.full((32, 40, 3), 128, np.uint8)
+    receipt = {"steps": steps, "restarts": restarts}
+    metrics = ("lpips", "rlpips-linf")
+    return Recorder("grey", (*metrics, "noise"), metrics, ("conv1",), grey, grey, 1, receipt)
+
+
+def made(restart, index, lpips, robust):
+    """A step of two pushed lanes and the noise, on which every picture is as bright as its restart."""
+    distance = np.array([[lpips, 0], [0, robust], [0.1, 0.1]], np.float32)
+    ones = np.ones(3, np.float32)
+    frames = []
+    for lanes in [(0, 1), (2,)][: 2 if index == 0 else 1]:
+        n = len(lanes)
+        pixels = np.full((n, 32, 40, 3), 0 if lanes == (2,) else restart, np.uint8)
+        maps = np.zeros((n, 2, 4, 5), np.float32)
+        frames.append(Frame(index, lanes, pixels, maps, distance[list(lanes)], *[ones[:n]] * 4))
+    return Step(index, restart, distance, distance[..., None], ones, ones, tuple(frames))
+
+
+def test_a_recorder_keeps_of_many_restarts_what_can_still_be_chosen():
+    finals = [(0.3, 0.9), (0.5, 0.2), (0.4, 0.8), (0.1, 0.1), (0.2, 0.3), (0.5, 0.9)]
+    of, alive = recorder(len(finals)), []
+    for restart, final in enumerate(finals):
+        for index in range(3):
+            step = made(restart, index, *final)
+            alive.append((restart, weakref.ref(step)))
+            of.add(step)
+            best = [max(range(max(1, restart)), key=lambda r: finals[r][lane]) for lane in (0, 1)]
+            del step
+            gc.collect()
+            kept = {number for number, reference in alive if reference() is not None}
+            assert kept <= {*best, 0, restart}  # 0 for the noise, which is the same in all
+    trace = of.trace()
+    assert trace.receipt["restart_kept"] == [1, 0] and trace.state == "done"  # the earlier of equals
+    np.testing.assert_array_equal(trace.adversarial[:, 0, 0, 0], [1, 0, 0])
+    np.testing.assert_allclose([trace.distance[-1, 0, 0], trace.distance[-1, 1, 1]], [0.5, 0.9])
+
+
+def test_a_restart_that_was_cut_off_does_not_count():
+    of = recorder(restarts=3)
+    for restart, index in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]:
+        of.add(made(restart, index, restart + 1, restart + 1))
+    trace = of.trace()
+    assert trace.receipt["restart_kept"] == [1, 1] and trace.state == "stopped" and len(trace.distance) == 3

@@ -3,7 +3,9 @@
 import html
 import json
 import secrets
+import traceback
 import zipfile
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -18,24 +20,26 @@ from rlpips.ui.samples import thumbnail
 FOLDER = Path(__file__).resolve().parents[2] / "precomputed"
 OPENING = "astronaut-away-linf-4.zip"
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or open a
-trace that you saved there (<i>Download</i>, then <i>trace</i>).</p>"""
+NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
+open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
 
 
 def recorded() -> list[Path]:
-    """The recorded traces, in the order they are shown."""
-    return sorted(FOLDER.glob("*.zip"))
+    """The recorded traces, in the order they are shown; one that cannot be read is left out, as the log will say."""
+    return [path for path in sorted(FOLDER.glob("*.zip")) if _card(path)]
 
 
 def message(path: Path) -> dict:
-    """The viewer message that shows a recorded trace."""
+    """The viewer message that shows a saved trace; ValueError where it is none."""
     return files.whole(secrets.token_hex(4), "recorded", Trace.load(path))
 
 
 def opening() -> dict | None:
-    """What the page opens with."""
-    path = FOLDER / OPENING
-    return message(path) if path.exists() else None
+    """What the page opens with; None where that cannot be read."""
+    try:
+        return message(FOLDER / OPENING)
+    except (ValueError, OSError):
+        return None
 
 
 def build(shown, status, pages, duel):
@@ -49,34 +53,45 @@ def build(shown, status, pages, duel):
     saved = gr.File(label="A saved trace", height=64, elem_id="saved-trace", elem_classes="upload")
 
     def open_recorded(event: gr.SelectData):
-        path = paths[event.index]
-        return message(path), f"Done: a recorded duel, {html.escape(_caption(_meta(path)))}.", gr.Tabs(selected=duel)
+        return _opened(paths[event.index], "a recorded duel", duel)
 
     def open_saved(path):
-        try:
-            found = message(Path(path))
-        except ValueError as error:
-            gr.Warning(html.escape(str(error)))
-            return gr.skip(), gr.skip(), gr.skip()
-        return found, f"Done: a saved trace, {html.escape(_caption(found['meta']))}.", gr.Tabs(selected=duel)
+        return _opened(Path(path), "a saved trace", duel)
 
     cards.select(open_recorded, None, [shown, status, pages], **PRIVATE)
     saved.upload(open_saved, saved, [shown, status, pages], **PRIVATE)
 
 
-def _meta(path):
-    with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("trace.json"))["meta"]
+def _opened(path, kind, duel):
+    """(viewer message, status, tabs) that show a trace, or a warning and nothing else."""
+    try:
+        found = message(path)
+        return found, f"Done: {kind}, {html.escape(_caption(found['meta']))}.", gr.Tabs(selected=duel)
+    except ValueError as error:
+        gr.Warning(html.escape(str(error)))
+    except Exception:  # a full disk, say: the visitor is told, the host finds the reason in the log
+        traceback.print_exc()
+        gr.Warning("The server could not open this trace.")
+    return gr.skip(), gr.skip(), gr.skip()
 
 
+@lru_cache
 def _card(path):
-    with zipfile.ZipFile(path) as archive:
-        meta = _meta(path)
-        picture = np.array(Image.open(BytesIO(archive.read(meta["start"] or meta["reference"]))).convert("RGB"))
-    return thumbnail(picture, 220), _caption(meta)
+    """(thumbnail, caption) of a recorded trace, of which only this much is read; None where that cannot be."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            meta = json.loads(archive.read("trace.json"))["meta"]
+            picture = np.array(Image.open(BytesIO(archive.read(meta["start"] or meta["reference"]))).convert("RGB"))
+        return thumbnail(picture, 220), _caption(meta)
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError) as error:
+        print(f"Left out of the gallery: {path.name} ({error})")
+        return None
 
 
 def _caption(meta):
+    name = meta["name"].replace("_", " ")
+    if meta["objective"] == "pair":
+        return f"{name}, two pictures compared"
     budget = f"l∞ {meta['eps'] * 255:.3g}/255" if meta["norm"] == "linf" else f"l2 {meta['eps']:.3g}"
     verb = {"away": "pushed away", "toward": "pulled toward"}[meta["objective"]]
-    return f"{meta['name'].replace('_', ' ')}, {verb}, {budget}, {meta['steps']} steps"
+    return f"{name}, {verb}, {budget}, {meta['steps']} steps"
