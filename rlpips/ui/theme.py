@@ -66,7 +66,7 @@ CSS = """
 .prose-page { max-width: 860px; margin: 8px auto 40px; font-size: 15px; line-height: 1.6; }
 .prose-page table { display: block; border-collapse: collapse; margin: 12px 0 8px; overflow-x: auto; font-variant-numeric: tabular-nums; }
 .prose-page :is(table, thead, tbody, tr, th, td) { border: 0 !important; }
-.prose-page :is(th, td) { padding: 5px 9px !important; text-align: right; word-break: normal; font-size: 13px; }
+.prose-page :is(th, td) { padding: 5px 9px !important; text-align: right; white-space: nowrap; font-size: 13px; }
 .prose-page :is(th, td):first-child { padding-left: 0 !important; text-align: left; }
 .prose-page tr { border-bottom: 1px solid var(--border-color-primary) !important; }
 .prose-page .katex-display { overflow: auto hidden; padding: 2px 0; }
