@@ -24,7 +24,8 @@ from rlpips.backbones import pick_device
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
 from rlpips.readings import Panel, Reading, check_metrics, check_size, in_8_bits, surroundings
-from rlpips.trace import NOISE, Recorder
+from rlpips.trace import Recorder
+from rlpips.trace_format import NOISE
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
 MAX_STEPS = 10_000
@@ -42,7 +43,9 @@ def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone
     seed       picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
     Every iterate stays in the ball and in [0, 1]. Anything out of range is a ValueError that says so.
     """
-    plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts)
+    plan = _plan(
+        reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts
+    )
     recorders = plan.recorders()
     for made in _run(plan):
         for recorder, step in zip(recorders, made, strict=True):
@@ -247,4 +250,6 @@ def _whole(what, value, low, high):
 def _real(what, value, high):
     right = isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value <= high  # NaN fails too
     if not right:
-        raise ValueError(f"{what} must be a number above 0 and at most {high:.6g}, in [0, 1] pixel units; got {value!r}.")
+        raise ValueError(
+            f"{what} must be a number above 0 and at most {high:.6g}, in [0, 1] pixel units; got {value!r}."
+        )

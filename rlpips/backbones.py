@@ -32,11 +32,15 @@ BACKBONES = {
         "alexnet", (1, 4, 7, 9, 11), (64, 192, 384, 256, 256), ("conv1", "conv2", "conv3", "conv4", "conv5")
     ),
     "vgg": Backbone(
-        "vgg16", (3, 8, 15, 22, 29), (64, 128, 256, 512, 512),
+        "vgg16",
+        (3, 8, 15, 22, 29),
+        (64, 128, 256, 512, 512),
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3"),
     ),
     "squeeze": Backbone(
-        "squeezenet1_1", (1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512),
+        "squeezenet1_1",
+        (1, 4, 7, 9, 10, 11, 12),
+        (64, 128, 256, 384, 384, 512, 512),
         ("conv1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9"),
     ),
 }
@@ -59,7 +63,9 @@ class Trunk(nn.Module):
 
         self.name = name
         self.spec = BACKBONES[trunk_card(name).name]
-        with torch.device("meta"):  # no memory and no random numbers for layers about to be filled, or for the classifier
+        with torch.device(
+            "meta"
+        ):  # no memory and no random numbers for layers about to be filled, or for the classifier
             features = getattr(torchvision.models, self.spec.model)(weights=None).features
         self.features = features[: self.spec.taps[-1] + 1]
         self.load_state_dict(state, strict=True, assign=True)
@@ -92,8 +98,12 @@ class Trunk(nn.Module):
             return conv(x)
         kernel = F.pixel_unshuffle(F.pad(conv.weight, (0, 1, 0, 1)), 4)  # (64, 3, 11, 11) -> (64, 48, 3, 3)
         height, width = x.shape[-2:]
-        down, right = ((size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in (height, width))  # what its last window needs
-        blocks = F.pixel_unshuffle(F.pad(x, (2, right, 2, down)), 4)  # (N, 48, …, …); negative padding cuts what no window sees
+        down, right = (
+            (size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in (height, width)
+        )  # what its last window needs
+        blocks = F.pixel_unshuffle(
+            F.pad(x, (2, right, 2, down)), 4
+        )  # (N, 48, …, …); negative padding cuts what no window sees
         return F.conv2d(blocks, kernel, conv.bias)
 
 

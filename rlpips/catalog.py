@@ -6,12 +6,8 @@ Only data, no torch: the page reads its choices from here. Every weights file st
 
 from dataclasses import dataclass, field
 
-LPIPS_PAPER = (
-    "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
-)
-RLPIPS_PAPER = (
-    "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
-)
+LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
+RLPIPS_PAPER = "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
 OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
 
 
@@ -165,7 +161,9 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l∞ ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile("rlpips-linf_alex.safetensors", "aa7ab5d75a864377bd3727200d6f0b1417c1547ca9bc0e77f8b2a0aebf59d85d"),
+                "alex": HeadsFile(
+                    "rlpips-linf_alex.safetensors", "aa7ab5d75a864377bd3727200d6f0b1417c1547ca9bc0e77f8b2a0aebf59d85d"
+                ),
             },
         ),
         MetricCard(
@@ -177,7 +175,9 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile("rlpips-l2_alex.safetensors", "d282d879010d8bb2ec4ed359dac389f320d409dbaa74e84e42a46df3361596d0"),
+                "alex": HeadsFile(
+                    "rlpips-l2_alex.safetensors", "d282d879010d8bb2ec4ed359dac389f320d409dbaa74e84e42a46df3361596d0"
+                ),
             },
         ),
         _official(

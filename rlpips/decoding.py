@@ -81,9 +81,7 @@ def _decode_stream(stream, name, max_side):
     return pixels, notes + more
 
 
-def decode_image(
-    image: Image.Image, name: str, max_side: int, keep: bool = True
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def decode_image(image: Image.Image, name: str, max_side: int, keep: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
     """A PIL image -> (pixels uint8 (H, W, 3), notes); `keep` leaves `image` alone, `name` is for errors."""
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1e6:
@@ -93,9 +91,7 @@ def decode_image(
         )
     scale = min(1, max_side / max(width, height))
     if min(width, height) < SMALLEST_SIDE:
-        raise ValueError(
-            f"{name} has {width}×{height} pixels; a picture needs at least {SMALLEST_SIDE} a side."
-        )
+        raise ValueError(f"{name} has {width}×{height} pixels; a picture needs at least {SMALLEST_SIDE} a side.")
     if round(min(width, height) * scale) < SMALLEST_SIDE:
         raise ValueError(
             f"{name} is too long and narrow: {width}×{height} pixels, scaled to {max_side} on the long side "

@@ -7,8 +7,8 @@ severities is the same pattern, weaker or stronger.
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 import torch

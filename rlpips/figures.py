@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rlpips import catalog
-from rlpips.trace import NOISE
+from rlpips.trace_format import NOISE
 
 _LINES = {"own": {"linewidth": 2}, "other": {"linestyle": "--"}, "noise": {"linestyle": ":"}}
 

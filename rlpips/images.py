@@ -87,9 +87,7 @@ def to_tensor(source, device="cpu"):
         batch = batch.permute(0, 3, 1, 2).contiguous()  # (N, H, W, 3) -> (N, 3, H, W)
     height, width = batch.shape[2:]
     if min(height, width) < SMALLEST_SIDE:
-        raise ValueError(
-            f"The picture has {width}×{height} pixels; a picture needs at least {SMALLEST_SIDE} a side."
-        )
+        raise ValueError(f"The picture has {width}×{height} pixels; a picture needs at least {SMALLEST_SIDE} a side.")
     return batch
 
 
@@ -120,8 +118,10 @@ def name_of(source) -> str:
     """What to call a picture: its file's name without folder and ending, or "picture"."""
     if isinstance(source, Picture):
         return source.name
-    path = source if isinstance(source, (str, os.PathLike)) else getattr(source, "filename", None) or (
-        getattr(source, "name", None)
+    path = (
+        source
+        if isinstance(source, (str, os.PathLike))
+        else getattr(source, "filename", None) or (getattr(source, "name", None))
     )
     if not isinstance(path, (str, os.PathLike)):
         return "picture"

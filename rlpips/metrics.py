@@ -46,7 +46,9 @@ class PerceptualMetric(nn.Module):
         return self.trunk.spec.layers
 
     def _apply(self, fn, recurse=True):
-        self.trunk = copy.deepcopy(self.trunk)  # `.to()` and `.half()` change this metric, not the others on the same trunk
+        self.trunk = copy.deepcopy(
+            self.trunk
+        )  # `.to()` and `.half()` change this metric, not the others on the same trunk
         return super()._apply(fn, recurse)
 
     def _maps(self, x, y):
@@ -103,7 +105,9 @@ def layer_maps(features_x, features_y, heads):
     maps = []
     for fx, fy, head in zip(features_x, features_y, heads, strict=True):
         difference = (fx.unflatten(0, (len(fy), -1)) - fy[:, None]).flatten(0, 1)
-        maps.append(F.conv2d(difference.square(), head))  # a 1×1 convolution sums over channels, for all metrics at once
+        maps.append(
+            F.conv2d(difference.square(), head)
+        )  # a 1×1 convolution sums over channels, for all metrics at once
     return maps
 
 

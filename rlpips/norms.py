@@ -4,8 +4,8 @@ Everything is a batch (N, 3, H, W) in [0, 1] pixel units, and every sample has a
 over all 3·H·W values of a picture, so an l2 eps of 5 at 256×256 is a root mean square of 2.9/255.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import torch
 

@@ -89,7 +89,9 @@ class Reading:
     def beside(self, other, count):
         """Both, picture by picture: the lanes of `self` and after them those of `other`."""
         pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
-        return Reading(*(torch.cat([part.unflatten(0, (count, -1)) for part in pair], 1).flatten(0, 1) for pair in pairs))
+        return Reading(
+            *(torch.cat([part.unflatten(0, (count, -1)) for part in pair], 1).flatten(0, 1) for pair in pairs)
+        )
 
     def steps(self, index, restart, frames, count):
         """One `Step` for each of `count` pictures; `frames` has their frames, or is empty."""
@@ -151,5 +153,7 @@ def surroundings(device):
     from rlpips import __version__
 
     title = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    precision = "tf32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "float32"  # of its convolutions
+    precision = (
+        "tf32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "float32"
+    )  # of its convolutions
     return {"device": title, "precision": precision, "rlpips": __version__, "torch": torch.__version__}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rlpips import trace_format
-from rlpips.trace_format import CURVES, MEASURES, NOISE
+from rlpips.trace_format import CURVES, MEASURES
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,15 @@ import torch.nn.functional as F
 from rlpips.backbones import load_trunk
 from rlpips.metrics import PerceptualMetric, load_metric
 from rlpips.twoafc import (
-    agreement, attack_triplets, distances, find_pictures, inflation, make_triplets, push, read_photographs, score_2afc,
+    agreement,
+    attack_triplets,
+    distances,
+    find_pictures,
+    inflation,
+    make_triplets,
+    push,
+    read_photographs,
+    score_2afc,
 )  # fmt: skip
 
 

@@ -170,9 +170,7 @@ def attack_triplets(metric, triplets, norm="linf", eps=4 / 255, steps=20, restar
         metric, triplets.reference, torch.where(where, triplets.p0, triplets.p1), torch.where(away, 1.0, -1.0),
         norm, eps, steps, restarts, generator,
     )  # fmt: skip
-    return replace(
-        triplets, p0=torch.where(where, pushed, triplets.p0), p1=torch.where(where, triplets.p1, pushed)
-    )
+    return replace(triplets, p0=torch.where(where, pushed, triplets.p0), p1=torch.where(where, triplets.p1, pushed))
 
 
 def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):

@@ -15,9 +15,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from truth import official  # noqa: E402
+
 import rlpips  # noqa: E402
 from rlpips.norms import LINF  # noqa: E402
-from truth import official  # noqa: E402
 
 EPS, STEPS = 4 / 255, 40
 

@@ -175,7 +175,9 @@ def choose(page, field, text):
     """Choose an entry of a dropdown."""
     page.click(f"{field} input")
     page.get_by_role("option", name=text, exact=True).click()
-    page.wait_for_function("([field, text]) => document.querySelector(`${field} input`).value === text", arg=[field, text])
+    page.wait_for_function(
+        "([field, text]) => document.querySelector(`${field} input`).value === text", arg=[field, text]
+    )
 
 
 def tab(page, name):

@@ -9,9 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 import browser as b
+from playwright.sync_api import sync_playwright
 
 # Called before anything of the page: notes when the first picture of the opening is on the screen.
 FIRST_PAINT = """(() => {
@@ -69,14 +68,26 @@ def main(rounds=5):
         with b.visit(chromium, server.url) as page:  # the network is loaded from here on
             b.ready(page)
         paints, sizes = zip(*(opening(chromium, server.url) for _ in range(rounds)))
-        rows.append((f"recorded duel painted after the request, median of {rounds}", f"{statistics.median(paints):.2f} s", "1.5 s"))
+        rows.append(
+            (
+                f"recorded duel painted after the request, median of {rounds}",
+                f"{statistics.median(paints):.2f} s",
+                "1.5 s",
+            )
+        )
         rows.append(("the slowest of them", f"{max(paints):.2f} s", "1.5 s"))
         rows.append(("sent to the browser before anything is pressed", f"{max(sizes) / 1e6:.1f} MB", "–"))
         with b.visit(chromium, server.url) as page:
             b.ready(page)
             b.run(page)  # once, so that the picture's ruler is known
             growths, rates = zip(*(live(page) for _ in range(rounds)))
-            rows.append((f"Run to first growth painted, median of {rounds}", f"{1000 * statistics.median(growths):.0f} ms", "1000 ms"))
+            rows.append(
+                (
+                    f"Run to first growth painted, median of {rounds}",
+                    f"{1000 * statistics.median(growths):.0f} ms",
+                    "1000 ms",
+                )
+            )
             rows.append(("updates a second during a run", f"{statistics.median(rates):.0f}", "–"))
             page.wait_for_timeout(1000)
             times, shown = page.evaluate(DRAG)

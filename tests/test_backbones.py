@@ -26,7 +26,9 @@ def test_the_fast_way_gives_the_same_features_and_gradients(name, size):
     for way in (trunk, trunk.fast):
         y = x.clone().requires_grad_()
         readings = way(y)
-        gradients.append(torch.autograd.grad(sum((reading * reading.detach().flip(1)).sum() for reading in readings), y)[0])
+        gradients.append(
+            torch.autograd.grad(sum((reading * reading.detach().flip(1)).sum() for reading in readings), y)[0]
+        )
     for exact, fast in zip(trunk(x), trunk.fast(x), strict=True):
         torch.testing.assert_close(fast, exact, atol=2e-5, rtol=0)
     assert (gradients[0] - gradients[1]).norm() < 1e-2 * gradients[0].norm()  # a max pool may turn on a last bit

@@ -10,7 +10,9 @@ from rlpips.fidelity import psnr, ssim
 def pair():
     generator = torch.Generator().manual_seed(0)
     x = torch.nn.functional.interpolate(torch.rand(3, 3, 9, 12, generator=generator), size=(48, 61), mode="bilinear")
-    return x, (x + torch.tensor([0.01, 0.05, 0.2]).view(-1, 1, 1, 1) * torch.randn(x.shape, generator=generator)).clamp(0, 1)
+    return x, (x + torch.tensor([0.01, 0.05, 0.2]).view(-1, 1, 1, 1) * torch.randn(x.shape, generator=generator)).clamp(
+        0, 1
+    )
 
 
 def each(pair):

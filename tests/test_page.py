@@ -5,11 +5,11 @@ import os
 import re
 import shutil
 
+import browser as b
 import numpy as np
 import pytest
 from PIL import Image
 
-import browser as b
 from rlpips import Trace
 from rlpips.ui import gallery
 from rlpips.ui.samples import SAMPLES
@@ -76,7 +76,9 @@ def readings(page, root="#viewer"):
 
 def curves(page):
     """The `d` of every curve drawn."""
-    return page.eval_on_selector_all("#viewer .rv-plot path.js-line", "all => all.map((path) => path.getAttribute('d'))")
+    return page.eval_on_selector_all(
+        "#viewer .rv-plot path.js-line", "all => all.map((path) => path.getAttribute('d'))"
+    )
 
 
 def png(pixels):
@@ -101,7 +103,9 @@ def test_opens_on_a_recorded_duel(chromium, server):
         assert viewer(page) == ("recorded", 40, 40)
         wait_painted(page)
         assert {(each["height"], each["width"]) for each in b.canvases(page)} >= {(256, 256)}
-        assert page.inner_text("#viewer .rv-origin") == "recorded" and "AlexNet" in page.inner_text("#viewer .rv-device")
+        assert page.inner_text("#viewer .rv-origin") == "recorded" and "AlexNet" in page.inner_text(
+            "#viewer .rv-device"
+        )
         assert len(curves(page)) == recorded.distance[0].size and len(set(curves(page))) == recorded.distance[0].size
         assert readings(page) == pytest.approx(recorded.distance[-1, :LANES].ravel(), abs=6e-4)
         cells = page.locator("#viewer .rv-table tbody td").all_inner_texts()
@@ -159,7 +163,14 @@ def test_scrubber_moves_everything_without_the_server(page):
     assert shown == sorted(shown, reverse=True) and len(shown) >= 35
     assert [each["digest"] for each in b.canvases(page)] != [each["digest"] for each in before]
 
-    for key, step in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 40), ("ArrowLeft", 39), ("Home", 0)):
+    for key, step in (
+        ("ArrowRight", 1),
+        ("ArrowRight", 2),
+        ("ArrowLeft", 1),
+        ("End", 40),
+        ("ArrowLeft", 39),
+        ("Home", 0),
+    ):
         page.press("#viewer [data-scrubber]", key)
         page.wait_for_function(f"document.querySelector('#viewer .rv-step').textContent === 'step {step} of 40'")
 
@@ -305,7 +316,9 @@ def test_narrow_window_has_no_sideways_scroll(chromium, server):
         b.tab(page, "Gallery")
         page.wait_for_selector("#recorded img")
         assert all(card.bounding_box()["width"] > 100 for card in page.locator("#recorded .thumbnail-item").all())
-        right = page.eval_on_selector_all("#recorded img", "all => Math.max(...all.map((e) => e.getBoundingClientRect().right))")
+        right = page.eval_on_selector_all(
+            "#recorded img", "all => Math.max(...all.map((e) => e.getBoundingClientRect().right))"
+        )
         assert right <= 390
         fits()
         b.tab(page, "How it works")

@@ -9,8 +9,17 @@ from rlpips.distortions import DISTORTIONS
 from rlpips.metrics import PerceptualMetric, load_metric
 from rlpips.norms import NORMS
 from rlpips.twoafc import (
-    Triplets, agreement, attack_triplets, distances, find_pictures, inflation, make_triplets, push, read_bapps,
-    read_photographs, score_2afc,
+    Triplets,
+    agreement,
+    attack_triplets,
+    distances,
+    find_pictures,
+    inflation,
+    make_triplets,
+    push,
+    read_bapps,
+    read_photographs,
+    score_2afc,
 )  # fmt: skip
 
 

@@ -68,7 +68,9 @@ def test_read_names_the_field_that_is_empty(field):
         read(**{field: None})
 
 
-@pytest.mark.parametrize("steps, restarts", [(10**9, 1), (float("nan"), 1), (float("inf"), 1), (40, 10**9), (40, float("nan"))])
+@pytest.mark.parametrize(
+    "steps, restarts", [(10**9, 1), (float("nan"), 1), (float("inf"), 1), (40, 10**9), (40, float("nan"))]
+)
 def test_read_bounds_what_one_visitor_may_ask(steps, restarts):
     with pytest.raises(ValueError, match=f"At most {engine.MAX_STEPS} steps and {engine.MAX_RESTARTS} restarts"):
         read(steps=steps, restarts=restarts)
@@ -161,14 +163,19 @@ def test_put_writes_once_and_never_anew(folder):
     written = Path(first["path"]).stat().st_ino
     assert files.put("a.png", b"some bytes") == first and Path(first["path"]).stat().st_ino == written
     assert files.put("a.png", b"other bytes")["path"] != first["path"] and bytes_of(first) == b"some bytes"
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["a.png", "a.png"]  # nothing is left half done
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == [
+        "a.png",
+        "a.png",
+    ]  # nothing is left half done
 
 
 def test_whole_message_holds_the_trace(recorded, tmp_path):
     message = json.loads(json.dumps(files.whole("k3f9", "recorded", recorded), allow_nan=False))
     assert (message["run"], message["state"]) == ("k3f9", "recorded")
     meta = message["meta"]
-    assert (meta["height"], meta["width"]) == recorded.reference.shape[:2] and meta["steps"] == len(recorded.distance) - 1
+    assert (meta["height"], meta["width"]) == recorded.reference.shape[:2] and meta["steps"] == len(
+        recorded.distance
+    ) - 1
     assert meta["lanes"] == list(recorded.lanes) and set(meta["titles"]) == set(meta["colors"]) == set(recorded.metrics)
     assert np.allclose(message["curve"]["distance"], recorded.distance) and message["curve"]["first"] == 0
     assert message["ruler"]["metrics"] == list(recorded.metrics)

@@ -42,9 +42,17 @@ def build(opening):
                 _thumbnails(_SAMPLES), elem_id="samples", label="Picture", columns=5, height="auto", format="png",
                 allow_preview=False, selected_index=0, object_fit="cover", interactive=False, buttons=[], show_label=False,
             )  # fmt: skip
-            upload = gr.File(label="or your own picture, or a pair", file_count="multiple", height=64, elem_id="upload", elem_classes="upload")
+            upload = gr.File(
+                label="or your own picture, or a pair",
+                file_count="multiple",
+                height=64,
+                elem_id="upload",
+                elem_classes="upload",
+            )
             with gr.Row():
-                objective = gr.Dropdown(request.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90)
+                objective = gr.Dropdown(
+                    request.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90
+                )
                 norm = gr.Dropdown(request.NORMS, value="linf", label="Norm", elem_id="norm", min_width=70)
             candidate = gr.Dropdown(request.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate")
             eps = gr.Slider(0.5, 16, value=4, step=0.5, label="eps, n/255", elem_id="eps")
@@ -52,9 +60,13 @@ def build(opening):
             steps = gr.Slider(5, engine.MAX_STEPS, value=40, step=1, label="Steps", elem_id="steps")
             with gr.Row():
                 first = gr.Dropdown(request.METRICS, value="lpips", label="Against", elem_id="metric-0", min_width=90)
-                second = gr.Dropdown(request.METRICS, value="rlpips-linf", label="and", elem_id="metric-1", min_width=90)
+                second = gr.Dropdown(
+                    request.METRICS, value="rlpips-linf", label="and", elem_id="metric-1", min_width=90
+                )
             with gr.Row():
-                backbone = gr.Dropdown(request.DUEL_BACKBONES, value="alex", label="Backbone", elem_id="backbone", min_width=90)
+                backbone = gr.Dropdown(
+                    request.DUEL_BACKBONES, value="alex", label="Backbone", elem_id="backbone", min_width=90
+                )
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed", min_width=90)
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
@@ -64,7 +76,9 @@ def build(opening):
                 html_template='<div role="status" aria-live="polite">${value}</div>',
             )  # fmt: skip
             with gr.Accordion("More", open=False, elem_id="more"):
-                step_size = gr.Number(None, label="Step size, in eps's unit (empty: 2.5 eps / steps)", elem_id="step-size")
+                step_size = gr.Number(
+                    None, label="Step size, in eps's unit (empty: 2.5 eps / steps)", elem_id="step-size"
+                )
                 restarts = gr.Slider(1, engine.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
                 size = gr.Dropdown(request.SIZES, value=256, label="Longest side of your picture", elem_id="size")
         shown = viewer(opening, empty="Nothing to show yet. Choose a picture and press Run.")
@@ -76,7 +90,21 @@ def build(opening):
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
 
     controls = request.Controls(
-        picked, mine, upload, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size
+        picked,
+        mine,
+        upload,
+        objective,
+        norm,
+        candidate,
+        eps,
+        steps,
+        first,
+        second,
+        seed,
+        step_size,
+        restarts,
+        backbone,
+        size,
     )
     run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # at once, by the browser; others may be first
     attack = run.click(
@@ -111,7 +139,14 @@ def _uploaded(paths):
         return gr.Gallery(_thumbnails(shown), selected_index=0), shown, mine[0], mine, pushed, _line(said)
     except ValueError as error:  # it stays chosen, so that Run does not silently attack another picture
         gr.Warning(_line(error))
-        return gr.Gallery(_thumbnails(_SAMPLES), selected_index=None), _SAMPLES, mine[0], mine, pushed, _line(f"Refused: {error}")
+        return (
+            gr.Gallery(_thumbnails(_SAMPLES), selected_index=None),
+            _SAMPLES,
+            mine[0],
+            mine,
+            pushed,
+            _line(f"Refused: {error}"),
+        )
 
 
 def _pushed_by(objective, candidate):
@@ -144,7 +179,9 @@ class _Live:
         """The complete message of what there is, and the status to go with it."""
         self.ended = True
         asked = self.asked
-        trace = self.recorder.trace(ruler or engine.ruler_alone(asked["reference"], asked["metrics"], asked["backbone"]))
+        trace = self.recorder.trace(
+            ruler or engine.ruler_alone(asked["reference"], asked["metrics"], asked["backbone"])
+        )
         count = len(trace.distance) - 1
         words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.took:.1f} s. "
         return files.whole(self.run, trace.state, trace), _line(words + _verdict(trace) + " ".join(["", *self.notes]))

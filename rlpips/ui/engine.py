@@ -12,7 +12,9 @@ from importlib.util import find_spec
 
 from rlpips import catalog
 
-DEADLINE_S = float(os.environ.get("RLPIPS_DEADLINE_S", 120))  # one run may hold the device for so long, loading included
+DEADLINE_S = float(
+    os.environ.get("RLPIPS_DEADLINE_S", 120)
+)  # one run may hold the device for so long, loading included
 MAX_STEPS = int(os.environ.get("RLPIPS_MAX_STEPS", 200))
 MAX_RESTARTS = 5
 # Hugging Face's ZeroGPU lends a GPU to functions that are marked; its package is there only on Spaces.
@@ -69,18 +71,17 @@ ruler_alone = on_gpu(lambda *_: 15)(ruler)
 def _ruler(data, shape, metrics, backbone):
     import numpy as np
 
-    from rlpips import images, metrics as measuring
-    from rlpips.distortions import make_ruler
+    from rlpips import images
+    from rlpips import metrics as measuring
     from rlpips.backbones import pick_device
+    from rlpips.distortions import make_ruler
 
     device = pick_device()
     reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), device)
     # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
     slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
     which = {"distortions": ("jpeg", "noise", "blur")} if slow else {}
-    return make_ruler(
-        reference, [measuring.load_metric(name, backbone, device) for name in metrics], **which
-    ).to_json()
+    return make_ruler(reference, [measuring.load_metric(name, backbone, device) for name in metrics], **which).to_json()
 
 
 def clock():
@@ -116,8 +117,8 @@ class Loading:
 
     def _load(self, metrics, backbone):
         try:
-            from rlpips.metrics import load_metric
             from rlpips.backbones import pick_device
+            from rlpips.metrics import load_metric
 
             for name in metrics:
                 load_metric(name, backbone, pick_device(), progress=self._progress)

@@ -43,4 +43,6 @@ def _table(name, card):
     for title, row in rows:
         shares = [f"{row['share_of_layers'][layer]:.0%}" for layer in layers]
         lines.append(f"| {title} | " + " | ".join([*(f"{row[key]:.3f}" for key in _COLUMNS), *shares]) + " |")
-    return "\n".join([*lines, "", f"Measured on {measured['how']}. Last columns: each layer's share of the natural distance."])
+    return "\n".join(
+        [*lines, "", f"Measured on {measured['how']}. Last columns: each layer's share of the natural distance."]
+    )

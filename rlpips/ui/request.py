@@ -17,7 +17,12 @@ OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
 # What to push when it is not the picture itself: a copy, damaged by one of `rlpips.distortions`, or another picture.
-COPIES = [("a blurred copy", "blur"), ("a JPEG copy", "jpeg"), ("a noisy copy", "noise"), ("a coarse copy", "downscale")]
+COPIES = [
+    ("a blurred copy", "blur"),
+    ("a JPEG copy", "jpeg"),
+    ("a noisy copy", "noise"),
+    ("a coarse copy", "downscale"),
+]
 CANDIDATES = [
     ("the picture itself", "itself"), *COPIES, ("my second picture", "mine"),
     *((f"{sample.title} (sample)", sample.name) for sample in SAMPLES),

@@ -30,7 +30,9 @@ class Sample:
 
 
 # The astronaut first: it is what the page opens with.
-SAMPLES = sorted((Sample(path) for path in FOLDER.glob("*.png")), key=lambda each: (each.name != "astronaut", each.name))
+SAMPLES = sorted(
+    (Sample(path) for path in FOLDER.glob("*.png")), key=lambda each: (each.name != "astronaut", each.name)
+)
 
 
 def thumbnail(pixels, side=112) -> Image.Image:
