@@ -6,5 +6,5 @@ python3 -m pip install --quiet --disable-pip-version-check -r requirements.txt -
 if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
     apt-get update -qq && apt-get install -qq -y chromium >/dev/null  # the browser that the page is driven in
 fi
-export OMP_WAIT_POLICY=PASSIVE  # as app.py sets it, and for the same reason
+export GOMP_SPINCOUNT=10000  # as app.py sets it, and for the same reason
 python3 -m pytest -q tests "$@"
