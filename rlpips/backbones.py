@@ -47,7 +47,7 @@ BACKBONES = {
 
 # LPIPS divides by (norm + 1e-10), whose gradient at a zero feature is NaN. With the number inside the square root the
 # values are the same to float32 and the gradient is finite.
-_EPS = 1e-10
+EPS = 1e-10
 
 
 class Trunk(nn.Module):
@@ -63,9 +63,8 @@ class Trunk(nn.Module):
 
         self.name = name
         self.spec = BACKBONES[trunk_card(name).name]
-        with torch.device(
-            "meta"
-        ):  # no memory and no random numbers for layers about to be filled, or for the classifier
+        # On "meta" the layers, which are about to be filled, and the classifier cost no memory and no random numbers.
+        with torch.device("meta"):
             features = getattr(torchvision.models, self.spec.model)(weights=None).features
         self.features = features[: self.spec.taps[-1] + 1]
         self.load_state_dict(state, strict=True, assign=True)
@@ -74,37 +73,41 @@ class Trunk(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x):
-        return self._readings(x, self.features[0])
+        return [unit_length(features) for features in self._features(x, self.features[0])]
 
-    def fast(self, x):
-        """As `forward` up to the last bits, and a quarter faster with its gradient on a CPU: for attacks."""
-        return self._readings(x.contiguous(memory_format=torch.channels_last), self._first)
+    def raw(self, x):
+        """The features before they are scaled to unit length, as `forward` has them up to the last bits, and a quarter
+        faster with their gradient on a CPU: for attacks."""
+        return self._features(x.contiguous(memory_format=torch.channels_last), self._first)
 
-    def _readings(self, x, first):
-        # Rounded exactly as LPIPS does it, step by step: a max pool or a ReLU may turn on the last bit, and a gradient with it.
+    def _features(self, x, first):
+        # Rounded exactly as LPIPS does it, step by step: a max pool or a ReLU may turn on the last bit, and a gradient
+        # with it.
         x = first((2 * x - 1 - self.shift) / self.scale)
-        readings = []
+        taken = []
         for index, layer in enumerate(self.features):
             x = layer(x) if index else x
             if index in self.spec.taps:
-                readings.append(x / (x.square().sum(1, keepdim=True) + _EPS**2).sqrt())
-        return readings
+                taken.append(x)
+        return taken
 
     def _first(self, x):
-        """The first convolution. AlexNet's, 11×11 with stride 4, is computed as one of 3×3 with stride 1 over blocks of 4×4
-        pixels (48 channels): the same sums, but its gradient with respect to the image takes half the time."""
+        """The first convolution. AlexNet's, 11×11 with stride 4, is computed as one of 3×3 with stride 1 over blocks of
+        4×4 pixels (48 channels): the same sums, but its gradient with respect to the image takes half the time."""
         conv = self.features[0]
         if conv.stride != (4, 4):
             return conv(x)
         kernel = F.pixel_unshuffle(F.pad(conv.weight, (0, 1, 0, 1)), 4)  # (64, 3, 11, 11) -> (64, 48, 3, 3)
-        height, width = x.shape[-2:]
-        down, right = (
-            (size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in (height, width)
-        )  # what its last window needs
-        blocks = F.pixel_unshuffle(
-            F.pad(x, (2, right, 2, down)), 4
-        )  # (N, 48, …, …); negative padding cuts what no window sees
+        # Two pixels are padded in front, and behind as many as the last window needs; a negative number cuts what no
+        # window sees.
+        down, right = ((size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in x.shape[-2:])
+        blocks = F.pixel_unshuffle(F.pad(x, (2, right, 2, down)), 4)  # (N, 48, …, …)
         return F.conv2d(blocks, kernel, conv.bias)
+
+
+def unit_length(features):
+    """(N, C, h, w), scaled to length one over the channels at every position; a zero stays zero."""
+    return features / (features.square().sum(1, keepdim=True) + EPS**2).sqrt()
 
 
 def pick_device(device=None):

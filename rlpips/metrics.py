@@ -98,17 +98,11 @@ def stack_heads(metrics):
 
 
 def layer_maps(features_x, features_y, heads):
-    """Weighted squared differences: a list of L maps (N·K, M, h_l, w_l), M metrics given by `stack_heads`.
-
-    `features_y` are those of N pictures, `features_x` of K pictures for each of them, one group after the other.
-    """
-    maps = []
-    for fx, fy, head in zip(features_x, features_y, heads, strict=True):
-        difference = (fx.unflatten(0, (len(fy), -1)) - fy[:, None]).flatten(0, 1)
-        maps.append(
-            F.conv2d(difference.square(), head)
-        )  # a 1×1 convolution sums over channels, for all metrics at once
-    return maps
+    """Weighted squared differences of N pairs: a list of L maps (N, M, h_l, w_l), M metrics given by `stack_heads`."""
+    return [
+        F.conv2d((fx - fy).square(), head)  # a 1×1 convolution sums over channels, for all metrics at once
+        for fx, fy, head in zip(features_x, features_y, heads, strict=True)
+    ]
 
 
 def layer_shares(maps):

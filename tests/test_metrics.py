@@ -93,17 +93,6 @@ def test_metrics_on_one_backbone_share_the_trunk():
     assert rlpips.load_metric("lpips").trunk is rlpips.load_metric("rlpips-linf").trunk
 
 
-def test_layer_maps_reads_several_metrics_and_lanes_as_each_alone():
-    both = [rlpips.load_metric("lpips"), rlpips.load_metric("rlpips-l2")]
-    x, y = pair((2, 3, 64, 48))
-    lanes = torch.stack([y, x.flip(3)], 1).flatten(0, 1)  # two lanes for each of two references
-    trunk = both[0].trunk
-    shares = metrics.layer_shares(metrics.layer_maps(trunk(lanes), trunk(x), metrics.stack_heads(both)))
-    for column, metric in enumerate(both):
-        expected = metric.per_layer(lanes, x.repeat_interleave(2, 0))
-        torch.testing.assert_close(shares[:, column], expected, atol=1e-6, rtol=1e-5)
-
-
 @pytest.mark.parametrize(
     "x, said",
     [
