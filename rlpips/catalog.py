@@ -164,6 +164,7 @@ CATALOG: dict[str, MetricCard] = {
                 "alex": HeadsFile(
                     "rlpips-linf_alex.safetensors", "aa7ab5d75a864377bd3727200d6f0b1417c1547ca9bc0e77f8b2a0aebf59d85d"
                 ),
+                "vgg": HeadsFile("rlpips-linf_vgg.safetensors", "502894f81351aac5be373adbac3c1a852ce73df97f30780dcfd03abcfa67af2d"),
             },
         ),
         MetricCard(
