@@ -162,7 +162,7 @@ CATALOG: dict[str, MetricCard] = {
             paper=RLPIPS_PAPER,
             heads={
                 "alex": HeadsFile(
-                    "rlpips-linf_alex.safetensors", "aa7ab5d75a864377bd3727200d6f0b1417c1547ca9bc0e77f8b2a0aebf59d85d"
+                    "rlpips-linf_alex.safetensors", "f09fdcc38ad63f49252dbca85c9007722ff1a200bde9d9bc580fa3e5de8be642"
                 ),
                 "vgg": HeadsFile("rlpips-linf_vgg.safetensors", "502894f81351aac5be373adbac3c1a852ce73df97f30780dcfd03abcfa67af2d"),
             },
@@ -177,7 +177,7 @@ CATALOG: dict[str, MetricCard] = {
             paper=RLPIPS_PAPER,
             heads={
                 "alex": HeadsFile(
-                    "rlpips-l2_alex.safetensors", "d282d879010d8bb2ec4ed359dac389f320d409dbaa74e84e42a46df3361596d0"
+                    "rlpips-l2_alex.safetensors", "906e51644b512b12fb5c47428eee4b813a3b768970321a1f322d2dcaf0a31f04"
                 ),
             },
         ),

@@ -1,13 +1,23 @@
-"""Makes the recorded duels of the gallery: `python -m rlpips.precompute`, into precomputed/."""
+"""Makes what the page shows without computing, into precomputed/: the recorded duels of the gallery, and the questions
+of "You be the judge" with the answers of the metrics.
 
+    python -m rlpips.precompute            # both
+    python -m rlpips.precompute questions  # those alone, in two minutes on one core
+"""
+
+import argparse
+import time
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import rlpips
-from rlpips import images
+from rlpips import catalog, images, judge, judge_format
 from rlpips.backbones import pick_device
 from rlpips.distortions import DISTORTIONS, make_ruler
 
 ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "assets" / "samples"
 
 # (sample, objective, what is pushed, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
 DUELS = (
@@ -22,13 +32,15 @@ DUELS = (
     ("coffee", "toward", "jpeg", "linf", 8),
     ("astronaut", "toward", "noise", "l2", 5),
 )
+QUESTIONS_EACH, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
+SEED = 0  # of the questions: the first that `judge.draw` draws, whatever the metrics say about them
 
 
-def main():
+def make_duels():
     metrics = ("lpips", "rlpips-linf")
     device = pick_device()
     for sample, objective, copy, norm, eps in DUELS:
-        picture = ROOT / "assets" / "samples" / f"{sample}.png"
+        picture = SAMPLES / f"{sample}.png"
         reference = images.to_tensor(picture, device)
         candidate = DISTORTIONS[copy](reference, 0.6) if copy else None
         trace = rlpips.attack(
@@ -39,6 +51,40 @@ def main():
         trace.with_ruler(ruler).save(path)
         lanes = ", ".join(f"{name} {value:.3f}" for name, value in zip(metrics, trace.distance[-1].diagonal()))
         print(f"{path.name}: {lanes}; {path.stat().st_size / 1e6:.2f} MB")
+
+
+def make_questions():
+    begun = time.monotonic()
+    photographs = [images.read_picture(path).pixels for path in sorted(SAMPLES.glob("*.png"))]
+    missing, drawn = Counter(dict.fromkeys(DISTORTIONS, QUESTIONS_EACH)), []
+    for triplet in judge.draw(photographs, seed=SEED):
+        if missing[triplet.family[0]]:
+            missing[triplet.family[0]] -= 1
+            drawn.append(triplet)
+        if not missing.total():
+            break
+    drawn += islice(judge.draw(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
+    triplets = judge.joined(drawn).to(pick_device())
+    metrics = [rlpips.load_metric(name, device=pick_device()) for name in judge.METRICS]
+    answered = list(zip(judge.questions(triplets), judge.verdicts(metrics, triplets, seed=SEED)))
+
+    path = judge_format.STORED
+    path.parent.mkdir(exist_ok=True)
+    judge_format.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in judge.METRICS})
+    turned = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
+    said = ", ".join(f"{name} turned in {count}" for name, count in zip(judge.METRICS, turned))
+    megabytes, seconds = path.stat().st_size / 1e6, time.monotonic() - begun
+    print(f"{path.name}: {len(answered)} questions; {said}; {megabytes:.2f} MB, {seconds:.0f} s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make what the page shows without computing.")
+    parser.add_argument("what", nargs="?", choices=("duels", "questions"), help="one of the two; both if not given")
+    what = parser.parse_args().what
+    if what in (None, "duels"):
+        make_duels()
+    if what in (None, "questions"):
+        make_questions()
 
 
 if __name__ == "__main__":

@@ -3,186 +3,148 @@ attacker.
 
     python -m rlpips.training --images FOLDER --norm linf --out rlpips-linf_alex.safetensors
 
-Minutes on two CPU cores, seeded. Writes the heads and, beside them, a card (.json) with the data, the
-settings and what was measured on photographs that were held out. After Ghazanfari et al., arXiv 2307.15157,
-with three differences:
+Minutes on two CPU cores, seeded: the same command gives the same heads, also after an interruption, from which it
+goes on by itself, and with several processes (`torchrun --nproc-per-node 2 -m rlpips.training …`) as with one of as
+many threads. Writes the heads and, beside them, a card (.json) that says what they are; `rlpips.evaluate` measures
+them.
+
+After Ghazanfari et al., arXiv 2307.15157, who train on BAPPS (Zhang et al., arXiv 1801.03924), with three
+differences, which `rlpips.study` compares:
 
 - The ranking is monotone, logit = s·(log d0 - log d1). A free ranking network, as LPIPS and R-LPIPS train
   with, learns to recognise the attack instead of making the metric robust.
 - Nobody's judgements are needed: of two strengths of one distortion the milder is nearer, and LPIPS itself
-  judges between different distortions, so that the metric stays perceptual.
-- A distance is linear in the heads: a pair of pictures is the vector of its mean squared differences per
-  channel (`evidence`), and its distance the dot product with the heads. Attacks cost nearly all the time and
-  updates nearly none, so each round attacks a few triplets with the present heads, remembers their evidence,
-  and makes many updates on all that is remembered. Old attacks kept in mind also stop the weights from
-  running in circles.
+  judges between different distortions, so that the metric stays perceptual. Where there are judgements (`--bapps`),
+  they take the place of the former and, without photographs, of the latter, too.
+- Attacks cost nearly all the time and updates nearly none, because a distance is linear in the heads. So each round
+  attacks a few triplets with the present heads, remembers what the trunk saw of them, and makes many updates on all
+  that is remembered. Old attacks kept in mind also stop the weights from running in circles.
 """
 
 import argparse
 import hashlib
-import json
 import math
+import shlex
 import sys
-import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from rlpips.backbones import load_trunk
+from rlpips import cards
+from rlpips.backbones import pick_device
+from rlpips.checkpoint import Course
+from rlpips.material import evidence, log_ratio, look, read_sources
 from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.twoafc import (
-    agreement,
-    attack_triplets,
-    distances,
-    find_pictures,
-    inflation,
-    make_triplets,
-    push,
-    read_photographs,
-    score_2afc,
-)  # fmt: skip
+from rlpips.parallel import is_first, join, leave
+from rlpips.progress import Progress, quiet
+from rlpips.settings import Settings, add_settings
+from rlpips.twoafc import agreement, attack_triplets, distances, inflation, push, score_2afc
 
 
-@dataclass(frozen=True)
-class Settings:
-    norm: str = "linf"
-    eps: float = 0.0  # in [0, 1] pixel units; 0 takes EPS[norm]
-    backbone: str = "alex"
-    size: int = 64  # pixels a side of a patch, as in BAPPS; heads learnt on patches hold on whole pictures
-    triplets: int = 3000  # of one family, and as many of mixed families
-    rounds: int = 120
-    attacked: int = 48  # triplets attacked a round, and half as many references
-    attack_steps: int = 8  # fewer than in the evaluation: what it misses today is attacked again tomorrow
-    updates: int = 20  # updates of the heads a round; they cost a matrix product each
-    batch: int = 256
-    memory: int = 4000  # attacked triplets remembered; older ones were made against heads that no longer exist
-    lr: float = 0.03  # of Adam, on log w, which keeps w > 0 and lets weights move by factors
-    sharpness: float = 5.0  # s: candidates whose distances differ by half (2^0.5) are told apart with 0.85 certainty
-    attacked_weight: float = 4.0
-    inflation_weight: float = 1.0
-    lpips_weight: float = 5.0
-    floor: float = 0.025  # share of the natural distance that no layer may fall below: else conv1 takes everything
-    floor_weight: float = 1.0
-    validation: int = 96  # triplets by which the best of four stages is chosen, and 4 times as many of mixed families
-    report: int = 240  # triplets that the card reports on, and 4 times as many of mixed families
-    seed: int = 0
+class Monotone(torch.nn.Module):
+    """The logit that p1 is nearer, from d0 and d1 (N,): s·(log d0 - log d1). It can only follow the distances, so
+    all that is learnt is learnt by the metric."""
+
+    def __init__(self, sharpness):
+        super().__init__()
+        self.sharpness = sharpness
+
+    def forward(self, d0, d1):
+        return self.sharpness * log_ratio(d0, d1)
 
 
-# An l2 ball of 1.0 at 64×64 is a root mean square of 2.3/255, about half of what the l_inf ball of 4/255
-# allows.
-EPS = {"linf": 4 / 255, "l2": 1.0}
+def train(settings, material, lpips, progress=quiet, state=None, ranking=None, attack=attack_triplets):
+    """Train on `Material`, starting from `lpips`, a metric whose trunk and device are taken; returns the heads,
+    L vectors (C_l,), and the seconds it took.
 
-LIMITS = (
-    "Trained on synthetic distortions, with LPIPS as the judge between families, not on human judgements; these are "
-    "not the weights of the R-LPIPS paper. Robust against the attack and the budget named, less so against larger ones."
-)
-
-
-@torch.no_grad()
-def evidence(trunk, reference, candidate):
-    """The mean squared difference of the trunk's features in every channel, (N, C_0 + … + C_L-1), of (N, 3,
-    H, W) in [0, 1]; a metric on this trunk is this times its heads."""
-    rows = [
-        torch.cat([(a - b).square().mean((2, 3)) for a, b in zip(trunk(x), trunk(y), strict=True)], 1)
-        for x, y in zip(reference.split(64), candidate.split(64), strict=True)
-    ]
-    return torch.cat(rows)
-
-
-def split_photographs(paths):
-    """Training, choosing and reporting: of the sorted names every fifth is held out, by turns to choose the
-    best heads and to report on them."""
-    train = [path for index, path in enumerate(paths) if index % 5]
-    return train, paths[5::10], paths[0::10]
-
-
-def train(settings, photographs, choosing, device="cpu", progress=lambda words, keep=False: None):
-    """Train on uint8 photographs (H, W, 3); returns the heads, L vectors (C_l,).
-
-    `choosing`: photographs, not trained on, by which the best of the stages is kept (see `rank`). The same
-    settings and photographs give the same heads on the same machine. Raises FloatingPointError if the loss is
-    not finite.
+    The best of four stages is kept (see `rank`). The same settings and material give the same heads on the same
+    machine. With a path `state` it is written now and then, and continued from. `ranking`, a module (d0, d1) ->
+    logit that p1 is nearer, and `attack`, with the arguments of `attack_triplets`, are there for comparisons. Raises
+    FloatingPointError if the loss is not finite.
     """
-    torch.manual_seed(settings.seed)
-    generator = torch.Generator().manual_seed(settings.seed)
-    trunk = load_trunk(settings.backbone, device)
-    channels = trunk.spec.channels
-    lpips = load_metric("lpips", settings.backbone, device)
-    teacher = torch.cat(lpips.heads)
-    eps = settings.eps or EPS[settings.norm]
-
-    # The natural pairs are looked at once: their evidence stays the same whatever the heads are.
-    progress("looking at natural pairs")
-    same = make_triplets(photographs, settings.triplets, False, settings.size, settings.seed).to(device)
-    mixed = make_triplets(photographs, settings.triplets, True, settings.size, settings.seed + 1).to(device)
-    natural, between = ([evidence(trunk, t.reference, p) for p in (t.p0, t.p1)] for t in (same, mixed))
-    opinion = torch.sigmoid(settings.sharpness * _log_ratio(between, teacher))  # LPIPS, as a soft judge
-    validation = [
-        make_triplets(choosing, count, mix, settings.size, settings.seed + 2).to(device)
-        for count, mix in ((settings.validation, False), (4 * settings.validation, True))
-    ]
-    baseline = measure(lpips, lpips, *validation, settings.norm, eps, steps=10)
+    trunk, same, (e0, e1), between = lpips.trunk, material.same, material.natural, material.between
+    channels, device, teacher = trunk.spec.channels, between.device, torch.cat(lpips.heads)
+    ranking = (ranking or Monotone(settings.sharpness)).to(device)
+    baseline = measure(lpips, lpips, *material.validation, settings.norm, settings.budget, steps=10)
 
     # Channels that LPIPS gives no weight start with a little, so that they can grow.
     theta = (teacher + 0.01 * teacher.mean()).log().requires_grad_()
-    optimiser = torch.optim.Adam([theta], lr=settings.lr, betas=(0.9, 0.99))
-    memory, stages = [], []
+    rates = settings.lr, settings.lr / 10  # a network needs smaller steps than weights that move by factors
+    groups = [{"params": part, "lr": lr} for part, lr in zip(([theta], [*ranking.parameters()]), rates)]
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    course = Course(theta, ranking, optimiser, torch.Generator().manual_seed(settings.seed), teacher)
+    about = {"settings": asdict(settings), "data": material.digest()}
+    if state and course.resume(state, about):
+        progress(f"going on from round {course.turn}, which {state.name} has kept", keep=True)
+    elif state and state.is_file():
+        progress(f"{state.name} is of another training and will be written over", keep=True)
     capacity = max(1, settings.memory // settings.attacked)
     every = max(1, settings.rounds // 4)
 
-    for turn in range(settings.rounds):
-        for group in optimiser.param_groups:  # cosine, down to a twentieth
-            group["lr"] = settings.lr * (0.525 + 0.475 * math.cos(math.pi * turn / settings.rounds))
+    def draw(count):
+        return torch.randint(count, (settings.batch,), generator=course.generator).to(device)
+
+    def believe(d0, d1, judge):  # cross entropy between the judge's fraction for the second candidate and the metric's
+        return F.binary_cross_entropy_with_logits(ranking(d0, d1), judge)
+
+    while course.turn < settings.rounds:
+        for group, lr in zip(optimiser.param_groups, rates):  # cosine, down to a twentieth
+            group["lr"] = lr * (0.525 + 0.475 * math.cos(math.pi * course.turn / settings.rounds))
 
         # 1. Attack with the present heads: one candidate of some triplets, and some references themselves.
         metric = PerceptualMetric(trunk, theta.detach().exp().split(channels), "in training")
-        rows = torch.randperm(len(same), generator=generator)[: settings.attacked].tolist()
-        seed = settings.seed + 1000 + turn
-        options = settings.norm, eps, settings.attack_steps
-        attacked = attack_triplets(metric, same[rows], *options, seed=seed)
+        rows = torch.randperm(len(same), generator=course.generator)[: settings.attacked].tolist()
+        seed = settings.seed + 1000 + course.turn
+        options = settings.norm, settings.budget, settings.attack_steps, settings.restarts
+        attacked = attack(metric, same[rows], *options, seed=seed)
         reference = same.reference[rows[::2]]
-        draw = torch.Generator().manual_seed(seed)
-        moved = push(metric, reference, reference, 1.0, *options, restarts=1, generator=draw)
-        pair = [evidence(trunk, attacked.reference, p) for p in (attacked.p0, attacked.p1)]
-        memory = [*memory, (*pair, attacked.judge, evidence(trunk, reference, moved))][-capacity:]
-        old0, old1, judge, invisible = (torch.cat(part) for part in zip(*memory))
+        moved = push(metric, reference, reference, 1.0, *options, torch.Generator().manual_seed(seed))
+        seen = evidence(trunk, attacked.reference, attacked.p0, attacked.p1)
+        course.memory.append((*seen, attacked.judge, *evidence(trunk, reference, moved)))
+        course.memory = course.memory[-capacity:]
+        old0, old1, judge, invisible = (torch.cat(part) for part in zip(*course.memory))
 
         # 2. Update the heads on clean pairs, on pairs that LPIPS judged, and on all attacks remembered.
         for _ in range(settings.updates):
-            n, m, a, b = (
-                torch.randint(count, (settings.batch,), generator=generator).to(device)
-                for count in (len(same), len(mixed), len(judge), len(invisible))
-            )
+            n, m, a, b = (draw(len(rows)) for rows in (e0, between[0], old0, invisible))
             w = theta.exp()
+            far, other = (rows[m] for rows in between)
             terms = {
-                "clean": _ranking([p[n] for p in natural], same.judge[n], w, settings),
-                "lpips": settings.lpips_weight * _ranking([p[m] for p in between], opinion[m], w, settings),
-                "attacked": settings.attacked_weight * _ranking([old0[a], old1[a]], judge[a], w, settings),
+                "clean": settings.clean_weight * believe(e0[n] @ w, e1[n] @ w, same.judge[n]),
+                "lpips": settings.lpips_weight * believe(far @ w, other @ w, material.opinion[m]),
+                "attacked": settings.attacked_weight * believe(old0[a] @ w, old1[a] @ w, judge[a]),
                 # an invisible change, however it was found, is nearer than a natural distortion
-                "inflation": settings.inflation_weight
-                * _ranking([invisible[b], between[0][m]], torch.zeros_like(opinion[m]), w, settings),
-                "floor": settings.floor_weight
-                * F.relu((settings.floor / _shares(between[0][m], w, channels)).log()).sum(),
+                "inflation": settings.inflation_weight * believe(invisible[b] @ w, far @ w, torch.zeros(len(b)).to(w)),
+                "floor": settings.floor_weight * F.relu((settings.floor / _shares(far, w, channels)).log()).sum(),
             }
             loss = sum(terms.values())
             if not loss.isfinite():
                 parts = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
-                raise FloatingPointError(f"The loss is not finite in round {turn + 1} ({parts}); nothing was saved.")
+                raise FloatingPointError(
+                    f"The loss is not finite in round {course.turn + 1} ({parts}); no heads were saved."
+                )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        progress(f"round {turn + 1}/{settings.rounds}: loss {loss.item():.3f}")
+        course.turn += 1
+        progress(f"round {course.turn}/{settings.rounds}: loss {loss.item():.3f}", course.turn, settings.rounds)
 
-        # 3. Now and then measure on photographs that are not trained on, and keep the heads.
-        if (turn + 1) % every == 0 or turn + 1 == settings.rounds:
-            heads = _scaled(theta.detach().exp(), teacher, between).split(channels)
-            found = measure(PerceptualMetric(trunk, heads, "stage"), lpips, *validation, settings.norm, eps, steps=10)
-            stages.append((rank(found, baseline), heads))
-            progress(f"round {turn + 1}: {_in_words(found, baseline)}", keep=True)
-    return max(stages, key=lambda stage: stage[0])[1]
+        # 3. Now and then measure on triplets that are not trained on, keep the best heads, note how it stands.
+        if course.turn % every == 0 or course.turn == settings.rounds:
+            # The ranking leaves the scale free: the mean distance to natural distortions becomes LPIPS's.
+            w = theta.detach().exp()
+            w = w * ((between @ teacher).mean() / (between @ w).mean())
+            stage = PerceptualMetric(trunk, w.split(channels), "stage")
+            found = measure(stage, lpips, *material.validation, settings.norm, settings.budget, steps=10)
+            if rank(found, baseline) > course.best:
+                course.best, course.heads = rank(found, baseline), w
+            progress(f"round {course.turn}: {_in_words(found, baseline)}", keep=True)
+        if state and (course.turn % 5 == 0 or course.turn == settings.rounds) and is_first():
+            course.save(state, about)
+    return [head.clone() for head in course.heads.split(channels)], course.spent
 
 
 def rank(found, baseline):
@@ -193,7 +155,7 @@ def rank(found, baseline):
 
 
 def measure(metric, lpips, same, mixed, norm, eps, steps=20, restarts=1):
-    """A metric's figures on triplets of one family and of mixed families, as floats: natural and attacked
+    """A metric's figures on triplets with a judge and on mixed families, as floats: natural and attacked
     2AFC score, inflation, agreement with LPIPS, and each layer's share of the mean natural distance."""
     attacked = attack_triplets(metric, same, norm, eps, steps, restarts)
     shares = torch.cat([metric.per_layer(batch.reference, batch.p0) for batch in mixed.batches()]).mean(0)
@@ -206,26 +168,10 @@ def measure(metric, lpips, same, mixed, norm, eps, steps=20, restarts=1):
     }
 
 
-def _log_ratio(pair, w):
-    # Below 1e-8 two pictures are the same, and the logarithm would only tell rounding errors apart.
-    return (pair[0] @ w + 1e-8).log() - (pair[1] @ w + 1e-8).log()
-
-
-def _ranking(pair, judge, w, settings):
-    """Cross entropy between the judge's fraction for the second candidate and the metric's."""
-    return F.binary_cross_entropy_with_logits(settings.sharpness * _log_ratio(pair, w), judge)
-
-
 def _shares(rows, w, channels):
     """Each layer's share of the mean distance, (L,)."""
     parts = torch.stack([part.sum() for part in (rows.mean(0) * w).split(channels)])
     return parts / parts.sum()
-
-
-def _scaled(w, teacher, pair):
-    """The ranking leaves the scale free: the mean distance to natural distortions becomes LPIPS's."""
-    rows = torch.cat(pair)
-    return w * ((rows @ teacher).mean() / (rows @ w).mean())
 
 
 def _in_words(found, baseline):
@@ -236,71 +182,85 @@ def _in_words(found, baseline):
     )
 
 
-class _Progress:
-    """One line on the terminal that is written over, with the time gone by; `keep` ends the line."""
-
-    def __init__(self):
-        self.start = time.monotonic()
-
-    def __call__(self, words, keep=False):
-        gone = int(time.monotonic() - self.start)
-        sys.stderr.write(f"\r\033[K{gone // 60}:{gone % 60:02} {words}" + ("\n" if keep else ""))
-        sys.stderr.flush()
-
-
-def card_of(settings, heads, photographs, device="cpu", progress=lambda words, keep=False: None):
-    """Measure heads beside LPIPS on photographs that had no part in the training, as the card reports it."""
-    eps = settings.eps or EPS[settings.norm]
-    lpips = load_metric("lpips", settings.backbone, device)
-    trained = PerceptualMetric(lpips.trunk, heads, "trained")
-    same, mixed = (
-        make_triplets(photographs, count, mix, settings.size, settings.seed + 3).to(device)
-        for count, mix in ((settings.report, False), (4 * settings.report, True))
-    )
-    found = []
-    for metric in (trained, lpips):
-        progress(f"attacking held-out photographs: {metric.name}")
-        found.append(measure(metric, lpips, same, mixed, settings.norm, eps, steps=20, restarts=2))
-    progress(f"held out: {_in_words(*found)}", keep=True)
-    how = (
-        f"{len(same)} triplets of one family and {len(mixed)} of mixed families, {settings.size}-pixel patches; "
-        f"attacks: PGD, 20 steps, 2 restarts, {settings.norm} eps {eps:.5g} in [0, 1] pixel units"
-    )
-    return {"how": how, "heads": found[0], "lpips": found[1]}
-
-
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m rlpips.training", description="Train R-LPIPS heads.")
-    parser.add_argument("--images", required=True, help="folder of photographs; every fifth is held out")
+    parser = argparse.ArgumentParser(
+        prog="python -m rlpips.training", description="Train R-LPIPS heads.", allow_abbrev=False
+    )
+    parser.usage = "%(prog)s (--images FOLDER | --bapps FOLDER) --out FILE.safetensors [options]; --help names them"
+    parser.add_argument("--images", help="folder of photographs; every fifth is held out")
+    parser.add_argument(
+        "--bapps", help="folder with 2afc/train/<family>/{ref,p0,p1,judge}; every fifth triplet is held out"
+    )
     parser.add_argument("--out", required=True, type=Path, help="the heads (.safetensors); a card (.json) beside them")
-    parser.add_argument("--data", default="a folder of photographs", help="what the photographs are, for the card")
+    parser.add_argument("--data", help="what the photographs or triplets are, for the card")
     parser.add_argument("--device", default="cpu")
-    for field in fields(Settings):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
+    add_settings(parser)
     chosen = vars(parser.parse_args(arguments))
-    folder, out, data, device = (chosen.pop(name) for name in ("images", "out", "data", "device"))
-    settings, progress = Settings(**chosen), _Progress()
+    images, bapps, out, data, device = (chosen.pop(name) for name in ("images", "bapps", "out", "data", "device"))
+    try:
+        settings = Settings(**chosen)
+        if out.suffix != ".safetensors" or not out.parent.is_dir():
+            raise ValueError(f"--out must be a .safetensors file in a folder that is there; got {out}.")
+        device = join(pick_device(device))
+        sources, progress = read_sources(images, bapps, settings), Progress()
+        progress("looking at natural pairs")
+        lpips, state = load_metric("lpips", settings.backbone, device), out.with_suffix(".state.safetensors")
+        heads, seconds = train(settings, look(settings, *sources[:2], lpips, device), lpips, progress, state)
+        if is_first():
+            raw = safetensors.torch.save(
+                {str(layer): head.cpu() for layer, head in enumerate(heads)},
+                {"title": f"R-LPIPS heads, {settings.norm}, {settings.backbone}"},
+            )
+            out.write_bytes(raw)
+            card = {"file": out.name, "sha256": hashlib.sha256(raw).hexdigest(), "backbone": settings.backbone}
+            card |= {"norm": settings.norm, **_about(settings, sources, data), "seconds": round(seconds)}
+            card |= {"command": _command(settings, images, bapps, out, data), "limits": _limits(images, bapps)}
+            out.with_suffix(".json").write_text(cards.written(card), "utf-8")
+            state.unlink(missing_ok=True)
+    except ValueError as error:
+        sys.exit(_say(error, 2))
+    except FloatingPointError as error:
+        sys.exit(_say(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(_say("Interrupted; the same command goes on from the last state that was kept.", 130))
+    finally:
+        leave()
 
-    parts = [read_photographs(paths) for paths in split_photographs(find_pictures(folder))]
-    heads = train(settings, *parts[:2], device, progress)
-    measured = card_of(settings, heads, parts[2], device, progress)
 
-    state = {str(layer): head for layer, head in enumerate(heads)}
-    raw = safetensors.torch.save(state, {"title": f"R-LPIPS heads, {settings.norm}, {settings.backbone}"})
-    out.write_bytes(raw)
-    card = {
-        "file": out.name,
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        "data": data,
-        "photographs": dict(zip(("trained on", "held out to choose", "held out to report"), map(len, parts))),
-        "settings": {**asdict(settings), "eps": settings.eps or EPS[settings.norm]},
-        "seconds": round(time.monotonic() - progress.start),
-        "measured": measured,
-        "limits": LIMITS,
-    }
-    text = json.dumps(card, indent=1, ensure_ascii=False)
-    out.with_suffix(".json").write_text(text + "\n")
-    print(text)
+def _say(error, code):
+    print(error, file=sys.stderr)
+    return code
+
+
+def _about(settings, sources, data):
+    counts = {"photographs": [len(source.photographs) for source in sources]}
+    counts["judged triplets"] = [len(source.judged or ()) for source in sources]
+    parts = "trained on", "held out to choose", "held out to report"
+    about = {name: dict(zip(parts, count)) for name, count in counts.items() if any(count)}
+    return {"data": data or " and ".join(about), **about, "settings": {**asdict(settings), "eps": settings.budget}}
+
+
+def _command(settings, images, bapps, out, data):
+    """The command that repeats this, with FOLDER for the user's own paths."""
+    words = ["python -m rlpips.training"]
+    words += [f"--{name} FOLDER" for name, folder in (("images", images), ("bapps", bapps)) if folder]
+    words += [f"--out {shlex.quote(out.name)}"] + ([f"--data {shlex.quote(data)}"] if data else [])
+    for field in fields(Settings):
+        if (value := getattr(settings, field.name)) != field.default:
+            words.append(f"--{field.name.replace('_', '-')} {value}")
+    return " ".join(words)
+
+
+def _limits(images, bapps):
+    learnt = {
+        (True, False): "synthetic distortions, with LPIPS as the judge between families, not on human judgements",
+        (False, True): "human judgements alone",
+        (True, True): "human judgements, and on synthetic distortions of two families, which LPIPS judged",
+    }[bool(images), bool(bapps)]
+    return (
+        f"Trained on {learnt}; these are not the weights of the R-LPIPS paper. "
+        "Robust against the attack and the budget named, less so against larger ones."
+    )
 
 
 if __name__ == "__main__":

@@ -19,24 +19,26 @@ from rlpips.attacks import pgd
 from rlpips.distortions import DISTORTIONS
 from rlpips.images import read_picture
 from rlpips.norms import NORMS
+from rlpips.parallel import share
 from rlpips.readings import Panel
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-GAP = 0.2  # two severities of one distortion that lie closer than this, people would often mistake
 _BATCH = 64  # pictures per pass of the network where no gradient is needed
+_ATTACKED = 24  # pictures attacked at once: enough to fill a CPU at 64 pixels, few enough to deal to processes
 
 
 @dataclass(frozen=True)
 class Triplets:
     """`reference`, `p0`, `p1`: (N, 3, H, W) in [0, 1]. `judge` (N,): the fraction of judges who find p1
     nearer, NaN where nobody judged. `family`: N names of distortions, "noise" or, for two families,
-    "noise/blur"."""
+    "noise/blur". `severity` (N, 2): of p0 and p1 in [0, 1], NaN where the distortion is not ours."""
 
     reference: torch.Tensor
     p0: torch.Tensor
     p1: torch.Tensor
     judge: torch.Tensor
     family: tuple[str, ...]
+    severity: torch.Tensor
 
     def __len__(self):
         return len(self.reference)
@@ -44,14 +46,17 @@ class Triplets:
     def __getitem__(self, index):
         """The triplets of a slice, or of a list of positions."""
         family = self.family[index] if isinstance(index, slice) else tuple(self.family[i] for i in index)
-        return Triplets(self.reference[index], self.p0[index], self.p1[index], self.judge[index], family)
+        return Triplets(*(getattr(self, name)[index] for name in _TENSORS[:4]), family, self.severity[index])
 
     def to(self, device):
-        return replace(self, **{name: getattr(self, name).to(device) for name in ("reference", "p0", "p1", "judge")})
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
     def batches(self, size=_BATCH):
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+
+_TENSORS = ("reference", "p0", "p1", "judge", "severity")
 
 
 def find_pictures(folder):
@@ -81,11 +86,18 @@ def random_patch(photograph, size, generator):
     return F.interpolate(patch, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
 
 
-def make_triplets(photographs, count, mixed=False, size=64, seed=0):
+def split_photographs(paths):
+    """Training, choosing and reporting: of the sorted names every fifth is held out, by turns to choose the
+    best heads and to report on them."""
+    train = [path for index, path in enumerate(paths) if index % 5]
+    return train, paths[5::10], paths[0::10]
+
+
+def make_triplets(photographs, count, mixed=False, size=64, seed=0, gap=0.1):
     """`count` triplets of random patches of uint8 photographs (H, W, 3), each with two natural distortions.
 
-    mixed=False  one family, severities at least GAP apart in [0, 1]; the judge is sure that the milder one is
-    nearer
+    mixed=False  one family, severities at least `gap` apart in [0, 1] (closer ones people would often mistake);
+    the judge is sure that the milder one is nearer
     mixed=True   two different families, severities uniform in [0, 1]; the judge is NaN, for nobody has looked
     """
     if not photographs or count < 1:
@@ -100,8 +112,8 @@ def make_triplets(photographs, count, mixed=False, size=64, seed=0):
     second = (first + other) % len(names) if mixed else first
     severity = torch.rand(2, count, generator=generator)
     if not mixed:
-        severity *= 1 - GAP
-        severity += GAP * (severity == severity.amax(0))
+        severity *= 1 - gap
+        severity += gap * (severity == severity.amax(0))
 
     candidates = []
     for families, strength in zip((first, second), severity):
@@ -113,12 +125,13 @@ def make_triplets(photographs, count, mixed=False, size=64, seed=0):
 
     judge = torch.full((count,), torch.nan) if mixed else (severity[1] < severity[0]).float()
     family = [names[a] + (f"/{names[b]}" if mixed else "") for a, b in zip(first.tolist(), second.tolist())]
-    return Triplets(reference, *candidates, judge, tuple(family))
+    return Triplets(reference, *candidates, judge, tuple(family), severity.T)
 
 
-def read_bapps(folder):
+def read_bapps(folder, most=None, max_side=512):
     """Triplets of one BAPPS folder, such as 2afc/val/cnn: ref/, p0/ and p1/ with pictures of the same names,
-    and judge/ with a .npy each, the fraction of judges who chose p1. ValueError if a part is missing."""
+    and judge/ with a .npy each, the fraction of judges who chose p1. Of more than `most` names as many are read,
+    evenly spread; larger pictures are scaled down to `max_side`. ValueError if a part is missing."""
     folder = Path(folder)
     paths = {part: {path.stem: path for path in folder.glob(f"{part}/*")} for part in ("ref", "p0", "p1", "judge")}
     stems = sorted(paths["ref"])
@@ -126,14 +139,18 @@ def read_bapps(folder):
         counts = ", ".join(f"{len(found)} in {part}" for part, found in paths.items())
         raise ValueError(f"{folder} needs the same names in ref, p0, p1 and judge, as BAPPS has; found {counts}.")
 
+    count = min(len(stems), most or len(stems))
+    stems = [stems[index * len(stems) // count] for index in range(count)]
+
     def stack(part):
-        pixels = np.stack([read_picture(paths[part][stem]).pixels for stem in stems])
+        pixels = np.stack([read_picture(paths[part][stem], max_side=max_side).pixels for stem in stems])
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
 
     judge = torch.tensor([float(np.load(paths["judge"][stem]).item()) for stem in stems])
     if not ((judge >= 0) & (judge <= 1)).all():
         raise ValueError(f"Judgements lie in [0, 1]; {folder} has values from {judge.min():.3g} to {judge.max():.3g}.")
-    return Triplets(stack("ref"), stack("p0"), stack("p1"), judge, (folder.name,) * len(stems))
+    severity = torch.full((len(stems), 2), torch.nan)
+    return Triplets(stack("ref"), stack("p0"), stack("p1"), judge, (folder.name,) * len(stems), severity)
 
 
 @torch.no_grad()
@@ -175,12 +192,16 @@ def attack_triplets(metric, triplets, norm="linf", eps=4 / 255, steps=20, restar
 
 def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):
     """The points in the balls around `start` (N, 3, H, W) at which sign·d(reference, point) was found
-    largest; sign is +1 (away) or -1 (towards), a number or (N,)."""
+    largest; sign is +1 (away) or -1 (towards), a number or (N,). Where several processes run, each attacks some
+    of the pictures and all get all of them."""
     ball = NORMS[norm]
     signs = torch.as_tensor(sign, dtype=torch.float32).expand(len(start)).to(start.device)
-    done = []
-    for at in torch.arange(len(start)).split(_BATCH):
-        centre, panel = start[at], Panel([metric], reference[at])
+    pieces = torch.arange(len(start)).split(_ATTACKED)
+    seeds = torch.randint(2**53, (len(pieces),), generator=generator).tolist()  # whoever works the piece
+
+    def work(piece):
+        at, seed = piece
+        centre, panel, own = start[at], Panel([metric], reference[at]), torch.Generator().manual_seed(seed)
 
         def objective(x):
             values = signs[at] * panel.shares(x).sum((1, 2))
@@ -189,13 +210,14 @@ def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):
         with torch.no_grad():
             best, highest = centre, objective(centre)[0]  # a short attack can do worse than none
         for _ in range(restarts):
-            initial = centre + ball.random(centre, eps, generator)
+            initial = centre + ball.random(centre, eps, own)
             for x, values in pgd(centre, initial, objective, ball, eps, steps, 2.5 * eps / steps):
                 better = values > highest
                 best = torch.where(better.view(-1, 1, 1, 1), x.detach(), best)
                 highest = torch.where(better, values, highest)
-        done.append(best)
-    return torch.cat(done)
+        return best
+
+    return torch.cat(share(work, list(zip(pieces, seeds))))
 
 
 def inflation(metric, triplets, norm="linf", eps=4 / 255, steps=20, restarts=1, seed=0):

@@ -1,38 +1,37 @@
 import json
-import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from pictures import bapps, made, written
 from safetensors.torch import load
+from test_parallel import processes
 
 from rlpips import training
 from rlpips.backbones import load_trunk
 from rlpips.images import read_picture
+from rlpips.material import Source, look
 from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.training import Settings, evidence, rank, split_photographs, train
+from rlpips.settings import Settings
+from rlpips.training import rank, train
 from rlpips.twoafc import inflation, make_triplets
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = Settings(
-    size=32, triplets=24, rounds=2, attacked=4, attack_steps=2, updates=10, batch=16, lr=0.1, validation=3, report=3
+    size=32, triplets=24, rounds=2, attacked=4, attack_steps=2, updates=10, batch=16, lr=0.1, validation=3, memory=8
 )
+
+
+def options(settings):
+    """The settings as words of the command line, those that differ from the defaults."""
+    default = asdict(Settings())
+    return [f"--{key.replace('_', '-')}={value}" for key, value in asdict(settings).items() if value != default[key]]
 
 
 @pytest.fixture(scope="module")
 def photographs():
-    """Twenty pictures of slopes, edges and texture, uint8, no two sizes alike."""
-    made = []
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        y, x = np.mgrid[: 40 + seed, : 60 - seed] / 9
-        a, b = rng.uniform(0.2, 1, (2, 3))
-        picture = np.stack([np.sin(x * a[c] + c) + np.cos(y * b[c]) for c in range(3)], -1)
-        picture[20:, 25:] *= -0.7
-        made.append(np.clip(127 + 50 * picture + 8 * rng.standard_normal(picture.shape), 0, 255).astype(np.uint8))
-    return made
+    return made()
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +39,14 @@ def lpips():
     return load_metric("lpips")
 
 
-def test_evidence_is_the_metric_without_its_heads(lpips):
-    generator = torch.Generator().manual_seed(0)
-    x, y = torch.rand(2, 3, 3, 40, 56, generator=generator)
-    rows = evidence(lpips.trunk, x, y)
-    assert rows.shape == (3, 64 + 192 + 384 + 256 + 256)
-    torch.testing.assert_close(rows @ torch.cat(lpips.heads), lpips(x, y))
+@pytest.fixture(scope="module")
+def material(photographs, lpips):
+    return look(TINY, Source(photographs[:16]), Source(photographs[16:]), lpips)
 
 
-def test_photographs_are_split_without_overlap():
-    paths = [f"{index:03}" for index in range(47)]
-    train_on, choosing, reporting = split_photographs(paths)
-    assert sorted(train_on + choosing + reporting) == paths
-    assert len(choosing) == len(reporting) == 5
-    assert set(choosing + reporting) == {path for path in paths if int(path) % 5 == 0}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("photographs"))
 
 
 def test_rank_gives_nothing_for_robustness_that_costs_agreement():
@@ -67,11 +60,11 @@ def test_rank_gives_nothing_for_robustness_that_costs_agreement():
     assert rank(good, baseline) > rank(pixels, baseline)
 
 
-def test_training_repeats_and_learns(photographs, lpips):
+def test_training_repeats_and_learns(photographs, material, lpips):
     settings = replace(TINY, rounds=3)
-    heads = train(settings, photographs[:16], photographs[16:])
-    again = train(settings, photographs[:16], photographs[16:])
-    other = train(replace(settings, seed=1, rounds=1), photographs[:16], photographs[16:])
+    heads, _ = train(settings, material, lpips)
+    again, _ = train(settings, material, lpips)
+    other, _ = train(replace(settings, seed=1, rounds=1), material, lpips)
     assert all(torch.equal(a, b) for a, b in zip(heads, again))
     assert not all(torch.equal(a, b) for a, b in zip(heads, other))
     assert tuple(map(len, heads)) == load_trunk("alex").spec.channels
@@ -87,30 +80,102 @@ def test_training_repeats_and_learns(photographs, lpips):
     assert ours(*both).mean().item() == pytest.approx(lpips(*both).mean().item(), rel=1e-3)
 
 
-def test_a_loss_that_is_not_finite_stops_it(photographs):
+def test_an_interrupted_training_ends_as_one_that_was_not(material, lpips, tmp_path):
+    settings, state = replace(TINY, rounds=6), tmp_path / "heads.state.safetensors"
+    heads, _ = train(settings, material, lpips)
+
+    def interrupt(words, done=0, total=0, keep=False):
+        if words.startswith("round 6/"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, material, lpips, interrupt, state)
+    said = []
+    resumed, seconds = train(settings, material, lpips, lambda words, *_, **__: said.append(words), state)
+    assert "going on from round 5" in said[0] and not any("round 5/" in words for words in said)
+    assert all(torch.equal(a, b) for a, b in zip(heads, resumed, strict=True))
+    finished, longer = train(settings, material, lpips, state=state)  # nothing is left to do
+    assert all(torch.equal(a, b) for a, b in zip(heads, finished, strict=True)) and longer >= seconds * 0.9
+
+    said.clear()  # the state of another training is not continued
+    train(replace(settings, rounds=1), material, lpips, lambda words, *_, **__: said.append(words), state)
+    assert "of another training" in said[0] and not any("going on" in words for words in said)
+    state.write_bytes(b"no state")
+    with pytest.raises(ValueError, match="no state of a training"):
+        train(settings, material, lpips, state=state)
+
+
+def test_a_loss_that_is_not_finite_stops_it(material, lpips):
     with pytest.raises(FloatingPointError, match="round 1 .*floor"):
-        train(replace(TINY, floor_weight=math.inf, floor=0.9), photographs[:16], photographs[16:])
+        train(replace(TINY, lr=1e4), material, lpips)
 
 
-def test_the_command(photographs, tmp_path, capsys):
-    from PIL import Image
-
-    for index, picture in enumerate(photographs):
-        Image.fromarray(picture).save(tmp_path / f"{index:02}.png")
+def test_the_command(folder, tmp_path, capsys):
     out = tmp_path / "heads.safetensors"
-    words = [f"--{key.replace('_', '-')}={getattr(TINY, key)}" for key in (
-        "size", "triplets", "rounds", "attacked", "attack_steps", "updates", "batch", "validation", "report",
-    )]  # fmt: skip
-    training.main(["--images", str(tmp_path), "--out", str(out), "--norm", "l2", "--data", "drawn pictures", *words])
-    card = json.loads(out.with_suffix(".json").read_text())
-    assert json.loads(capsys.readouterr().out) == card
-    assert card["data"] == "drawn pictures" and card["settings"]["eps"] == 1.0
+    settings = replace(TINY, norm="l2")
+    training.main(["--images", str(folder), "--out", str(out), "--data", "drawn pictures", *options(settings)])
+    card = json.loads(out.with_suffix(".json").read_text("utf-8"))
+    assert card["file"] == "heads.safetensors" and len(card["sha256"]) == 64
+    assert (card["backbone"], card["norm"], card["data"]) == ("alex", "l2", "drawn pictures")
+    assert card["settings"] == {**asdict(settings), "eps": 1.0}
     assert card["photographs"] == {"trained on": 16, "held out to choose": 2, "held out to report": 2}
-    for figures in (card["measured"]["heads"], card["measured"]["lpips"]):
-        assert 0 <= figures["attacked_2afc"] <= 1 and figures["inflation"] > 0
-        assert sum(figures["share_of_layers"].values()) == pytest.approx(1, abs=1e-5)
-    assert card["measured"]["lpips"]["agreement_with_lpips"] == 1
+    assert "judged triplets" not in card and "LPIPS as the judge" in card["limits"]
+    assert "--images FOLDER --out heads.safetensors" in card["command"] and str(tmp_path) not in str(card)
+    assert "--data 'drawn pictures' --norm l2 --size 32" in card["command"] and "--seed" not in card["command"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["heads.json", "heads.safetensors"]  # no state left
     assert sorted(load(out.read_bytes())) == ["0", "1", "2", "3", "4"]
+
+
+def test_the_command_with_human_judgements(tmp_path):
+    out = tmp_path / "heads.safetensors"
+    training.main(["--bapps", str(bapps(tmp_path / "bapps")), "--out", str(out), *options(TINY)])
+    card = json.loads(out.with_suffix(".json").read_text("utf-8"))
+    assert card["judged triplets"] == {"trained on": 14, "held out to choose": 2, "held out to report": 2}
+    assert "photographs" not in card and "human judgements alone" in card["limits"]
+    assert "--bapps FOLDER" in card["command"]
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--rounds=-3"], "rounds must be a whole number of at least 1; got -3."),
+        (["--norm=l1"], "norm must be one of linf, l2; got 'l1'."),
+        (["--backbone=resnet"], "backbone must be one of alex, vgg, squeeze; got 'resnet'."),
+        (["--size=31"], "size must be a whole number of at least 32; got 31."),
+        (["--eps=1.5"], "eps must be at most 1; got 1.5."),
+        (["--lr=nan"], "lr must be a finite number that is not negative; got nan."),
+        (["--sharpness=0"], "sharpness must be above 0; got 0.0."),
+        (["--floor=0.3"], "floor must be at most 0.2; got 0.3."),
+        (["--device=tpu"], "device must be"),
+        (["--out=heads.pt"], "--out must be a .safetensors file in a folder that is there; got heads.pt."),
+        (["--out=/nowhere/heads.safetensors"], "--out must be"),
+        (["--images=/nowhere"], "There are no pictures"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(words, sentence, folder, tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        training.main([f"--images={folder}", f"--out={tmp_path / 'heads.safetensors'}", *words])
+    said = capsys.readouterr().err.strip()
+    assert refused.value.code == 2 and said.startswith(sentence) and "\n" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_neither_photographs_nor_judgements(tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        training.main([f"--out={tmp_path / 'heads.safetensors'}"])
+    assert refused.value.code == 2 and "got neither" in capsys.readouterr().err
+
+
+def test_two_processes_train_the_same_heads(folder, tmp_path):
+    settings = replace(TINY, attacked=50, triplets=60)  # more than one piece to attack
+    found = []
+    for count in (1, 2):
+        out = tmp_path / str(count) / "heads.safetensors"
+        out.parent.mkdir()
+        processes(count, "-m", "rlpips.training", "--images", folder, "--out", out, *options(settings))
+        assert sorted(path.name for path in out.parent.iterdir()) == ["heads.json", "heads.safetensors"]
+        found.append(out.read_bytes())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("name, norm, eps", [("rlpips-linf", "linf", 4 / 255), ("rlpips-l2", "l2", 1.0)])

@@ -142,3 +142,47 @@ def describe_device() -> str:
 
     here = surroundings(pick_device())
     return f"{here['device']} {here['precision']}"
+
+
+def _seconds_of_sweep(pixels, metrics, norm, patches):
+    return int(min(DEADLINE_S, 10 + 0.1 * len(metrics) * patches))
+
+
+@on_gpu(_seconds_of_sweep)
+def sweep(pixels, metrics: tuple[str, ...], norm: str, patches: int):
+    """An eps sweep on one picture, uint8 (H, W, 3), cut into triplets of patches.
+
+    Yields (metric, {"2afc": without an attack}) for every metric, then (metric, what `measures.at_eps` found), one eps
+    after the other: plain numbers, so that they can cross to another process.
+    """
+    import torch
+
+    from rlpips import measures
+    from rlpips.backbones import pick_device
+    from rlpips.metrics import load_metric
+    from rlpips.twoafc import distances, make_triplets, score_2afc
+
+    device = pick_device()
+    same = make_triplets([pixels], patches, seed=0).to(device)
+    mixed = make_triplets([pixels], 2 * patches, mixed=True, seed=1).to(device)
+    loaded = {name: load_metric(name, device=device) for name in metrics}
+    natural = {name: torch.cat(distances(metric, mixed)).mean().item() for name, metric in loaded.items()}
+    for name, metric in loaded.items():
+        yield name, {"2afc": measures.interval(score_2afc(*distances(metric, same), same.judge))}
+    for eps in measures.EPS[norm]:
+        for name, metric in loaded.items():
+            yield name, measures.at_eps(metric, same, norm, eps, natural[name])
+
+
+@on_gpu(lambda *_: 20)
+def judged(pixels, mixed: bool, seed: int):
+    """A question for "You be the judge" from one picture, uint8 (H, W, 3): yields a `Question`, then its `Verdict`."""
+    from rlpips import judge
+    from rlpips.backbones import pick_device
+    from rlpips.metrics import load_metric
+
+    device = pick_device()
+    triplet = next(judge.draw([pixels], mixed, seed))
+    yield judge.questions(triplet)[0]
+    metrics = [load_metric(name, device=device) for name in judge.METRICS]
+    yield judge.verdicts(metrics, triplet.to(device), seed=seed)[0]

@@ -1,18 +1,15 @@
-"""The page "How it works": assets/how_it_works.md, with the numbers that the cards of the heads report."""
+"""The page "How it works": assets/how_it_works.md, with every number taken from the cards of the heads."""
 
-import json
+import html
 from pathlib import Path
 
 import gradio as gr
 
-from rlpips import catalog
+from rlpips import cards, catalog, tables
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 MATHS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
-_COLUMNS = {
-    "natural_2afc": "natural 2AFC", "attacked_2afc": "attacked 2AFC", "inflation": "inflation",
-    "agreement_with_lpips": "agreement with LPIPS",
-}  # fmt: skip
+SHOWN = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
 
 
 def build():
@@ -22,27 +19,37 @@ def build():
 
 def text() -> str:
     """The page as Markdown."""
-    cards = {name: _card(name) for name in ("rlpips-linf", "rlpips-l2")}
+    all_cards = {name: cards.read(name) for name in SHOWN}
+    results = {name: card["results"] for name, card in all_cards.items()}
+    parts = {
+        "data": all_cards["rlpips-linf"]["data"],
+        "results": tables.table(results),
+        "measured": tables.conditions(results),
+        "layers": tables.layer_table(results),
+        "cards": "\n\n".join(_card(name, backbone) for name, backbone in _ours()),
+    }
     page = (ASSETS / "how_it_works.md").read_text("utf-8")
-    page = page.replace("[[data]]", cards["rlpips-linf"]["data"])
-    return page.replace("[[results]]", "\n\n".join(_table(name, card) for name, card in cards.items()))
+    for name, value in parts.items():
+        page = page.replace(f"[[{name}]]", value)
+    return page
 
 
-def _card(name):
-    """What training wrote beside the heads on AlexNet."""
-    heads = catalog.card(name).heads["alex"].file
-    return json.loads((ASSETS / "weights" / heads).with_suffix(".json").read_text("utf-8"))
+def _ours():
+    return [(card.name, backbone) for card in catalog.CATALOG.values() for backbone in card.heads if card.name != "lpips"]
 
 
-def _table(name, card):
-    measured = card["measured"]
-    rows = [("LPIPS", measured["lpips"]), (catalog.card(name).title, measured["heads"])]
-    layers = list(measured["lpips"]["share_of_layers"])
-    heading = [*_COLUMNS.values(), *(f"{layer}" for layer in layers)]
-    lines = ["| | " + " | ".join(heading) + " |", "|---" * (1 + len(heading)) + "|"]
-    for title, row in rows:
-        shares = [f"{row['share_of_layers'][layer]:.0%}" for layer in layers]
-        lines.append(f"| {title} | " + " | ".join([*(f"{row[key]:.3f}" for key in _COLUMNS), *shares]) + " |")
-    return "\n".join(
-        [*lines, "", f"Measured on {measured['how']}. Last columns: each layer's share of the natural distance."]
-    )
+def _card(name, backbone):
+    """A card of heads, folded."""
+    card = cards.read(name, backbone)
+    settings = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in card["settings"].items())
+    rows = {
+        "file": f"{card['file']}, sha256 {card['sha256']}",
+        "data": card["data"] + "; " + ", ".join(f"{count} {what}" for what, count in card["photographs"].items()),
+        "settings": settings,
+        "made by": card["command"],
+        "measured by": card["results"]["how"]["command"],
+        "what it is not": card["limits"],
+    }
+    title = f"{catalog.card(name).title} on {catalog.trunk_card(backbone).title}"
+    lines = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in rows.items())
+    return f"<details><summary>{title}</summary><dl>{lines}</dl></details>"

@@ -5,7 +5,7 @@ import os
 
 import gradio as gr
 
-from rlpips.ui import duel, engine, gallery, how_it_works, inspect
+from rlpips.ui import duel, engine, gallery, how_it_works, inspect, judge, robustness
 from rlpips.ui.theme import CSS, theme
 
 TITLE = "R-LPIPS Explorer"
@@ -23,6 +23,10 @@ def build() -> gr.Blocks:
                 shown, status = duel.build(gallery.opening())
             with gr.Tab("Inspect a pair", id="inspect"):
                 inspect.build()
+            with gr.Tab("Robustness", id="robustness") as tab:
+                robustness.build(tab)
+            with gr.Tab("You be the judge", id="judge") as tab:
+                judge.build(tab)
             with gr.Tab("Gallery", id="gallery"):
                 gallery.build(shown, status, pages, "duel")
             with gr.Tab("How it works", id="how"):

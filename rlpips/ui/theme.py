@@ -1,5 +1,7 @@
 """Look of the page around the viewer: a quiet theme, and the little CSS that Gradio has no setting for."""
 
+from pathlib import Path
+
 import gradio as gr
 
 # System fonts alone: a page must not ask anybody's font server.
@@ -84,5 +86,8 @@ CSS = """
   .beside > * { flex: none; width: 100%; }
   .controls { max-width: none; }
   #samples .grid-container { grid-template-columns: repeat(8, minmax(0, 1fr)) !important; }
+  #judge { order: -1; }
 }
 """
+
+CSS += (Path(__file__).resolve().parents[2] / "assets" / "viewer" / "robustness.css").read_text("utf-8")

@@ -1,0 +1,45 @@
+"""Pictures that tests make themselves."""
+
+import numpy as np
+from PIL import Image
+
+
+def made(count=20):
+    """Pictures of slopes, edges and texture, uint8 (H, W, 3), no two sizes alike."""
+    pictures = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        y, x = np.mgrid[: 40 + seed, : 60 - seed] / 9
+        a, b = rng.uniform(0.2, 1, (2, 3))
+        picture = np.stack([np.sin(x * a[c] + c) + np.cos(y * b[c]) for c in range(3)], -1)
+        picture[20:, 25:] *= -0.7
+        pictures.append(np.clip(127 + 50 * picture + 8 * rng.standard_normal(picture.shape), 0, 255).astype(np.uint8))
+    return pictures
+
+
+def written(folder, count=20):
+    """The same as files of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, picture in enumerate(made(count)):
+        Image.fromarray(picture).save(folder / f"{index:02}.png")
+    return folder
+
+
+def bapps(folder, families=("cnn", "traditional"), count=9, side=40):
+    """A BAPPS folder: of each triplet p0 is mild noise and p1 strong noise on the reference, or the other way round,
+    and the judgements are fractions."""
+    rng = np.random.default_rng(0)
+    for family in families:
+        place = folder / "2afc" / "train" / family
+        for part in ("ref", "p0", "p1", "judge"):
+            (place / part).mkdir(parents=True)
+        for index in range(count):
+            clean = np.kron(rng.integers(60, 200, (side // 8, side // 8, 3)), np.ones((8, 8, 1)))
+            p1_nearer = rng.random() < 0.5
+            pictures = {"ref": clean}
+            for part, mild in (("p0", not p1_nearer), ("p1", p1_nearer)):
+                pictures[part] = clean + rng.normal(0, 6 if mild else 40, clean.shape)
+            for part, pixels in pictures.items():
+                Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(place / part / f"{index:06}.png")
+            np.save(place / "judge" / f"{index:06}.npy", np.array([0.8 if p1_nearer else 0.2], dtype=np.float32))
+    return folder

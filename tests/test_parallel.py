@@ -1,0 +1,68 @@
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlpips import parallel
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def processes(count, *words, cwd=ROOT):
+    """Run a Python module or file in `count` processes of one thread each, under torchrun if there are several."""
+    start = [sys.executable] if count == 1 else [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}",
+    ]  # fmt: skip
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [*start, *map(str, words)], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def test_one_process_alone():
+    assert parallel.join("cpu") == torch.device("cpu") and parallel.is_first()
+    assert parallel.share(lambda piece: piece + 1, [1, 2, 3]) == [2, 3, 4]
+    parallel.leave()  # nobody to say goodbye to
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_all_processes_get_all_pieces_in_order(tmp_path, count):
+    script = tmp_path / "job.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, sys
+        import torch
+        from rlpips import parallel
+
+        assert parallel.join("cpu") == torch.device("cpu")
+        rank = int(os.environ["RANK"])
+        assert parallel.is_first() == (rank == 0)
+        mine = []
+
+        def work(piece):
+            mine.append(piece)
+            return torch.full((piece, 2, 3)[: piece % 3 + 1], piece / 3)  # of 1, 2 and 3 dimensions
+
+        found = parallel.share(work, [4, 0, 2, 7, 5])
+        assert len(mine) < 5
+        torch.save([found, mine], sys.argv[1] + str(rank))
+        assert parallel.share(work, []) == []
+        parallel.leave()
+        assert parallel.is_first()
+    """)
+    )
+    processes(count, script, tmp_path / "out")
+    expected = [torch.full((piece, 2, 3)[: piece % 3 + 1], piece / 3) for piece in (4, 0, 2, 7, 5)]
+    worked = []
+    for rank in range(count):
+        found, mine = torch.load(f"{tmp_path}/out{rank}", weights_only=True)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        worked += mine
+    assert sorted(worked) == [0, 2, 4, 5, 7]  # each piece by one process

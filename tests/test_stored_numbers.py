@@ -1,0 +1,76 @@
+"""The README and the page "How it works" say what the cards and the study say, and these belong to the heads shipped."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from rlpips import cards, catalog, tables
+from rlpips.settings import Settings
+from rlpips.study import VARIANTS
+from rlpips.study import table as study_table
+from rlpips.ui import how_it_works
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
+MEASURED = [("lpips", "alex"), ("lpips", "vgg"), *OURS]
+
+
+def results(backbone):
+    return {name: cards.read(name, backbone)["results"] for name, one in MEASURED if one == backbone}
+
+
+def block(name):
+    """What the README has between two marks; to renew it, paste what the failing test prints."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
+
+
+def test_the_readme_has_the_stored_figures():
+    assert block("results") == tables.table(results("alex")) + "\n\n" + tables.conditions(results("alex"))
+    assert block("results vgg") == tables.table(results("vgg")) + "\n\n" + tables.conditions(results("vgg"))
+
+
+def test_the_readme_has_the_stored_study():
+    report = json.loads((cards.WEIGHTS / "study.json").read_text("utf-8"))
+    assert block("study") == study_table(report)
+    assert {row["variant"] for row in report["rows"]} >= {variant.name for variant in VARIANTS}
+
+
+def test_how_it_works_has_the_stored_figures():
+    page = how_it_works.text()
+    assert "[[" not in page
+    assert tables.table(results("alex")) in page and tables.layer_table(results("alex")) in page
+    for name, backbone in OURS:
+        assert catalog.card(name).heads[backbone].sha256 in page
+
+
+@pytest.mark.parametrize("name, backbone", MEASURED)
+def test_the_figures_are_whole_and_belong_to_these_heads(name, backbone):
+    card = cards.read(name, backbone)
+    found = card["results"]
+    assert found["how"]["backbone"] == backbone
+    assert found["how"]["heads_sha256"] == catalog.card(name).heads[backbone].sha256
+    for norm in ("linf", "l2"):
+        assert tables.standard(found, norm)["2afc"]["low"] <= tables.standard(found, norm)["2afc"]["value"]
+    if backbone == "alex":
+        masking = card["masking"]
+        assert masking["how"]["heads_sha256"] == found["how"]["heads_sha256"] and len(masking["rows"]) >= 8
+
+
+@pytest.mark.parametrize("name, backbone", OURS)
+def test_the_settings_are_those_of_the_training(name, backbone):
+    assert set(cards.read(name, backbone)["settings"]) == set(asdict(Settings()))
+
+
+def test_the_heads_on_alexnet_are_what_the_project_says_of_them():
+    """Robust, and still perceptual: inflation at most a sixth of LPIPS's, agreement at least 0.88, natural choices as good."""
+    found = results("alex")
+    lpips = found["lpips"]
+    for name, norm in (("rlpips-linf", "linf"), ("rlpips-l2", "l2")):
+        ours, theirs = tables.standard(found[name], norm), tables.standard(lpips, norm)
+        assert ours["inflation"]["value"] <= theirs["inflation"]["value"] / 6
+        assert ours["2afc"]["low"] > theirs["2afc"]["high"]
+        assert found[name]["agreement"]["value"] >= 0.88
+        assert found[name]["natural"]["2afc"]["high"] >= lpips["natural"]["2afc"]["value"]
