@@ -162,9 +162,11 @@ CATALOG: dict[str, MetricCard] = {
             paper=RLPIPS_PAPER,
             heads={
                 "alex": HeadsFile(
-                    "rlpips-linf_alex.safetensors", "f09fdcc38ad63f49252dbca85c9007722ff1a200bde9d9bc580fa3e5de8be642"
+                    "rlpips-linf_alex.safetensors", "73089def69c6536037a98da0435f1f3247abf53ce29d3d9ad1f62ec04ed0d6a1"
                 ),
-                "vgg": HeadsFile("rlpips-linf_vgg.safetensors", "502894f81351aac5be373adbac3c1a852ce73df97f30780dcfd03abcfa67af2d"),
+                "vgg": HeadsFile(
+                    "rlpips-linf_vgg.safetensors", "cfe3ff7fc917a99304335a6ec8813f30874a0b5a33439f7b5d63ae426f32f600"
+                ),
             },
         ),
         MetricCard(
@@ -177,7 +179,10 @@ CATALOG: dict[str, MetricCard] = {
             paper=RLPIPS_PAPER,
             heads={
                 "alex": HeadsFile(
-                    "rlpips-l2_alex.safetensors", "906e51644b512b12fb5c47428eee4b813a3b768970321a1f322d2dcaf0a31f04"
+                    "rlpips-l2_alex.safetensors", "ec2b06911981d09c443596f169927e835d5cda2a02f64d509f0685151d34170e"
+                ),
+                "vgg": HeadsFile(
+                    "rlpips-l2_vgg.safetensors", "83f28e8c8314d856efde9f28b96376f7d843a4341b33cc48aba0f07f8929c881"
                 ),
             },
         ),

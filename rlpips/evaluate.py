@@ -167,7 +167,7 @@ def _out_of_reach(name, backbone):
     trunk, official = catalog.trunk_card(backbone), catalog.card(name).official
     files = [official.file] if official else [trunk.torchvision, *(trunk.features and [trunk.features.file] or [])]
     if official or not trunk.bundled:
-        if not any(map(weights._find, files)):
+        if not any(map(weights.find, files)):
             return f"{files[0]} would have to be downloaded (name the metric with --metrics to do so)."
 
 

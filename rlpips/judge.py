@@ -173,7 +173,8 @@ class _Duels:
     def turns(self, eps, steps, which):
         """Whether the attack turns the choices of the rows `which` (B,), each within its own eps (B,): (B,)."""
         found = torch.zeros_like(which, dtype=torch.bool)
-        for left in torch.arange(len(which), device=which.device).split(_AT_ONCE):
+        for first in range(0, len(which), _AT_ONCE):
+            left = torch.arange(first, min(first + _AT_ONCE, len(which)), device=which.device)
             radius = eps[left].view(-1, 1, 1, 1)
             x = self.start[which[left]] + radius * self.noise[which[left]]
             for count in (steps // 4, steps - steps // 4):  # a row that is turned early is not pushed on

@@ -14,7 +14,7 @@ from rlpips.measures import STANDARD, interval, measure
 from rlpips.norms import LINF
 from rlpips.progress import quiet
 from rlpips.square import square
-from rlpips.twoafc import distances, push, score_2afc
+from rlpips.twoafc import distances, push, score_2afc, toss
 
 EPS = STANDARD["linf"]
 PGD = ((20, 1), (20, 2), (100, 5))  # steps, restarts; the second is what the standard evaluation reports
@@ -77,11 +77,9 @@ class _Trial:
 
     def __init__(self, metric, same, mixed, seed):
         self.metric, self.same, self.seed = metric, same, seed
-        # The same toss as in `twoafc.attack_triplets`, so that the same PGD gives the same figure.
         self.generator = torch.Generator().manual_seed(seed)
-        self.first = (torch.rand(len(same), generator=self.generator) < 0.5).to(same.judge.device)
+        self.first, self.sign = toss(same.judge, self.generator)
         self.after_toss = self.generator.get_state()
-        self.sign = torch.where(self.first == (same.judge < 0.5), 1.0, -1.0)
         self.candidate = torch.where(self.first.view(-1, 1, 1, 1), same.p0, same.p1)
         self.natural = distances(metric, same)
         self.natural_mean = torch.cat(distances(metric, mixed)).mean()

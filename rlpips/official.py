@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from rlpips.parallel import share
 from rlpips.readings import Panel
+from rlpips.twoafc import toss
 
 
 class FreeRanking(torch.nn.Module):
@@ -44,8 +45,8 @@ def official_attack(metric, triplets, norm="linf", eps=4 / 255, steps=50, restar
     kept, whatever it did, and may leave [0, 1]. `restarts` means nothing to it.
     """
     generator = torch.Generator().manual_seed(seed)
-    first = torch.rand(len(triplets), generator=generator) < 0.5  # whether p0 is the one attacked
-    where = first.view(-1, 1, 1, 1).to(triplets.p0.device)
+    first, _ = toss(triplets.judge, generator)
+    where = first.view(-1, 1, 1, 1)
     start, still = torch.where(where, triplets.p0, triplets.p1), torch.where(where, triplets.p1, triplets.p0)
     pieces = torch.arange(len(triplets)).split(24)
     seeds = torch.randint(2**53, (len(pieces),), generator=generator).tolist()

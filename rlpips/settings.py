@@ -26,11 +26,11 @@ class Settings:
     memory: int = 4000  # attacked triplets remembered; older ones were made against heads that no longer exist
     lr: float = 0.03  # of Adam, on log w, which keeps w > 0 and lets weights move by factors
     sharpness: float = 5.0  # s: candidates whose distances differ by half (2^0.5) are told apart with 0.85 certainty
-    clean_weight: float = 1.0
+    clean_weight: float = 4.0
     attacked_weight: float = 4.0
     inflation_weight: float = 1.0
     lpips_weight: float = 8.0
-    floor: float = 0.01  # share of the natural distance that no layer may fall below: else conv1 takes everything
+    floor: float = 0.02  # share of the natural distance that no layer may fall below: else conv1 takes everything
     floor_weight: float = 1.0
     validation: int = 96  # triplets by which the best of four stages is chosen, and 4 times as many of mixed families
     seed: int = 0

@@ -27,9 +27,9 @@ from rlpips.parallel import is_first, join, leave
 from rlpips.progress import Progress, quiet
 from rlpips.settings import Settings, add_settings
 from rlpips.training import measure, train
-from rlpips.twoafc import attack_triplets, distances, score_2afc
+from rlpips.twoafc import attack_triplets, distances, score_2afc, toss
 
-SHORT = Settings(rounds=20, triplets=800, attacked=24, validation=24)
+SHORT = Settings(rounds=20, triplets=800, attacked=24, validation=24, clean_weight=1.0, floor=0.01)
 HELD_OUT = {"triplets": 192, "mixed": 800, "size": 64, "gap": 0.1, "seed": 3, "steps": 20}
 
 
@@ -45,7 +45,7 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("ours", "The recipe of the shipped heads, for fewer rounds."),
+    Variant("ours", "The recipe that all others change in one thing."),
     Variant("free ranking network", "A learnt network ranks, as in LPIPS and R-LPIPS.", {}, True),
     Variant("free ranking network, no inflation term", "The same, left to itself.", {"inflation_weight": 0.0}, True),
     Variant("official attack", "Triplets are attacked as the official code does it.", {}, False, official_attack),
@@ -130,7 +130,7 @@ def pixels(lpips, same, mixed, eps, seed=0):
         far = torch.where((reference - low).abs() > (high - reference).abs(), low, high)
         return torch.where(away.view(-1, 1, 1, 1), far, reference.clamp(low, high))
 
-    first = (torch.rand(len(same), generator=torch.Generator().manual_seed(seed)) < 0.5).to(same.judge.device)
+    first, _ = toss(same.judge, torch.Generator().manual_seed(seed))
     attacked = []
     for candidate, chosen, nearer in ((same.p0, first, same.judge < 0.5), (same.p1, ~first, same.judge >= 0.5)):
         moved = pushed(candidate, same.reference, nearer)

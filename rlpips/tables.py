@@ -6,17 +6,17 @@ NORMS = {"linf": "l∞", "l2": "l2"}
 
 
 def table(results):
-    """The headline, a row for each metric of {name: results}: natural 2AFC, attacked 2AFC and inflation at the standard
+    """The headline, a column for each metric of {name: results}: natural 2AFC, attacked 2AFC and inflation at the standard
     l_inf and l2 budget, agreement with LPIPS, all with their 95 % intervals."""
-    columns = {"natural 2AFC": [one["natural"]["2afc"] for one in results.values()]}
+    rows = {"natural 2AFC": [one["natural"]["2afc"] for one in results.values()]}
     for norm in NORMS:
         entries = [standard(one, norm) or {} for one in results.values()]
         eps = next((entry["eps"] for entry in entries if entry), None)
         if eps is not None:
-            columns[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
-            columns[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
-    columns["agreement with LPIPS"] = [one["agreement"] for one in results.values()]
-    return markdown("metric", columns, titles(results))
+            rows[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
+            rows[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
+    rows["agreement with LPIPS"] = [one["agreement"] for one in results.values()]
+    return markdown("", dict(zip(titles(results), zip(*rows.values()))), rows)
 
 
 def family_table(results, norm="linf"):

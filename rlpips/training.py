@@ -9,10 +9,10 @@ many threads. Writes the heads and, beside them, a card (.json) that says what t
 them.
 
 After Ghazanfari et al., arXiv 2307.15157, who train on BAPPS (Zhang et al., arXiv 1801.03924), with three
-differences, which `rlpips.study` compares:
+differences; `rlpips.study` shows what this and the other choices do:
 
-- The ranking is monotone, logit = s·(log d0 - log d1). A free ranking network, as LPIPS and R-LPIPS train
-  with, learns to recognise the attack instead of making the metric robust.
+- The ranking is monotone, logit = s·(log d0 - log d1), so that all that is learnt is learnt by the metric. LPIPS and
+  R-LPIPS train with a free ranking network, which is thrown away afterwards; in the study the two come out alike.
 - Nobody's judgements are needed: of two strengths of one distortion the milder is nearer, and LPIPS itself
   judges between different distortions, so that the metric stays perceptual. Where there are judgements (`--bapps`),
   they take the place of the former and, without photographs, of the latter, too.

@@ -180,14 +180,18 @@ def attack_triplets(metric, triplets, norm="linf", eps=4 / 255, steps=20, restar
     if triplets.judge.isnan().any():
         raise ValueError("An attack turns the judges' choice, and these triplets have no judge.")
     generator = torch.Generator().manual_seed(seed)
-    first = torch.rand(len(triplets), generator=generator) < 0.5  # whether p0 is the one attacked
-    away = first == (triplets.judge < 0.5)
-    where = first.view(-1, 1, 1, 1).to(triplets.p0.device)
-    pushed = push(
-        metric, triplets.reference, torch.where(where, triplets.p0, triplets.p1), torch.where(away, 1.0, -1.0),
-        norm, eps, steps, restarts, generator,
-    )  # fmt: skip
+    first, sign = toss(triplets.judge, generator)
+    where = first.view(-1, 1, 1, 1)
+    start = torch.where(where, triplets.p0, triplets.p1)
+    pushed = push(metric, triplets.reference, start, sign, norm, eps, steps, restarts, generator)
     return replace(triplets, p0=torch.where(where, pushed, triplets.p0), p1=torch.where(where, triplets.p1, pushed))
+
+
+def toss(judge, generator):
+    """Which candidate of each triplet is attacked, and which way, given the judges' fractions (N,): whether it is p0,
+    and +1 for away from the reference, -1 for towards it."""
+    first = (torch.rand(len(judge), generator=generator) < 0.5).to(judge.device)
+    return first, torch.where(first == (judge < 0.5), 1.0, -1.0)
 
 
 def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):

@@ -71,11 +71,11 @@ def load_trunk(backbone: str, progress: Progress = print_progress) -> dict[str, 
     trunk = trunk_card(backbone)
     if trunk.bundled:
         return _read_tensors(BUNDLED / trunk.features.file, trunk.features.sha256)
-    ours = trunk.features and _find(trunk.features.file)
+    ours = trunk.features and find(trunk.features.file)
     if ours:
         return _read_tensors(ours, trunk.features.sha256)
     prefix = re.search(r"-([0-9a-f]{8})\.pth$", trunk.torchvision)[1]
-    path = _find(trunk.torchvision) or _download(
+    path = find(trunk.torchvision) or _download(
         f"{trunk.title}'s weights", trunk.url, trunk.torchvision, "sha256", prefix, progress
     )
     state = _read_pickle(path, "sha256", prefix)
@@ -110,7 +110,7 @@ def load_official(name: str, progress: Progress = print_progress) -> tuple[dict[
     checkpoint = metric.official
     if checkpoint is None:
         raise ValueError(f"{name!r} is not an official checkpoint: its trunk and heads are two files.")
-    path = _find(checkpoint.file) or _download(
+    path = find(checkpoint.file) or _download(
         metric.title, checkpoint.url, checkpoint.file, "git blob", checkpoint.blob_id, progress
     )
     return read_official_checkpoint(path, checkpoint.blob_id)
@@ -182,7 +182,7 @@ def _cache_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _find(file: str) -> Path | None:
+def find(file: str) -> Path | None:
     """`file` in RLPIPS_WEIGHTS_DIR or in torch.hub's cache."""
     folder = os.environ.get("RLPIPS_WEIGHTS_DIR")
     places = ([Path(folder).expanduser()] if folder else []) + [_cache_folder()]

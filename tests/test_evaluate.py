@@ -157,7 +157,7 @@ def test_bapps_scored_as_lpips_does(tmp_path):
 
 
 def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("rlpips.weights._find", lambda file: None)
+    monkeypatch.setattr("rlpips.weights.find", lambda file: None)
     measured = []
     run = evaluate.Command(lambda chosen, name, *_: measured.append(name) or {"how": {}}, lambda found: ["table"], "x")
     monkeypatch.setitem(evaluate.COMMANDS, "standard", run)
@@ -178,7 +178,7 @@ def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
     [
         (["--metrics", "ssim"], "Unknown metric 'ssim'; the metrics are lpips"),
         (["--metrics", "lpips", "lpips"], "each once"),
-        (["--metrics", "rlpips-l2", "--backbone", "vgg"], "has no heads for VGG16"),
+        (["--metrics", "rlpips-l2", "--backbone", "squeeze"], "has no heads for SqueezeNet"),
         (["--images", "/nowhere/at/all"], "no pictures"),
         (["--bapps", "/nowhere/at/all"], "There is no BAPPS in /nowhere/at/all"),
         (["--bapps", "a", "--images", "b"], "not from both"),

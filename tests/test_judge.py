@@ -134,6 +134,15 @@ def test_the_smallest_eps_is_the_one_of_the_closed_form():
         assert verdict.after[0] == pytest.approx(4 * math.sin(max(moved, 0) * LEVEL / 2) ** 2, rel=1e-3)
 
 
+def test_one_question_whose_metrics_are_all_turned_and_one_where_none_is():
+    metrics = [metric_of(Angles(), 1.0, "lpips"), metric_of(Angles(), 0.2, "rlpips-linf")]
+    for apart, turned in ((1.0, True), (60.0, False)):
+        drawn = triplets_of(flat([100.0]), flat([115.0]), flat([115 + apart]))
+        (verdict,) = judge.verdicts(metrics, drawn)
+        assert ((verdict.choices(True) != verdict.choices(False)) == turned).all()
+        assert (np.isnan(verdict.smallest) != turned).all()
+
+
 def test_verdicts_of_real_metrics_hold_for_what_is_shown():
     drawn = judge.joined(list(itertools.islice(judge.draw(photographs(), seed=5, size=40), 3)))
     metrics = [load_metric(name) for name in judge.METRICS]

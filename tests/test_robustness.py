@@ -71,15 +71,16 @@ def test_results_come_one_by_one(quick):
     assert points == list(range(2 * (1 + 4) + 1))
     assert "R-LPIPS l2, 8 of 8. About" in said[-2] and said[-1].startswith("Done: 8 of 8 measured on 16 patches")
     live = messages[-1][-1]
-    assert live.ended and sweep._stopped(live)[0] == gr.skip()
+    assert live.ended and sweep._stopped(live) == (gr.skip(),) * 3 + (None,)
 
 
 def test_stopped_and_out_of_time(quick, monkeypatch):
     steps = sweep._sweep(PICTURE, None, ["lpips"], "l2", 16)
     live = next(live for *_, live in steps if live and live.done == 2)
     steps.close()
-    assert sweep._stopped(live)[0].startswith("Stopped: 2 of 4 measured")
-    assert sweep._stopped(None)[0] == "Stopped: before the first result."
+    *_, chart, said, _ = sweep._stopped(live)
+    assert said.startswith("Stopped: 2 of 4 measured") and "d(x" in str(chart["figure"])
+    assert sweep._stopped(None)[2] == "Stopped: before the first result."
     monkeypatch.setattr(engine, "DEADLINE_S", 0.2)
     monkeypatch.setattr(engine, "clock", lambda: lambda: 1.0)
     monkeypatch.setattr(engine, "Loading", lambda *_: type("Loaded", (), {"busy": bool, "result": bool})())
@@ -95,7 +96,7 @@ def test_what_cannot_be_measured_is_refused(quick, tmp_path):
     ):
         *_, (first, second, said, live) = sweep._sweep(*values)
         assert said.startswith("Refused: ") and sentence in said and sentence in quick[1][-1]
-        assert first == second == gr.skip() and sweep._stopped(live)[1] is None
+        assert first == second == gr.skip() and sweep._stopped(live)[2] == gr.skip()
     assert not quick[0]
 
 
@@ -143,7 +144,10 @@ def said(page):
 
 
 def wait_said(page, word):
-    page.wait_for_function("word => document.querySelector('#sweep-status').innerText.includes(word)", arg=word)
+    """Wait until the sweep's status has a word; a measurement takes a second, and far more on a busy machine."""
+    page.wait_for_function(
+        "word => document.querySelector('#sweep-status').innerText.includes(word)", arg=word, timeout=4 * b.PATIENCE
+    )
 
 
 @pytest.mark.parametrize("width, height, theme", [(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light")])
@@ -204,7 +208,7 @@ def test_a_live_sweep_stops_refuses_and_keeps_its_charts(chromium, server, tmp_p
     with b.visit(chromium, server.url) as page:
         b.ready(page)
         b.tab(page, "Robustness")
-        page.wait_for_selector("#sweep-run")
+        page.wait_for_selector("#sweep-2afc .chart[data-state=empty]")
         assert "press Run" in page.inner_text("#sweep-2afc")
         page.locator("#sweep-metrics").get_by_label("R-LPIPS l∞", exact=True).uncheck()
         page.click("#sweep-run")

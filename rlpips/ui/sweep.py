@@ -64,7 +64,7 @@ def build():
     sweep = run.click(
         _sweep, [picked, upload, against, norm, patches], [*shown, status, live], concurrency_id="attack", **PRIVATE
     )
-    sweep.then(_stopped, live, [status, live], **PRIVATE)
+    sweep.then(_stopped, live, [*shown, status, live], **PRIVATE)
     stop.click(None, cancels=[sweep], api_visibility="private")
     stop.click(None, status, status, js=STOPPING, **PRIVATE)
 
@@ -171,9 +171,11 @@ def _results(picked, upload, metrics, norm, patches):
 
 
 def _stopped(live):
-    """After the sweep, however it ended: say so where Stop has cut it off. What was measured stays in the charts."""
+    """After the sweep, however it ended: show and say what there is where Stop has cut it off."""
+    skip = gr.skip()
     if live == REFUSED or (live and live.ended):
-        return gr.skip(), None
+        return skip, skip, skip, None
     if not live or not live.done:
-        return "Stopped: before the first result.", None
-    return f"Stopped: {live.done} of {live.total} measured in {live.clock():.1f} s.", None
+        return skip, skip, "Stopped: before the first result.", None
+    said = f"Stopped: {live.done} of {live.total} measured in {live.clock():.1f} s."
+    return *live.charts(), said, None  # what was under way has been measured, too
