@@ -198,7 +198,9 @@ def _how(chosen, name, data, arguments):
 def _keep(chosen, command, found, name):
     """Store what was found, the metric just measured being the last, where that was asked for; return the tables."""
     how = found[name]["how"]
-    text = "\n\n".join([*command.report(found), f"{how['data'][:1].upper()}{how['data'][1:]}. `{how['command']}`"]) + "\n"
+    text = (
+        "\n\n".join([*command.report(found), f"{how['data'][:1].upper()}{how['data'][1:]}. `{how['command']}`"]) + "\n"
+    )
     if chosen.out:
         (chosen.out / f"{command.key}.json").write_text(cards.written(found), "utf-8")
         (chosen.out / f"{command.key}.md").write_text(text, "utf-8")

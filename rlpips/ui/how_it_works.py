@@ -35,13 +35,17 @@ def text() -> str:
 
 
 def _ours():
-    return [(card.name, backbone) for card in catalog.CATALOG.values() for backbone in card.heads if card.name != "lpips"]
+    return [
+        (card.name, backbone) for card in catalog.CATALOG.values() for backbone in card.heads if card.name != "lpips"
+    ]
 
 
 def _card(name, backbone):
     """A card of heads, folded."""
     card = cards.read(name, backbone)
-    settings = ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in card["settings"].items())
+    settings = ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in card["settings"].items()
+    )
     rows = {
         "file": f"{card['file']}, sha256 {card['sha256']}",
         "data": card["data"] + "; " + ", ".join(f"{count} {what}" for what, count in card["photographs"].items()),
