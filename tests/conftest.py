@@ -1,8 +1,9 @@
-"""What several test files share: where weights and pictures that are not shipped may be found."""
+"""What several test files share: where weights that are not shipped may be found, and a browser on the running app."""
 
 import os
 from pathlib import Path
 
+import browser as b
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -16,3 +17,26 @@ def vgg_weights():
             os.environ["RLPIPS_WEIGHTS_DIR"] = str(folder)
             return Path(folder)
     pytest.skip("needs vgg16_features.safetensors in RLPIPS_WEIGHTS_DIR or ../shared/weights")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The running app, one for all tests in a browser; skips, in CI fails, where there is no browser."""
+    pytest.importorskip("playwright.sync_api")
+    if not b.chromium():
+        missing = "needs chromium, under one of the names " + ", ".join(b.NAMES)
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with b.serve(tmp_path_factory.mktemp("server")) as server:
+        yield server
+        assert server.refused() == []  # it asked nobody, and so works without a network
+        assert "Traceback" not in server.log.read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
+def chromium(server):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = b.launch(playwright)
+        yield chromium
+        chromium.close()

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import os
 import re
 from types import SimpleNamespace
 
@@ -134,28 +133,6 @@ PIXELS = """() => [...document.querySelectorAll('#judge .jd-picture canvas')].ma
   const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   return [canvas.ariaLabel, canvas.height, canvas.width, [...bytes.filter((_, i) => i % 4 < 3)]];
 })"""
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    pytest.importorskip("playwright.sync_api")
-    if not b.chromium():
-        missing = "needs chromium, under one of the names " + ", ".join(b.NAMES)
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    with b.serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
-        assert server.refused() == []
-        assert "Traceback" not in server.log.read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def chromium(server):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = b.launch(playwright)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

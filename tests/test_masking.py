@@ -5,7 +5,13 @@ from rlpips.backbones import Trunk
 from rlpips.masking import PGD, TOGETHER, masking, verdict
 from rlpips.measures import STANDARD, interval
 from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.twoafc import attack_triplets, distances, inflation, make_triplets, score_2afc
+from rlpips.twoafc import (
+    attack_triplets,
+    distances,
+    inflation,
+    make_triplets,
+    score_2afc,
+)
 from rlpips.weights import load_trunk
 
 

@@ -1,7 +1,6 @@
 """The page in a real browser, the server without a network. Every visit fails on an error in the console."""
 
 import io
-import os
 import re
 import shutil
 
@@ -14,29 +13,8 @@ from rlpips import Trace
 from rlpips.ui import gallery
 from rlpips.ui.samples import SAMPLES
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
 STEPS = 8
 LANES = 2  # attacked ones
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    if not b.chromium():
-        missing = "needs chromium, under one of the names " + ", ".join(b.NAMES)
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    with b.serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
-        assert server.refused() == []  # it asked nobody, and so works without a network
-        assert "Traceback" not in server.log.read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def chromium(server):
-    with sync_api.sync_playwright() as playwright:
-        chromium = b.launch(playwright)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

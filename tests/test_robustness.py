@@ -15,8 +15,6 @@ from rlpips import measures
 from rlpips.ui import engine, robustness, sweep
 from rlpips.ui.samples import SAMPLES
 
-sync_api = pytest.importorskip("playwright.sync_api")
-
 HALF = {"value": 0.5, "low": 0.4, "high": 0.6}
 PICTURE = str(SAMPLES[0].path)
 
@@ -111,24 +109,6 @@ def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
 
 
 # In a browser.
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    if not b.chromium():
-        pytest.skip("needs chromium, under one of the names " + ", ".join(b.NAMES))
-    with b.serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
-        assert server.refused() == []
-        assert "Traceback" not in server.log.read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def chromium(server):
-    with sync_api.sync_playwright() as playwright:
-        chromium = b.launch(playwright)
-        yield chromium
-        chromium.close()
 
 
 STORED = ("2afc", "inflation", "opt", "layers", "weights")

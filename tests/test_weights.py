@@ -10,7 +10,13 @@ import safetensors.torch
 import torch
 
 from rlpips import catalog, weights
-from rlpips.weights import WeightsError, load_heads, load_official, load_trunk, read_official_checkpoint
+from rlpips.weights import (
+    WeightsError,
+    load_heads,
+    load_official,
+    load_trunk,
+    read_official_checkpoint,
+)
 
 CHANNELS = {
     "alex": [64, 192, 384, 256, 256],

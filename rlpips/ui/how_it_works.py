@@ -20,7 +20,7 @@ def build():
 def text() -> str:
     """The page as Markdown."""
     all_cards = {name: cards.read(name) for name in SHOWN}
-    results = {name: card["results"] for name, card in all_cards.items()}
+    results = {name: card["results"] for name, card in all_cards.items() if "results" in card}
     parts = {
         "data": all_cards["rlpips-linf"]["data"],
         "results": tables.table(results),
@@ -51,7 +51,9 @@ def _card(name, backbone):
         "data": card["data"] + "; " + ", ".join(f"{count} {what}" for what, count in card["photographs"].items()),
         "settings": settings,
         "made by": card["command"],
-        "measured by": card["results"]["how"]["command"],
+        "measured by": card["results"]["how"]["command"]
+        if "results" in card
+        else "nobody yet: python -m rlpips.evaluate --cards",
         "what it is not": card["limits"],
     }
     title = f"{catalog.card(name).title} on {catalog.trunk_card(backbone).title}"
