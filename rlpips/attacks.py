@@ -23,7 +23,14 @@ from rlpips import catalog, images
 from rlpips.backbones import pick_device
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.readings import Panel, Reading, check_metrics, check_size, in_8_bits, surroundings
+from rlpips.readings import (
+    Panel,
+    Reading,
+    check_metrics,
+    check_size,
+    in_8_bits,
+    surroundings,
+)
 from rlpips.trace import Recorder
 from rlpips.trace_format import NOISE
 

@@ -62,6 +62,9 @@ class Course:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
         except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{path} is no state of a training ({error}); delete it to begin anew.") from error
+        wanted = {"theta", "heads", "generator", *(f"ranking.{name}" for name in self.ranking.state_dict())}
+        if missing := sorted(wanted - tensors.keys()):
+            raise ValueError(f"{path} lacks {', '.join(missing)}; delete it to begin anew.")
         self.best, self.turn, self.seconds = said["best"], said["turn"], said["seconds"]
         device = self.theta.device
         with torch.no_grad():

@@ -20,7 +20,15 @@ from pathlib import Path
 from rlpips import cards, catalog, masking, parallel, tables, weights
 from rlpips.backbones import pick_device
 from rlpips.evaluation_data import from_bapps, from_photographs
-from rlpips.measures import EPS, RESTARTS_AT_STANDARD, STANDARD, STEPS, at_eps, interval, standard
+from rlpips.measures import (
+    EPS,
+    RESTARTS_AT_STANDARD,
+    STANDARD,
+    STEPS,
+    at_eps,
+    interval,
+    standard,
+)
 from rlpips.metrics import load_metric
 from rlpips.progress import Progress
 from rlpips.readings import check_metrics, surroundings
@@ -59,10 +67,9 @@ def _prepare(chosen, parser):
     """(names, data), with all that can be wrong found out before the work begins."""
     try:
         chosen.device = parallel.join(pick_device(chosen.device))
-        names, data = _names(chosen), _data(chosen)
         if chosen.out:
             chosen.out.mkdir(parents=True, exist_ok=True)
-        return names, data
+        return _names(chosen), _data(chosen)
     except ValueError as error:
         parser.error(str(error))
     except OSError as error:

@@ -68,19 +68,14 @@ def from_bapps(folder, count, seed):
     families = sorted(path for path in (folder / "2afc" / "val").glob("*") if path.is_dir())
     if not families:
         raise ValueError(f"There is no BAPPS in {folder}: it would have folders such as 2afc/val/cnn.")
-    generator, parts = torch.Generator().manual_seed(seed), []
-    for family in families:
-        part = read_bapps(family)
-        if count:
-            part = part[torch.randperm(len(part), generator=generator)[: math.ceil(count / len(families))].tolist()]
-        parts.append(part)
+    parts = [read_bapps(family, count and math.ceil(count / len(families))) for family in families]
     sizes = {part.reference.shape[1:] for part in parts}
     if len(sizes) > 1:
         raise ValueError(f"The pictures of all families in {folder} should have one size; got {len(sizes)} sizes.")
-    names = ("reference", "p0", "p1", "judge", "severity")
-    *tensors, severity = (torch.cat([getattr(part, name) for part in parts]) for name in names)
-    same = Triplets(*tensors, sum((part.family for part in parts), ()), severity)
+    same = Triplets.cat(parts)
     facts = {"data": f"BAPPS, {', '.join(path.name for path in families)}", "photographs": None}
     size = same.reference.shape[-1]
-    same = same[torch.randperm(len(same), generator=generator).tolist()]  # so that the first few are of all families
+    same = same[
+        torch.randperm(len(same), generator=torch.Generator().manual_seed(seed)).tolist()
+    ]  # so that the first few are of all families
     return Data(same, same, {**facts, "natural": len(same), "mixed": len(same), "size": size, "gap": None})

@@ -16,7 +16,6 @@ from rlpips.norms import LINF
 from rlpips.readings import Panel, in_8_bits
 from rlpips.twoafc import Triplets, make_triplets
 
-METRICS = ("lpips", "rlpips-linf")
 SIZE = 120  # pixels a side: larger than the patches that metrics are trained on, for people to see something
 EPS, STEPS = 4 / 255, 20  # of the attack that is shown
 MOST = 32 / 255  # where the search for the smallest eps ends: everybody sees that
@@ -35,18 +34,22 @@ def draw(photographs, mixed=False, seed=0, size=SIZE):
 
     Left out is what a person could not judge or need not: where any two of the three pictures differ by a root mean
     square below 6/255, where the severities differ by more than 0.4, or in one family by less than 0.12. No metric has
-    a say in it. Even of a black picture something is left: noise.
+    a say in it. ValueError where nothing is left, as of a black picture, in which two families cannot be told apart.
     """
     generator = torch.Generator().manual_seed(seed)
     count = max(4, len(photographs))
-    while True:
+    barren = 0  # batches in a row in which there was nothing to ask
+    while barren < 50:
         one_seed = torch.randint(2**53, (), generator=generator).item()
         drawn = make_triplets(photographs, count, mixed, size, one_seed, gap=_LIKE)
         drawn = Triplets(
             *map(in_8_bits, (drawn.reference, drawn.p0, drawn.p1)), drawn.judge, drawn.family, drawn.severity
         )
-        for index in _fair(drawn).nonzero()[:, 0].tolist():
+        fair = _fair(drawn).nonzero()[:, 0].tolist()
+        barren = 0 if fair else barren + 1
+        for index in fair:
             yield drawn[[index]]
+    raise ValueError("Too little can be told apart in this picture; choose one with more to see, or one distortion.")
 
 
 def _fair(drawn):
@@ -54,13 +57,6 @@ def _fair(drawn):
     pictures = (drawn.reference, drawn.p0, drawn.p1)
     apart = [(a - b).square().mean((1, 2, 3)).sqrt() for a, b in zip(pictures, pictures[1:] + pictures[:1])]
     return (torch.stack(apart).amin(0) >= _VISIBLE) & ((drawn.severity[:, 0] - drawn.severity[:, 1]).abs() <= _UNLIKE)
-
-
-def joined(parts):
-    """One `Triplets` of several."""
-    tensors = (torch.cat([getattr(part, name) for part in parts]) for name in ("reference", "p0", "p1", "judge"))
-    families = tuple(family for part in parts for family in part.family)
-    return Triplets(*tensors, families, torch.cat([part.severity for part in parts]))
 
 
 def questions(triplets):
@@ -108,7 +104,7 @@ def _smallest(duels, turned, eps, most, steps):
     high = torch.where(turned, eps, torch.nan)  # where a turn was found
     low = torch.where(turned, LEAST, eps)  # where none was
     todo = (~turned).nonzero()[:, 0]
-    high[todo] = torch.where(duels.turns(torch.full((len(todo),), most), steps, todo), most, torch.nan)
+    high[todo] = torch.where(duels.turns(torch.full_like(high[todo], most), steps, todo), most, torch.nan)
     while len(todo := (high / low > _APART).nonzero()[:, 0]):  # NaN is no number above another
         middle = (low[todo] * high[todo]).sqrt()
         turned = duels.turns(middle, steps, todo)

@@ -21,6 +21,7 @@ from rlpips import catalog
 
 STORED = Path(__file__).resolve().parents[1] / "precomputed" / "judge" / "questions.zip"  # made by `rlpips.precompute`
 FORMAT = "rlpips-judge-1"
+METRICS = ("lpips", "rlpips-linf")  # that are asked, on AlexNet
 _MOST_QUESTIONS = 1000
 _MOST_BYTES = 2**22  # of one entry, unpacked
 _SIDES = (32, 256)

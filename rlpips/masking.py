@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from rlpips import catalog
+from rlpips import catalog, tables
 from rlpips.measures import STANDARD, interval, measure
 from rlpips.norms import LINF
 from rlpips.progress import quiet
@@ -18,7 +18,6 @@ from rlpips.twoafc import distances, push, score_2afc, toss
 
 EPS = STANDARD["linf"]
 PGD = ((20, 1), (20, 2), (100, 5))  # steps, restarts; the second is what the standard evaluation reports
-TOGETHER = "the strongest of all these for each picture"
 
 
 def masking(metric, other, same, mixed, large, large_mixed, progress=quiet, queries=1000, seed=0):
@@ -45,7 +44,7 @@ def masking(metric, other, same, mixed, large, large_mixed, progress=quiet, quer
         began = time.monotonic()
         reached[name] = trial.attack(attack)
         rows[name] = trial.row(reached[name], began)
-    rows[TOGETHER] = trial.row([torch.stack(values).amax(0) for values in zip(*reached.values())])
+    rows[tables.TOGETHER] = trial.row([torch.stack(values).amax(0) for values in zip(*reached.values())])
 
     name = f"{_words(*PGD[1])}, {large.reference.shape[-1]}-pixel pictures ({len(large)} triplets)"
     progress(f"{metric.name}: {name}", len(attacks), len(attacks) + 1)
@@ -68,7 +67,7 @@ def verdict(rows, without):
     return (
         f"{said} better than PGD: the best of them leave {_figures(found)}, "
         f"{_words(*PGD[1])} leaves {_figures(usual)}. "
-        f"{_words(*PGD[2])} leaves {_figures(long)}, all attacks together {_figures(rows[TOGETHER])}."
+        f"{_words(*PGD[2])} leaves {_figures(long)}, all attacks together {_figures(rows[tables.TOGETHER])}."
     )
 
 

@@ -68,10 +68,7 @@ def _read_judged(folder, settings):
     shapes = {tuple(each.reference.shape[1:]) for each in read}
     if len(shapes) > 1:
         raise ValueError(f"All pictures of BAPPS should have one size; {folder} has {sorted(shapes)} (3×H×W).")
-    whole = Triplets(
-        *(torch.cat([getattr(each, name) for each in read]) for name in ("reference", "p0", "p1", "judge")),
-        sum((each.family for each in read), ()), torch.cat([each.severity for each in read]),
-    )  # fmt: skip
+    whole = Triplets.cat(read)
     if len(whole) < 6:
         raise ValueError(f"Training takes at least 6 triplets, as some are held out; {folder} has {len(whole)}.")
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(settings.seed)).tolist()

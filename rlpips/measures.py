@@ -29,7 +29,8 @@ _DRAWN_AT_ONCE = 2_000_000  # numbers, so that tens of thousands of triplets fit
 
 def interval(values, seed=0):
     """The mean of (N,) finite numbers with its 95 % percentile bootstrap interval (Efron, 1979; 1000 resamples,
-    seeded): {"value", "low", "high"}, rounded to four digits. ValueError for no numbers, or not finite ones."""
+    seeded): {"value", "low", "high"}, rounded to four digits. Scores that are all alike give an interval without width,
+    which does not mean that others would be, too. ValueError for no numbers, or not finite ones."""
     values = torch.as_tensor(values).detach().cpu().double()
     if values.ndim != 1 or not len(values) or not values.isfinite().all():
         raise ValueError(f"An interval needs a list of finite numbers; got {values.tolist()}.")

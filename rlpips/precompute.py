@@ -15,6 +15,7 @@ import rlpips
 from rlpips import catalog, images, judge, judge_format
 from rlpips.backbones import pick_device
 from rlpips.distortions import DISTORTIONS, make_ruler
+from rlpips.twoafc import Triplets
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "assets" / "samples"
@@ -64,15 +65,15 @@ def make_questions():
         if not missing.total():
             break
     drawn += islice(judge.draw(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
-    triplets = judge.joined(drawn).to(pick_device())
-    metrics = [rlpips.load_metric(name, device=pick_device()) for name in judge.METRICS]
+    triplets = Triplets.cat(drawn).to(pick_device())
+    metrics = [rlpips.load_metric(name, device=pick_device()) for name in judge_format.METRICS]
     answered = list(zip(judge.questions(triplets), judge.verdicts(metrics, triplets, seed=SEED)))
 
     path = judge_format.STORED
     path.parent.mkdir(exist_ok=True)
-    judge_format.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in judge.METRICS})
+    judge_format.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in judge_format.METRICS})
     turned = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
-    said = ", ".join(f"{name} turned in {count}" for name, count in zip(judge.METRICS, turned))
+    said = ", ".join(f"{name} turned in {count}" for name, count in zip(judge_format.METRICS, turned))
     megabytes, seconds = path.stat().st_size / 1e6, time.monotonic() - begun
     print(f"{path.name}: {len(answered)} questions; {said}; {megabytes:.2f} MB, {seconds:.0f} s")
 

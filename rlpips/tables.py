@@ -2,6 +2,8 @@
 
 from rlpips import catalog
 
+TOGETHER = "the strongest of all these for each picture"  # a row of the masking table
+USUAL = "PGD, 20 steps, 2 restarts"  # another: the attack that the headline figures are for
 NORMS = {"linf": "l∞", "l2": "l2"}
 
 
@@ -61,12 +63,12 @@ def layer_table(results):
 
 
 def conditions(results):
-    """One sentence on how the figures came about, from what the first metric's results say of it."""
+    """On what the figures were measured and by which command, from what the first metric's results say of it."""
     how = next(iter(results.values()))["how"]
     return (
-        f"Measured on {how['natural']} triplets of one family of distortions, {how['triplets']} of them attacked (PGD, "
-        f"{how['steps']} steps, {how['restarts_at_standard']} restarts), and {how['mixed']} of two families: {how['size']}-pixel "
-        f"patches of {how['photographs']} photographs that had no part in the training. `{how['command']}`"
+        f"Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked (PGD, {how['steps']} steps; "
+        f"{how['restarts_at_standard']} restarts at the standard budget, {how['restarts']} elsewhere), and on {how['mixed']} for the "
+        f"agreement; {how['size']}-pixel patches, {how['data']}. `{how['command']}`"
     )
 
 

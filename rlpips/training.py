@@ -41,7 +41,14 @@ from rlpips.metrics import PerceptualMetric, load_metric
 from rlpips.parallel import is_first, join, leave
 from rlpips.progress import Progress, quiet
 from rlpips.settings import Settings, add_settings
-from rlpips.twoafc import agreement, attack_triplets, distances, inflation, push, score_2afc
+from rlpips.twoafc import (
+    agreement,
+    attack_triplets,
+    distances,
+    inflation,
+    push,
+    score_2afc,
+)
 
 
 class Monotone(torch.nn.Module):
@@ -197,6 +204,7 @@ def main(arguments=None):
     add_settings(parser)
     chosen = vars(parser.parse_args(arguments))
     images, bapps, out, data, device = (chosen.pop(name) for name in ("images", "bapps", "out", "data", "device"))
+    state = out.with_suffix(".state.safetensors")
     try:
         settings = Settings(**chosen)
         if out.suffix != ".safetensors" or not out.parent.is_dir():
@@ -204,7 +212,7 @@ def main(arguments=None):
         device = join(pick_device(device))
         sources, progress = read_sources(images, bapps, settings), Progress()
         progress("looking at natural pairs")
-        lpips, state = load_metric("lpips", settings.backbone, device), out.with_suffix(".state.safetensors")
+        lpips = load_metric("lpips", settings.backbone, device)
         heads, seconds = train(settings, look(settings, *sources[:2], lpips, device), lpips, progress, state)
         if is_first():
             raw = safetensors.torch.save(
@@ -222,7 +230,8 @@ def main(arguments=None):
     except FloatingPointError as error:
         sys.exit(_say(error, 1))
     except KeyboardInterrupt:
-        sys.exit(_say("Interrupted; the same command goes on from the last state that was kept.", 130))
+        goes_on = "goes on from the last state that was kept" if state.is_file() else "begins anew"
+        sys.exit(_say(f"Interrupted; the same command {goes_on}.", 130))
     finally:
         leave()
 

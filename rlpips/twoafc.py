@@ -8,6 +8,7 @@ nearer by construction; with two families nobody has judged, and two metrics can
 """
 
 import math
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +48,12 @@ class Triplets:
         """The triplets of a slice, or of a list of positions."""
         family = self.family[index] if isinstance(index, slice) else tuple(self.family[i] for i in index)
         return Triplets(*(getattr(self, name)[index] for name in _TENSORS[:4]), family, self.severity[index])
+
+    @classmethod
+    def cat(cls, parts):
+        """One `Triplets` of several, whose pictures have one size."""
+        reference, p0, p1, judge, severity = (torch.cat([getattr(part, name) for part in parts]) for name in _TENSORS)
+        return cls(reference, p0, p1, judge, sum((part.family for part in parts), ()), severity)
 
     def to(self, device):
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
@@ -143,14 +150,24 @@ def read_bapps(folder, most=None, max_side=512):
     stems = [stems[index * len(stems) // count] for index in range(count)]
 
     def stack(part):
-        pixels = np.stack([read_picture(paths[part][stem], max_side=max_side).pixels for stem in stems])
-        return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        pixels = [read_picture(paths[part][stem], max_side=max_side).pixels for stem in stems]
+        sizes = sorted({each.shape for each in pixels})
+        if len(sizes) > 1:
+            raise ValueError(f"All pictures of {folder} should have one size; got {sizes} (H×W×3).")
+        return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255
 
-    judge = torch.tensor([float(np.load(paths["judge"][stem]).item()) for stem in stems])
+    judge = torch.tensor([_judgement(paths["judge"][stem]) for stem in stems])
     if not ((judge >= 0) & (judge <= 1)).all():
         raise ValueError(f"Judgements lie in [0, 1]; {folder} has values from {judge.min():.3g} to {judge.max():.3g}.")
     severity = torch.full((len(stems), 2), torch.nan)
     return Triplets(stack("ref"), stack("p0"), stack("p1"), judge, (folder.name,) * len(stems), severity)
+
+
+def _judgement(path):
+    try:
+        return float(np.load(path).item())
+    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} should hold one number, as BAPPS's judgements do.") from error
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from rlpips import catalog, charts
+from rlpips import catalog, charts, tables
 from rlpips.ui import robustness_tables as html_tables
 from rlpips.ui import robustness_words as words
 
@@ -152,8 +152,11 @@ def test_tables_hold_every_interval(results):
     assert html_tables.families(results, {}).count("<td>–</td>") == 2 * 4  # a budget that was not measured
     summary = html_tables.summary(results, "linf")
     assert summary.count("<article") == 2 and "<b>45 %</b> right under attack, l∞ 4/255" in summary
-    row = {"attack": "a <b>", "2afc": interval(0.4), "inflation": None}
-    masking = {"lpips": {"rows": [{**row, "attack": "PGD, 20 steps", "2afc": interval(0.5)}, row]}}
+    row = {"attack": "a <b>", "2afc": interval(0.3), "inflation": None}
+    usual, strongest = (
+        {**row, "attack": name, "2afc": interval(v)} for name, v in ((tables.USUAL, 0.5), (tables.TOGETHER, 0.4))
+    )
+    masking = {"lpips": {"rows": [usual, strongest, row]}}
     table = html_tables.masking(masking)
-    assert "a &lt;b&gt;" in table and table.count("–</td>") == 2
-    assert "LPIPS is still right in 40 % (plain PGD: 50 %)." in words.masking(masking)
+    assert "a &lt;b&gt;" in table and table.count("–</td>") == 3
+    assert "LPIPS is still right in 40 % (PGD, 20 steps, 2 restarts: 50 %)." in words.masking(masking)

@@ -64,8 +64,15 @@ def triplets_of(reference, first, second, judge=math.nan):
 # ---- drawing
 
 
+def test_a_picture_with_nothing_to_tell_apart_is_refused_in_the_end():
+    black = [np.zeros((40, 60, 3), np.uint8)]
+    with pytest.raises(ValueError, match="Too little can be told apart"):
+        next(judge.draw(black, mixed=True, size=32))
+    assert next(judge.draw(black, size=32)).family == ("noise",)
+
+
 def test_what_is_drawn_can_be_judged_by_eye_and_needs_to_be():
-    drawn = judge.joined(list(itertools.islice(judge.draw(photographs(), seed=3, size=48), 12)))
+    drawn = Triplets.cat(list(itertools.islice(judge.draw(photographs(), seed=3, size=48), 12)))
     assert drawn.reference.shape == (12, 3, 48, 48)
     for a, b in itertools.combinations((drawn.reference, drawn.p0, drawn.p1), 2):
         assert (a - b).square().mean((1, 2, 3)).sqrt().min() >= 6 * LEVEL
@@ -74,7 +81,7 @@ def test_what_is_drawn_can_be_judged_by_eye_and_needs_to_be():
     assert apart.min() >= 0.12 - 1e-6 and apart.max() <= 0.4
     assert torch.equal(drawn.judge, (drawn.severity[:, 1] < drawn.severity[:, 0]).float())
 
-    mixed = judge.joined(list(itertools.islice(judge.draw(photographs(), mixed=True, seed=3, size=48), 8)))
+    mixed = Triplets.cat(list(itertools.islice(judge.draw(photographs(), mixed=True, seed=3, size=48), 8)))
     assert mixed.judge.isnan().all() and all(len(set(family.split("/"))) == 2 for family in mixed.family)
     again = next(judge.draw(photographs(), seed=3, size=48))
     assert torch.equal(again.p0, drawn.p0[:1])  # seeded
@@ -144,10 +151,10 @@ def test_one_question_whose_metrics_are_all_turned_and_one_where_none_is():
 
 
 def test_verdicts_of_real_metrics_hold_for_what_is_shown():
-    drawn = judge.joined(list(itertools.islice(judge.draw(photographs(), seed=5, size=40), 3)))
-    metrics = [load_metric(name) for name in judge.METRICS]
+    drawn = Triplets.cat(list(itertools.islice(judge.draw(photographs(), seed=5, size=40), 3)))
+    metrics = [load_metric(name) for name in judge_format.METRICS]
     found = judge.verdicts(metrics, drawn, steps=6, most=6 * LEVEL)
-    assert [verdict.metrics for verdict in found] == [judge.METRICS] * 3
+    assert [verdict.metrics for verdict in found] == [judge_format.METRICS] * 3
     for index, verdict in enumerate(found):
         assert verdict.pushed.shape == (2, 40, 40, 3) and verdict.distance.shape == (2, 2)
         candidate = (drawn.p0, drawn.p1)[verdict.attacked][index]
@@ -177,7 +184,7 @@ def answered(height=33, width=41, nearer=0, seed=0):
     pushed = (pictures[2] + random.integers(-4, 5, (2, height, width, 3))).clip(0, 255).astype(np.uint8)
     question = Question(pictures, ("JPEG quality 20", "JPEG quality 7"), nearer)
     numbers = np.array([[0.1, 0.3], [0.04, 0.02]]), np.array([0.05, 0.03]), np.array([0.7 * LEVEL, math.nan])
-    verdict = Verdict(4 * LEVEL, 32 * LEVEL, 1, judge.METRICS, *numbers, pushed)
+    verdict = Verdict(4 * LEVEL, 32 * LEVEL, 1, judge_format.METRICS, *numbers, pushed)
     return question, verdict
 
 
@@ -199,13 +206,13 @@ def test_the_score_of_an_answer():
 
 def test_written_and_read_again(tmp_path):
     made = [answered(33, 41, 0), answered(48, 32, 1, seed=1), answered(40, 56, None, seed=2)]
-    heads = dict.fromkeys(judge.METRICS, "ab")
+    heads = dict.fromkeys(judge_format.METRICS, "ab")
     judge_format.write(tmp_path / "a.zip", made, heads)
     found, read_heads = judge_format.read(tmp_path / "a.zip")
     assert read_heads == heads and len(found) == 3
     for (question, verdict), (q, v) in zip(made, found):
         assert (q.pictures == question.pictures).all() and (v.pushed == verdict.pushed).all()  # to the last bit
-        assert (q.words, q.nearer, v.attacked, v.metrics) == (question.words, question.nearer, 1, judge.METRICS)
+        assert (q.words, q.nearer, v.attacked, v.metrics) == (question.words, question.nearer, 1, judge_format.METRICS)
         for key in ("distance", "after", "smallest"):
             np.testing.assert_array_equal(getattr(v, key), getattr(verdict, key))
 
@@ -244,7 +251,7 @@ def changed(path, change):
 )
 def test_damage_is_one_sentence(tmp_path, change):
     path = tmp_path / "a.zip"
-    judge_format.write(path, [answered()], dict.fromkeys(judge.METRICS, "ab"))
+    judge_format.write(path, [answered()], dict.fromkeys(judge_format.METRICS, "ab"))
     changed(path, change)
     with pytest.raises(ValueError, match=r"^a\.zip is no readable file of questions in the format rlpips-judge-1\.$"):
         judge_format.read(path)
@@ -273,13 +280,13 @@ def test_stored_questions_are_of_every_family_and_small(stored):
 
 
 def test_stored_verdicts_were_made_with_the_heads_that_are_here(stored):
-    heads = {name: catalog.card(name).heads["alex"].sha256 for name in judge.METRICS}
+    heads = {name: catalog.card(name).heads["alex"].sha256 for name in judge_format.METRICS}
     assert stored[1] == heads, "make them again: python -m rlpips.precompute questions"
 
 
 def test_stored_distances_are_those_of_the_stored_pictures(stored):
     found = stored[0][::15]
-    for m, name in enumerate(judge.METRICS):
+    for m, name in enumerate(judge_format.METRICS):
         metric = load_metric(name)
         for question, verdict in found:
             reference, *both = images.to_tensor(question.pictures).split(1)

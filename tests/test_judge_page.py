@@ -26,7 +26,7 @@ def made(monkeypatch):
         nearer = (None, 0, None, 1, 0, None)[index]
         question = judge_format.Question(pictures, (f"JPEG quality {index}", f"JPEG quality {index + 20}"), nearer)
         verdict = judge_format.Verdict(
-            4 / 255, 32 / 255, index % 2, judge.METRICS, random.random((2, 2)), random.random(2),
+            4 / 255, 32 / 255, index % 2, judge_format.METRICS, random.random((2, 2)), random.random(2),
             np.array([0.0102, np.nan]), np.stack([pictures[1 + index % 2]] * 2),
         )  # fmt: skip
         answered.append((question, verdict))
@@ -111,7 +111,7 @@ def test_an_answer_counts_once_and_for_its_own_question(made):
         and message["attacked"] == turn.verdict.attacked
     )
     assert score == {"id": turn.id, "points": judge_format.points(turn.question, turn.verdict, 1)}
-    assert [each["title"] for each in message["metrics"]] == [catalog.card(name).title for name in judge.METRICS]
+    assert [each["title"] for each in message["metrics"]] == [catalog.card(name).title for name in judge_format.METRICS]
     assert [each["smallest"] for each in message["metrics"]] == [2.6, None]  # as n/255, two digits
     assert (pixels_of(message["pushed"]).reshape(2, 34, 50, 3) == turn.verdict.pushed).all()
     json.dumps([message, score], allow_nan=False)  # plain numbers: others become texts or null on their way
@@ -222,7 +222,7 @@ def test_a_question_is_answered_and_explained(page):
     cards = page.locator("#judge .jd-verdict").all_inner_texts()
     cards = [" ".join(card.split()) for card in cards]
     assert len(cards) == 2
-    for m, (name, card) in enumerate(zip(judge.METRICS, cards)):
+    for m, (name, card) in enumerate(zip(judge_format.METRICS, cards)):
         choices = ["AB"[verdict.choices(after)[m]] for after in (False, True)]
         assert re.search(rf"^{catalog.card(name).title} says {choices[0]}.*attacked, says {choices[1]}", card)
         assert card.count("turned") == (choices[0] != choices[1]) and card.count("holds") == (choices[0] == choices[1])

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from rlpips.backbones import Trunk
-from rlpips.masking import PGD, TOGETHER, masking, verdict
+from rlpips.masking import PGD, masking, verdict
 from rlpips.measures import STANDARD, interval
 from rlpips.metrics import PerceptualMetric, load_metric
+from rlpips.tables import TOGETHER
 from rlpips.twoafc import (
     attack_triplets,
     distances,

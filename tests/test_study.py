@@ -15,7 +15,7 @@ from rlpips.twoafc import attack_triplets, distances, make_triplets
 
 TINY = Settings(size=32, triplets=12, rounds=1, attacked=4, attack_steps=1, updates=3, batch=8, validation=1)
 HELD = {"triplets": 6, "mixed": 8, "size": 32, "gap": 0.1, "seed": 3, "steps": 2}
-TWO = ["ours", "official attack and network"]
+TWO = ["baseline", "official attack and network"]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_the_rows(report):
 def test_the_table(report):
     lines = table(report).splitlines()
     assert [line.count("|") for line in lines[:6]] == [8] * 6
-    assert lines[4].startswith("| ours | ") and f" {report['rows'][2]['inflation']:.3f} " in lines[4]
+    assert lines[4].startswith("| baseline | ") and f" {report['rows'][2]['inflation']:.3f} " in lines[4]
     assert any(line.startswith("| official attack and network | The official recipe") for line in lines)
     assert "l∞ 4/255" in lines[7] and "6 triplets of one family" in lines[7]
 
@@ -64,7 +64,7 @@ def test_what_is_known_is_not_trained_again(report, sources, monkeypatch):
 def test_variants_have_names_of_their_own_and_settings_that_exist():
     assert len({each.name for each in VARIANTS}) == len(VARIANTS)
     changed = [(each.changes, each.network, each.attack) for each in VARIANTS]
-    assert changed[0] == ({}, False, attack_triplets)  # "ours" is the default, and each other differs from it
+    assert changed[0] == ({}, False, attack_triplets)  # "baseline" is the default, and each other differs from it
     assert all(each != changed[0] for each in changed[1:]) and all(Settings(**changes) for changes, *_ in changed)
 
 
@@ -99,9 +99,9 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "HELD_OUT", HELD)
     folder, out = written(tmp_path / "photographs"), tmp_path / "deep" / "study"
     words = [f"--{key.replace('_', '-')}={value}" for key, value in asdict(TINY).items()]
-    module.main(["--images", str(folder), "--out", str(out), *words, "--only", "ours"])
+    module.main(["--images", str(folder), "--out", str(out), *words, "--only", "baseline"])
     rows = json.loads((out / "study.json").read_text("utf-8"))["rows"]
-    assert [row["variant"] for row in rows] == ["LPIPS", "pixels", "ours"] and set(FIGURES) < set(rows[2])
+    assert [row["variant"] for row in rows] == ["LPIPS", "pixels", "baseline"] and set(FIGURES) < set(rows[2])
     assert (out / "study.md").read_text("utf-8").startswith("| variant |")
     with pytest.raises(SystemExit) as refused:
         module.main(["--images", str(folder), "--out", str(out), "--norm", "l2"])

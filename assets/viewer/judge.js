@@ -126,7 +126,7 @@ function newStage(element, props, trigger, watch) {
     part("change").querySelector("span").textContent = `its change ×${factor}, within ±${verdict.eps}/255`;
 
     bars(part("distances"), verdict, metric);
-    part("smallest").append("smallest eps found to turn it: ",
+    part("smallest").append("smallest eps found to turn it, before rounding to 8 bits: ",
       ...(metric.smallest === null ? [bold("none"), ` (not flipped up to ${verdict.most}/255)`] : [bold(`${metric.smallest}/255`)]));
     return node;
   }

@@ -171,18 +171,19 @@ def sweep(pixels, metrics: tuple[str, ...], norm: str, patches: int):
         yield name, {"2afc": measures.interval(score_2afc(*distances(metric, same), same.judge))}
     for eps in measures.EPS[norm]:
         for name, metric in loaded.items():
-            yield name, measures.at_eps(metric, same, norm, eps, natural[name])
+            restarts = measures.RESTARTS_AT_STANDARD if measures.is_standard(norm, eps) else 1
+            yield name, measures.at_eps(metric, same, norm, eps, natural[name], restarts=restarts)
 
 
 @on_gpu(lambda *_: 20)
 def judged(pixels, mixed: bool, seed: int):
     """A question for "You be the judge" from one picture, uint8 (H, W, 3): yields a `Question`, then its `Verdict`."""
-    from rlpips import judge
+    from rlpips import judge, judge_format
     from rlpips.backbones import pick_device
     from rlpips.metrics import load_metric
 
     device = pick_device()
     triplet = next(judge.draw([pixels], mixed, seed))
     yield judge.questions(triplet)[0]
-    metrics = [load_metric(name, device=device) for name in judge.METRICS]
+    metrics = [load_metric(name, device=device) for name in judge_format.METRICS]
     yield judge.verdicts(metrics, triplet.to(device), seed=seed)[0]

@@ -21,11 +21,15 @@ def text() -> str:
     """The page as Markdown."""
     all_cards = {name: cards.read(name) for name in SHOWN}
     results = {name: card["results"] for name, card in all_cards.items() if "results" in card}
-    parts = {
+    parts = {"results": "Nothing was measured yet: `python -m rlpips.evaluate --cards`.", "measured": "", "layers": ""}
+    if results:
+        parts = {
+            "results": tables.table(results),
+            "measured": tables.conditions(results),
+            "layers": tables.layer_table(results),
+        }
+    parts |= {
         "data": all_cards["rlpips-linf"]["data"],
-        "results": tables.table(results),
-        "measured": tables.conditions(results),
-        "layers": tables.layer_table(results),
         "cards": "\n\n".join(_card(name, backbone) for name, backbone in _ours()),
     }
     page = (ASSETS / "how_it_works.md").read_text("utf-8")

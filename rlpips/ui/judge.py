@@ -20,10 +20,10 @@ import gradio as gr
 import numpy as np
 
 from rlpips import catalog, images, judge_format
+from rlpips.judge_format import METRICS
 from rlpips.ui import engine
 from rlpips.ui.viewer import FOLDER
 
-METRICS = ("lpips", "rlpips-linf")
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
@@ -200,7 +200,7 @@ def _revealed(turn, chosen):
             {
                 "title": catalog.card(name).title, "color": catalog.card(name).color,
                 "distances": [before.tolist(), after.tolist()], "choices": [int(first), int(then)],
-                "smallest": None if math.isnan(eps) else float(f"{255 * eps:.2g}"),
+                "smallest": None if math.isnan(eps) else _rounded_up(255 * eps),
             }
             for name, before, after, first, then, eps in each
         ],
@@ -209,3 +209,9 @@ def _revealed(turn, chosen):
 
 def _url(pixels):
     return "data:image/png;base64," + base64.b64encode(images.png_bytes(pixels)).decode()
+
+
+def _rounded_up(value):
+    """To two digits, upwards: what turned the choice must not look smaller than it was."""
+    unit = 10 ** (math.floor(math.log10(value)) - 1)
+    return round(math.ceil(value / unit - 1e-9) * unit, 6)

@@ -38,7 +38,7 @@ def build(tab):
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
         gr.HTML(
             '<div class="robust-head"><h2 id="robust-live">On your own picture</h2><p>The same measurement, live, on '
-            "small squares of one picture. Few squares make wide intervals; the bands say how wide.</p></div>",
+            "small squares of one picture. Few squares make wide intervals; where all choices were right, the bands cannot show it.</p></div>",
             **PLAIN,
         )
         sweep.build()
@@ -54,7 +54,7 @@ def stored(part: str) -> dict:
     for name, card in catalog.CATALOG.items():
         try:
             found[name] = cards.read(name)[part] if card.heads else None
-        except (OSError, KeyError):  # not measured yet
+        except (OSError, KeyError, ValueError):  # not measured yet, or not readable
             pass
     return {name: value for name, value in found.items() if value}
 
@@ -126,7 +126,7 @@ def _how(results):
     return (
         f"<details><summary>How this was measured</summary><p>{said}</p><p>Each metric is attacked itself. Bands and "
         "small numbers are 95 % bootstrap intervals: they say how far other triplets of these photographs would give "
-        "other figures.</p></details>"
+        "other figures, and have no width where all choices were right.</p></details>"
     )
 
 

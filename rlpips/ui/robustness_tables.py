@@ -22,7 +22,7 @@ def _tile(name, one, norm):
     agreement = one.get("agreement")
     small = [f"{percent(one['natural']['2afc']['value'])} without an attack"]
     if entry:
-        small.append(f"worst change found: {entry['inflation']['value']:.2f} natural distortions")
+        small.append(f"worst change found, on average: {entry['inflation']['value']:.2f} natural distortions")
     small.append(f"agrees with LPIPS on {percent(agreement['value'])}" if agreement else "the metric in common use")
     large = percent(entry["2afc"]["value"]) if entry else "–"
     budget = (

@@ -28,7 +28,7 @@ def sweep(results, norm, key):
     budget = _budget(found, norm)
     if key == "inflation":
         each = joined(f"{entry['inflation']['value']:.2f} to {title(name)}" for name, entry in found.items())
-        return f"The worst change found within {budget} looks as far as so many average natural distortions: {each}."
+        return f"On average the worst change found within {budget} looks as far as so many natural distortions: {each}."
     attacked = joined(f"by {title(name)} in {percent(entry['2afc']['value'])}" for name, entry in found.items())
     natural = joined(percent(results[name]["natural"]["2afc"]["value"]) for name in found)
     return (
@@ -107,14 +107,11 @@ def masking(found):
     parts = []
     for name, one in found.items():
         left = {row["attack"]: row["2afc"]["value"] for row in one["rows"]}
-        usual = next((percent(value) for attack, value in left.items() if attack.startswith("PGD")), None)
-        parts.append(
-            f"{title(name)} is still right in {percent(min(left.values()))}"
-            + (f" (plain PGD: {usual})" if usual else "")
-        )
+        strongest, usual = (percent(left[attack]) for attack in (tables.TOGETHER, tables.USUAL))
+        parts.append(f"{title(name)} is still right in {strongest} ({tables.USUAL}: {usual})")
     return (
         "If a metric only hid its gradients from the attack used above, another attack would do much better. After the "
-        f"strongest of those tried, {joined(parts)}."
+        f"strongest of those tried for each picture, {joined(parts)}."
     )
 
 

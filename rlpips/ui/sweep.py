@@ -104,7 +104,9 @@ class _Live:
             self.results[name]["natural"] = found
 
     def charts(self):
-        from rlpips import charts  # plotly would cost a fifth of a second at every start
+        from rlpips import (
+            charts,  # plotly would cost a fifth of a second at every start
+        )
 
         of = (self.results, self.norm)
         return [drawn(charts.sweep(*of, key, self.budgets), words.sweep(*of, key)) for key in SWEEPS]
