@@ -115,8 +115,8 @@ def measure(reading, x, y):
 
 
 def by_family(scores, family):
-    """{family: interval of its scores} of (N,) scores; our distortions in their own order, others as they come."""
-    rows = {name: [] for name in (*DISTORTIONS, *family)}
+    """{family: interval of its scores} of (N,) scores; our distortions in their own order, others by name."""
+    rows = {name: [] for name in (*DISTORTIONS, *sorted(set(family)))}
     for index, name in enumerate(family):
         rows[name].append(index)
     return {name: interval(scores[index]) for name, index in rows.items() if index}
