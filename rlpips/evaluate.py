@@ -20,21 +20,11 @@ from pathlib import Path
 from rlpips import cards, catalog, masking, parallel, tables, weights
 from rlpips.backbones import pick_device
 from rlpips.evaluation_data import from_bapps, from_photographs
-from rlpips.measures import (
-    EPS,
-    RESTARTS_AT_STANDARD,
-    STANDARD,
-    STEPS,
-    at_eps,
-    interval,
-    standard,
-)
+from rlpips.measures import EPS, RESTARTS_AT_STANDARD, STEPS, standard
 from rlpips.metrics import load_metric
 from rlpips.progress import Progress
 from rlpips.readings import check_metrics, surroundings
 from rlpips.tables import family_table, table
-
-__all__ = ["EPS", "STANDARD", "at_eps", "family_table", "interval", "standard", "table"]
 
 LARGE = 256  # pixels a side: do heads that were learnt on patches hold on whole pictures?
 
@@ -172,10 +162,12 @@ def _out_of_reach(name, backbone):
     except ValueError as error:
         return str(error)
     trunk, official = catalog.trunk_card(backbone), catalog.card(name).official
-    files = [official.file] if official else [trunk.torchvision, *(trunk.features and [trunk.features.file] or [])]
-    if official or not trunk.bundled:
-        if not any(map(weights.find, files)):
-            return f"{files[0]} would have to be downloaded (name the metric with --metrics to do so)."
+    if trunk.bundled and not official:
+        return None
+    files = [official.file] if official else [trunk.torchvision, trunk.features.file if trunk.features else ""]
+    if any(weights.find(file) for file in files if file):
+        return None
+    return f"{files[0]} would have to be downloaded (name the metric with --metrics to do so)."
 
 
 def _how(chosen, name, data, arguments):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from truth import official
 
-from rlpips import cards, evaluate
+from rlpips import cards, evaluate, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = [
@@ -56,7 +56,7 @@ def test_the_command(photographs, tmp_path, capsys):
     printed = capsys.readouterr()
     found = json.loads((out / "results.json").read_text())
     assert list(found) == ["rlpips-l2", "lpips"]
-    assert evaluate.table(found) in printed.out and evaluate.family_table(found) in (out / "results.md").read_text()
+    assert tables.table(found) in printed.out and tables.family_table(found) in (out / "results.md").read_text()
     assert "rlpips-l2: measured in" in printed.err
 
     how = found["lpips"]["how"]

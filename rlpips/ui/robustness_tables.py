@@ -9,7 +9,6 @@ from rlpips import catalog, tables
 from rlpips.ui.robustness_words import percent
 
 TOTAL = "all"
-NORMS = {"linf": "l∞", "l2": "l2"}
 
 
 def summary(results, norm):
@@ -26,7 +25,9 @@ def _tile(name, one, norm):
     small.append(f"agrees with LPIPS on {percent(agreement['value'])}" if agreement else "the metric in common use")
     large = percent(entry["2afc"]["value"]) if entry else "–"
     budget = (
-        f"right under attack, {tables.budget(norm, entry['eps'])}" if entry else f"not measured under {NORMS[norm]}"
+        f"right under attack, {tables.budget(norm, entry['eps'])}"
+        if entry
+        else f"not measured under {tables.NORMS[norm]}"
     )
     return (
         f'<article {_ink(name)}><h3>{_title(name)}</h3><p class="large"><b>{large}</b> {budget}</p>'
