@@ -21,16 +21,11 @@ import torch
 
 from rlpips import catalog, images
 from rlpips.backbones import pick_device
+from rlpips.differences import pick_precision
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.readings import (
-    Panel,
-    Reading,
-    check_metrics,
-    check_size,
-    in_8_bits,
-    surroundings,
-)
+from rlpips.readings import Panel, Reading, check_metrics, check_size, in_8_bits, surroundings, to_steps
+from rlpips.replay import Replay
 from rlpips.trace import Recorder
 from rlpips.trace_format import NOISE
 
@@ -39,7 +34,7 @@ MAX_STEPS = 10_000
 
 
 def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
-           steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1):  # fmt: skip
+           steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1, precision=None):  # fmt: skip
     """Push a picture against every metric and return the `Trace`; a batch of N > 1 pictures returns a list of N.
 
     reference  (N, 3, H, W) float in [0, 1], or an array, a PIL image or a path; 32 to 1024 pixels a side
@@ -48,11 +43,13 @@ def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone
     norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values
     step_size  2.5 eps / steps unless given; restarts: each lane keeps the one with its best final distance
     seed       picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
+    precision  of the convolutions while it runs: "float32", or "bfloat16" on differences from the reference, which changes
+               distances by less than 1 % (`rlpips.differences`); None for bfloat16 where the device has it in hardware.
+               Pictures and their distances in 8 bits are measured in float32 either way.
     Every iterate stays in the ball and in [0, 1]. Anything out of range is a ValueError that says so.
     """
-    plan = _plan(
-        reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts
-    )
+    plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
+                 precision)  # fmt: skip
     recorders = plan.recorders()
     for made in _run(plan):
         for recorder, step in zip(recorders, made, strict=True):
@@ -62,15 +59,15 @@ def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone
 
 
 def attack_steps(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
-                 steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1):  # fmt: skip
+                 steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1, precision=None):  # fmt: skip
     """The same attack, step by step: an iterator over `Step` (a list of N of them for a batch), restarts in turn.
 
     Arguments are checked at once. Its attribute `recorders` holds an empty `Recorder` per picture, which makes the
     `Trace` of the steps it is given, complete or not.
     """
-    return AttackSteps(
-        _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts)
-    )
+    plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
+                 precision)  # fmt: skip
+    return AttackSteps(plan)
 
 
 class AttackSteps:
@@ -92,23 +89,30 @@ class AttackSteps:
 
 
 def pgd(start, initial, objective, norm, eps, steps, step_size):
-    """Projected gradient ascent on a batch; yields (iterate, readings) steps + 1 times, the initial point first.
+    """Projected gradient ascent on a batch; yields (iterate, *readings) steps + 1 times, the initial point first.
 
     `start` (B, 3, H, W) in [0, 1] is the centre of the balls, `initial` the first iterate. `objective(x)` returns the
-    values to raise, (B,), and anything else to hand on as readings. `norm` is one of `rlpips.norms.NORMS`' values.
+    values to raise, (B,), and tensors to hand on as readings; it is recorded where that pays, see `rlpips.replay`. `norm` is
+    one of `rlpips.norms.NORMS`' values.
     """
+
+    @torch.no_grad()
+    def ascend(x):
+        with torch.enable_grad():
+            here = x.detach().requires_grad_()
+            values, *readings = objective(here)
+            (gradient,) = torch.autograd.grad(values.sum(), here)
+        return _inside(x + norm.step(gradient, step_size), start, norm, eps), *(each.detach() for each in readings)
+
+    step = Replay(ascend, steps)
     x = _inside(initial, start, norm, eps)
     for _ in range(steps):
-        with torch.enable_grad():
-            x.requires_grad_()
-            values, readings = objective(x)
-            (gradient,) = torch.autograd.grad(values.sum(), x)
-        x = x.detach()
-        yield x, readings
-        x = _inside(x + norm.step(gradient, step_size), start, norm, eps)
+        further, *readings = step(x)
+        yield x, *readings
+        x = further
     with torch.no_grad():  # closed before the yield: whoever iterates has a mode of their own
-        readings = objective(x)[1]
-    yield x, readings
+        readings = objective(x)[1:]
+    yield x, *readings
 
 
 def _inside(x, start, norm, eps):
@@ -130,6 +134,7 @@ class _Plan:
     start: torch.Tensor  # (N, 3, H, W), the picture that is pushed
     metrics: list
     settings: dict
+    precision: str
     name: str
 
     def recorders(self):
@@ -173,7 +178,7 @@ def _run(plan):
     settings, count, lanes = plan.settings, len(plan.reference), len(plan.metrics)
     norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
     generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
-    panel = Panel(plan.metrics, plan.reference)
+    panel = Panel(plan.metrics, plan.reference, plan.precision)
     seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
     shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
     start = plan.start.repeat_interleave(lanes, 0)  # (N·K, 3, H, W)
@@ -181,14 +186,14 @@ def _run(plan):
     sign = OBJECTIVES[settings["objective"]]
 
     def objective(x):
-        shares = panel.shares(x)  # (N·K, M, L)
-        return sign * shares.sum(-1).gather(1, own[:, None])[:, 0], shares.detach()
+        reading = panel.read(x, start)
+        return sign * reading.shares.sum(-1).gather(1, own[:, None])[:, 0], *reading
 
     with torch.no_grad():  # the noise never moves: it is read once
         shown = in_8_bits(plan.start)
         draws = torch.cat([norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)])
         noise = _inside(plan.start + draws, plan.start, norm, eps)
-        noise_reading = Reading.of(panel.shares(noise), noise - plan.start)
+        noise_reading = panel.read(noise, plan.start)
         noise_frames = shown_panel.frame(0, (lanes,), noise, shown)
         shown = shown.repeat_interleave(lanes, 0)
 
@@ -196,15 +201,21 @@ def _run(plan):
     for restart in range(settings["restarts"]):
         first = _first_points(plan, norm, generators)
         ascent = pgd(start, first, objective, norm, eps, settings["steps"], settings["step_size"])
-        for index, (x, shares) in enumerate(ascent):
-            frames = None
+        waiting = []  # readings that are still on the device
+        for index, (x, *reading) in enumerate(ascent):
+            waiting.append(Reading(*reading))
+            if index not in kept and device.type != "cpu":
+                continue  # to ask a GPU for its numbers is to wait for it
+            frames = []
             if index in kept:
                 frames = list(zip(shown_panel.frame(index, range(lanes), x, shown)))
                 frames = [(*made, still) if index == 0 else made for made, still in zip(frames, noise_frames)]
-            yield Reading.of(shares, x - start).beside(noise_reading, count).steps(index, restart, frames, count)
+            yield from to_steps(waiting, noise_reading, index, restart, frames, count)
+            waiting = []
 
 
-def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts):
+def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
+          precision):  # fmt: skip
     metrics = check_metrics(metrics, backbone)
     _one_of("norm", norm, NORMS)
     _one_of("objective", objective, OBJECTIVES)
@@ -215,6 +226,7 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
         raise ValueError('objective="toward" needs a candidate: the different picture to be made to look identical.')
 
     device = pick_device(device)
+    precision = pick_precision(precision, device)
     reference, name, notes = _read(reference, device)
     start = reference
     if candidate is not None:
@@ -231,9 +243,10 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
     settings = {
         "objective": objective, "norm": norm, "eps": float(eps), "steps": int(steps),
         "step_size": float(step_size or 2.5 * eps / steps), "restarts": int(restarts), "seed": int(seed),
-        "backbone": backbone, "notes": notes, **surroundings(device),
+        "backbone": backbone, "notes": notes, **surroundings(device, precision),
     }  # fmt: skip
-    return _Plan(reference, start, [load_metric(each, backbone, device) for each in metrics], settings, name)
+    loaded = [load_metric(each, backbone, device) for each in metrics]
+    return _Plan(reference, start, loaded, settings, precision, name)
 
 
 def _read(source, device):

@@ -62,6 +62,7 @@ class Trunk(nn.Module):
         import torchvision
 
         self.name = name
+        self._fast = {}  # nn.Conv2d -> Convolution
         self.spec = BACKBONES[trunk_card(name).name]
         # On "meta" the layers, which are about to be filled, and the classifier cost no memory and no random numbers.
         with torch.device("meta"):
@@ -73,36 +74,83 @@ class Trunk(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x):
-        return [unit_length(features) for features in self._features(x, self.features[0])]
-
-    def raw(self, x):
-        """The features before they are scaled to unit length, as `forward` has them up to the last bits, and a quarter
-        faster with their gradient on a CPU: for attacks."""
-        return self._features(x.contiguous(memory_format=torch.channels_last), self._first)
-
-    def _features(self, x, first):
         # Rounded exactly as LPIPS does it, step by step: a max pool or a ReLU may turn on the last bit, and a gradient
         # with it.
-        x = first((2 * x - 1 - self.shift) / self.scale)
+        x = (2 * x - 1 - self.shift) / self.scale
+        return [unit_length(features) for features in self._features(x, lambda conv, each: conv(each))]
+
+    def raw(self, x, convolve=None):
+        """The features before they are scaled to unit length, as `forward` has them up to the last bits, and faster: for
+        attacks. `convolve(convolution, x)` stands in for the calls of the trunk's `Convolution`s."""
+        convolve = convolve or (lambda convolution, each: convolution(each))
+
+        def fast(conv, each):
+            if conv not in self._fast:
+                self._fast[conv] = Convolution(conv)
+            return convolve(self._fast[conv], self._fast[conv].lay(each))
+
+        x = torch.addcmul(
+            -(1 + self.shift) / self.scale, x.contiguous(memory_format=torch.channels_last), 2 / self.scale
+        )
+        return self._features(x, fast)
+
+    def _features(self, x, convolve):
         taken = []
         for index, layer in enumerate(self.features):
-            x = layer(x) if index else x
+            x = _through(layer, x, convolve)
             if index in self.spec.taps:
                 taken.append(x)
         return taken
 
-    def _first(self, x):
-        """The first convolution. AlexNet's, 11×11 with stride 4, is computed as one of 3×3 with stride 1 over blocks of
-        4×4 pixels (48 channels): the same sums, but its gradient with respect to the image takes half the time."""
-        conv = self.features[0]
-        if conv.stride != (4, 4):
-            return conv(x)
-        kernel = F.pixel_unshuffle(F.pad(conv.weight, (0, 1, 0, 1)), 4)  # (64, 3, 11, 11) -> (64, 48, 3, 3)
+    def _apply(self, fn, recurse=True):
+        self._fast = {}  # made again of the numbers as they are then
+        return super()._apply(fn, recurse)
+
+
+def _through(layer, x, convolve):
+    """One layer of a trunk, its convolutions computed by `convolve(conv, x)`."""
+    if isinstance(layer, nn.Conv2d):
+        return convolve(layer, x)
+    if hasattr(layer, "squeeze"):  # SqueezeNet's Fire module
+        x = F.relu_(convolve(layer.squeeze, x))
+        return torch.cat([F.relu_(convolve(wide, x)) for wide in (layer.expand1x1, layer.expand3x3)], 1)
+    return layer(x)
+
+
+class Convolution:
+    """A frozen `nn.Conv2d` for attacks: its weights lie with channels last, as its pictures do.
+
+    AlexNet's first, 11×11 with stride 4, becomes one of 3×3 with stride 1 over blocks of 4×4 pixels (48 channels): the same
+    sums, but its gradient with respect to the picture takes half the time.
+    """
+
+    def __init__(self, conv):
+        self.in_blocks = conv.stride == (4, 4)
+        self.bias, self.stride, self.padding = conv.bias, conv.stride, conv.padding
+        weight = conv.weight
+        if self.in_blocks:
+            weight = _blocks(F.pad(weight, (0, 1, 0, 1)))  # (64, 3, 11, 11) -> (64, 48, 3, 3)
+            self.stride, self.padding = (1, 1), (0, 0)
+        self.weight = weight.contiguous(memory_format=torch.channels_last)
+
+    def lay(self, x):
+        """The picture (N, C, H, W) as `__call__` takes it."""
+        if not self.in_blocks:
+            return x
         # Two pixels are padded in front, and behind as many as the last window needs; a negative number cuts what no
         # window sees.
         down, right = ((size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in x.shape[-2:])
-        blocks = F.pixel_unshuffle(F.pad(x, (2, right, 2, down)), 4)  # (N, 48, …, …)
-        return F.conv2d(blocks, kernel, conv.bias)
+        return _blocks(F.pad(x, (2, right, 2, down)))
+
+    def __call__(self, x):
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
+
+
+def _blocks(x):
+    """(N, 3, 4h, 4w) as (N, 48, h, w), a block's pixels as channels; four times as fast as `pixel_unshuffle` where channels
+    lie last, as four pixels of a row lie together."""
+    rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, 4)).flatten(3).unflatten(1, (-1, 4))  # (N, h, 4, w, 12)
+    return rows.transpose(2, 3).flatten(3).permute(0, 3, 1, 2)
 
 
 def unit_length(features):

@@ -250,8 +250,11 @@ _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its
 
 
 @torch.no_grad()
-def make_ruler(reference, metrics, severities=SEVERITIES, distortions=tuple(DISTORTIONS), between=2):
-    """Measure distortions of one picture, (1, 3, H, W) in [0, 1], under several metrics at once.
+def make_ruler(
+    reference, metrics, severities=SEVERITIES, distortions=tuple(DISTORTIONS), between=2, precision="float32"
+):
+    """Measure distortions of one picture, (1, 3, H, W) in [0, 1], under several metrics at once; `precision` as
+    `rlpips.readings.Panel` has it.
 
     Every severity is measured, and `between` entries are filled in between two of them, linearly in severity,
     because a pass of the network costs more than a word. A metric may find a stronger distortion nearer (a
@@ -263,7 +266,7 @@ def make_ruler(reference, metrics, severities=SEVERITIES, distortions=tuple(DIST
     severities = sorted(severities)
     count = len(severities)
     entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
-    panel = Panel(metrics, reference)
+    panel = Panel(metrics, reference, precision)
     scales = {}
     for name in distortions:
         family = DISTORTIONS[name]

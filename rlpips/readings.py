@@ -1,12 +1,14 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 
 from rlpips import catalog, images
-from rlpips.backbones import EPS, pick_device, unit_length
+from rlpips.backbones import EPS, Trunk, pick_device
+from rlpips.differences import Differences
 from rlpips.fidelity import psnr, ssim
 from rlpips.metrics import layer_shares, load_metric, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
@@ -18,35 +20,41 @@ _MAP_SIDE = 96  # the longer side of a stored map: AlexNet's finest layer has 63
 class Panel:
     """Metrics reading batches of pictures against fixed references (N, 3, H, W), whose features are computed once.
 
-    A batch holds K lanes of every reference, one reference after the other: (N·K, 3, H, W).
+    A batch holds K lanes of every reference, one reference after the other: (N·K, 3, H, W). `precision` is that of `shares`,
+    "float32" or "bfloat16" (see `rlpips.differences`); `maps` and `frame` are float32 always.
     """
 
-    def __init__(self, metrics, reference):
+    def __init__(self, metrics, reference, precision="float32"):
         self.metrics = list(metrics)
         self.reference = reference
-        self._groups = []  # per trunk: (trunk, which metrics, their heads, the references' features)
+        self._groups = []
         with torch.no_grad():
             for trunk in {id(metric.trunk): metric.trunk for metric in self.metrics}.values():
                 members = [index for index, metric in enumerate(self.metrics) if metric.trunk is trunk]
-                heads = stack_heads([self.metrics[index] for index in members])
-                features = [unit_length(layer) for layer in trunk.raw(reference)]
-                self._groups.append((trunk, members, heads, features))
-        order = [index for _, members, _, _ in self._groups for index in members]
+                heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
+                differences = Differences() if precision == "bfloat16" else None
+                features = trunk.raw(reference, differences.keep) if differences else trunk.raw(reference)
+                units = [_units(_rows(layer))[0].contiguous() for layer in features]
+                self._groups.append(_Group(trunk, members, heads, units, differences))
+        order = [index for group in self._groups for index in group.members]
         self._order = sorted(range(len(order)), key=order.__getitem__)  # back to the order in which metrics were given
 
-    def maps(self, x):
-        """A list of L maps (N·K, M, h_l, w_l)."""
-        found = [
-            [LaneMap.apply(*layer) for layer in zip(trunk.raw(x), features, heads, strict=True)]
-            for trunk, _, heads, features in self._groups
-        ]
-        if len(found) == 1:
-            return found[0]
-        return [torch.cat(layer, 1)[:, self._order] for layer in zip(*found)]
-
     def shares(self, x):
-        """Distances per layer, (N·K, M, L); they sum over layers to the distances."""
-        return layer_shares(self.maps(x))
+        """Distances per layer, (N·K, M, L); they sum over layers to the distances. Gradients flow to `x`."""
+        return self._joined([group.shares(x) for group in self._groups])
+
+    def read(self, x, start):
+        """The `Reading` of `x`, which was `start` before it was pushed, both (N·K, 3, H, W)."""
+        moved = x.detach() - start
+        return Reading(self.shares(x), LINF.measure(moved), L2.measure(moved))
+
+    @torch.no_grad()
+    def maps(self, x):
+        """A list of L maps (N·K, M, h_l, w_l), whose means are the `shares`."""
+        return [self._joined(layer) for layer in zip(*(group.maps(x) for group in self._groups))]
+
+    def _joined(self, parts):
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)[:, self._order]
 
     @torch.no_grad()
     def frame(self, step, lanes, x, start):
@@ -74,29 +82,67 @@ class Panel:
         ]
 
 
-class LaneMap(torch.autograd.Function):
-    """`unit_length` and `layer_maps` of one layer in one, (N·K, C, h, w) raw features to (N·K, M, h, w), with the gradient
-    written out: nearly all the time that attacks spend outside of convolutions goes here, and this halves it.
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """The metrics on one trunk."""
 
-    `reference` holds the unit features of N pictures, (N, C, h, w); `features` those of K lanes of each, one picture after
-    the other. Only `features` get a gradient.
+    trunk: Trunk
+    members: list  # which of the panel's metrics
+    heads: list  # per layer (M, C)
+    units: list  # per layer the references' features of unit length, (N, P, C) at P positions
+    differences: Differences | None
+
+    def shares(self, x):
+        features = self.trunk.raw(x, self.differences) if self.differences else self.trunk.raw(x)
+        return torch.stack([LaneShares.apply(*layer) for layer in zip(features, self.units, self.heads)], -1)
+
+    def maps(self, x):
+        for features, units, heads in zip(self.trunk.raw(x), self.units, self.heads):
+            difference = _differing(_units(_rows(features))[0], units)
+            yield (difference.square_() @ heads.T).transpose(1, 2).unflatten(2, features.shape[2:])
+
+
+class LaneShares(torch.autograd.Function):
+    """Unit length, difference to the reference, weights and mean over positions of one layer in one, with the gradient
+    written out: nearly all the time that attacks spend outside of convolutions goes here, and this takes a third of it.
+
+    `features` (N·K, C, h, w) are raw, K lanes of each of N pictures, one picture after the other; `units` (N, h·w, C) the unit
+    features of the pictures; `heads` (M, C). Gives (N·K, M). Only `features` get a gradient.
     """
 
     @staticmethod
-    def forward(ctx, features, reference, head):
-        length = torch.linalg.vector_norm(features, dim=1, keepdim=True).clamp_min_(EPS)
-        unit = features / length
-        difference = (unit.unflatten(0, (len(reference), -1)) - reference[:, None]).flatten(0, 1)
-        ctx.save_for_backward(unit, difference, length, head)
-        return F.conv2d(difference.square(), head)
+    def forward(ctx, features, units, heads):
+        unit, length = _units(_rows(features))
+        difference = _differing(unit, units)
+        ctx.save_for_backward(unit, difference, length, heads)
+        ctx.size = features.shape[2:]
+        return difference.square().sum(1) @ heads.T / unit.shape[1]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        unit, difference, length, head = ctx.saved_tensors
-        by_unit = F.conv2d(gradient, head.transpose(0, 1)).mul_(difference).mul_(2)
-        along = (by_unit * unit).sum(1, keepdim=True)  # what would only change the length is lost in the scaling
-        return by_unit.addcmul_(unit, along, value=-1).div_(length), None, None
+        unit, difference, length, heads = ctx.saved_tensors
+        weights = gradient @ heads * (2 / unit.shape[1])  # (N·K, C)
+        by_unit = difference * weights[:, None]
+        along = (by_unit * unit).sum(2, keepdim=True)  # what would only change the length is lost in the scaling
+        by_rows = by_unit.addcmul_(unit, along, value=-1).div_(length)
+        return by_rows.unflatten(1, ctx.size).permute(0, 3, 1, 2), None, None
+
+
+def _rows(features):
+    """(N, C, h, w) as (N, h·w, C): no copy where channels lie last."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _units(rows):
+    """(N, P, C) scaled to length one over the channels, and the lengths (N, P, 1); a zero stays zero."""
+    length = torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min_(EPS)
+    return rows / length, length
+
+
+def _differing(rows, units):
+    """Lanes (N·K, P, C) less their references (N, P, C)."""
+    return (rows.unflatten(0, (len(units), -1)) - units[:, None]).flatten(0, 1)
 
 
 def in_8_bits(x):
@@ -104,36 +150,33 @@ def in_8_bits(x):
     return (x * 255).round() / 255
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What there is to say about a batch of N·K lanes: distances per layer (N·K, M, L), and the norms reached, (N·K,)."""
 
     shares: torch.Tensor
     linf: torch.Tensor
     l2: torch.Tensor
 
-    @staticmethod
-    def of(shares, perturbation):
-        return Reading(shares, LINF.measure(perturbation), L2.measure(perturbation))
 
-    def beside(self, other, count):
-        """Both, picture by picture: the lanes of `self` and after them those of `other`."""
-        pairs = ((getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
-        return Reading(
-            *(torch.cat([part.unflatten(0, (count, -1)) for part in pair], 1).flatten(0, 1) for pair in pairs)
-        )
+def to_steps(readings, noise, last, restart, frames, count):
+    """Consecutive iterates of `count` pictures, of which the last has this index: yields a list of N `Step` for each.
 
-    def steps(self, index, restart, frames, count):
-        """One `Step` for each of `count` pictures; `frames` has their frames, or is empty."""
-        per_layer, linf, l2 = (_by_picture(part, count) for part in (self.shares, self.linf, self.l2))
-        return [
-            Step(index, restart, per_layer[n].sum(-1), per_layer[n], linf[n], l2[n], frames[n] if frames else ())
+    `readings` holds a `Reading` for every iterate and `noise` that of the lane which never moves; `frames` are those of the last
+    iterate, a tuple per picture, or none.
+    """
+    moving = [_by_picture(torch.stack(part), count, 1) for part in zip(*readings)]  # each (T, N, K, …), in one transfer
+    still = [_by_picture(part, count) for part in noise]
+    for at in range(len(readings)):
+        shares, linf, l2 = (np.concatenate([part[at], rest], 1) for part, rest in zip(moving, still))
+        shown = frames if frames and at == len(readings) - 1 else [()] * count
+        yield [
+            Step(last + 1 + at - len(readings), restart, shares[n].sum(-1), shares[n], linf[n], l2[n], shown[n])
             for n in range(count)
         ]
 
 
-def _by_picture(tensor, count):  # (N·K, …) on any device -> numpy (N, K, …)
-    return tensor.detach().cpu().unflatten(0, (count, -1)).numpy()
+def _by_picture(tensor, count, dim=0):  # (…, N·K, …) on any device -> numpy (…, N, K, …)
+    return tensor.detach().cpu().unflatten(dim, (count, -1)).numpy()
 
 
 def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex", device=None):
@@ -151,11 +194,11 @@ def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex",
     with torch.no_grad():
         seen = in_8_bits(x)
         shown = panel if torch.equal(seen, x) else Panel(panel.metrics, seen)
-        step = Reading.of(panel.shares(y), y - x).steps(0, 0, [shown.frame(0, (0,), y, seen)], 1)[0]
+        shares, linf, l2 = (part[None].cpu().numpy() for part in panel.read(y, x))
+        frames = shown.frame(0, (0,), y, seen)
     return Trace(
         name=images.name_of(reference), lanes=("pair",), metrics=metrics, layers=panel.metrics[0].layers,
-        distance=step.distance[None], per_layer=step.per_layer[None], linf=step.linf[None], l2=step.l2[None],
-        frames=step.frames, reference=images.to_uint8(x)[0], start=images.to_uint8(x)[0],
+        distance=shares.sum(-1), per_layer=shares, linf=linf, l2=l2, frames=tuple(frames), reference=images.to_uint8(x)[0], start=images.to_uint8(x)[0],
         receipt={"objective": "pair", "steps": 0, "backbone": backbone, **surroundings(device)},
     )  # fmt: skip
 
@@ -178,12 +221,11 @@ def check_metrics(metrics, backbone):
     return tuple(metrics)
 
 
-def surroundings(device):
-    """What the numbers were computed with: device, precision and versions, for a receipt."""
+def surroundings(device, precision="float32"):
+    """What the numbers were computed with: device, precision of the convolutions and versions, for a receipt."""
     from rlpips import __version__
 
     title = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    precision = (
-        "tf32" if device.type == "cuda" and torch.backends.cudnn.allow_tf32 else "float32"
-    )  # of its convolutions
+    if precision == "float32" and device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+        precision = "tf32"  # which is what cuDNN makes of it unless told otherwise
     return {"device": title, "precision": precision, "rlpips": __version__, "torch": torch.__version__}

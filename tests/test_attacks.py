@@ -26,9 +26,9 @@ def test_every_iterate_stays_in_the_ball_and_in_the_range_of_images(norm, eps, o
     honest = attacks.pgd
 
     def spying(start, *rest):
-        for x, readings in honest(start, *rest):
+        for x, *readings in honest(start, *rest):
             seen.append((x.clone(), start))
-            yield x, readings
+            yield x, *readings
 
     monkeypatch.setattr(attacks, "pgd", spying)
     reference = photograph(2)

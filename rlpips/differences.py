@@ -1,0 +1,67 @@
+"""Lanes in bfloat16 that lose next to nothing: a convolution is linear, so that of a lane is the reference's, kept in
+float32, plus that of what differs, in bfloat16.
+
+bfloat16 has 8 bits for a number. Rounding a picture and its features to them would drown what a metric reads, as an attacked
+picture differs from its reference by less than a hundredth. Rounded is the difference alone, so that the error is relative to
+what is measured: distances stay within half a per cent of float32's, at any eps.
+"""
+
+import torch
+import torch.nn.functional as F
+
+LOW = torch.bfloat16
+PRECISIONS = ("float32", "bfloat16")
+
+
+def pick_precision(precision=None, device="cpu"):
+    """The precision named, or for None "bfloat16" where the device multiplies it in hardware, fast enough to pay, else
+    "float32". ValueError for another name."""
+    if precision is None:
+        return PRECISIONS[_multiplies_bfloat16(torch.device(device))]
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be None or one of {', '.join(PRECISIONS)}; got {precision!r}.")
+    return precision
+
+
+def _multiplies_bfloat16(device):
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # The tiles of AMX, that is. With the dot products of AVX-512 alone it is slower than float32. Older releases of torch
+    # cannot tell.
+    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
+
+
+class Differences:
+    """The convolutions of a trunk for lanes beside N references: `trunk.raw(reference, differences.keep)` once, and then
+    `trunk.raw(lanes, differences)` for N·K lanes, K of the first reference, then K of the next."""
+
+    def __init__(self):
+        self._kept = {}  # Convolution -> (the references' input, their output, the weights in bfloat16)
+
+    def keep(self, convolution, x):
+        y = convolution(x)
+        low = convolution.weight.to(LOW)
+        self._kept[convolution] = (x, y.clone(), low)  # a ReLU is about to write over y
+        return y
+
+    def __call__(self, convolution, x):
+        return _Differing.apply(x, convolution, *self._kept[convolution])
+
+
+class _Differing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, convolution, before, after, weight):
+        ctx.convolution, ctx.weight, ctx.size = convolution, weight, x.shape
+        lanes = (len(before), -1)  # (N·K, …) as (N, K, …)
+        # Separate operations: those that mix types in one are several times slower on a CPU.
+        low = (x.unflatten(0, lanes) - before[:, None]).to(LOW).flatten(0, 1)
+        y = F.conv2d(low, weight, None, convolution.stride, convolution.padding).float()
+        y.unflatten(0, lanes).add_(after[:, None])
+        return y
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        made = ctx.convolution
+        by_input = torch.nn.grad.conv2d_input(ctx.size, ctx.weight, gradient.to(LOW), made.stride, made.padding)
+        return by_input.float(), None, None, None, None
