@@ -1,0 +1,218 @@
+"""The tables of `python -m rlpips.benchmark`, one function each. Sizes are (height, width), times are ms."""
+
+import statistics
+from functools import partial
+
+import torch
+
+import rlpips
+from rlpips.benchmark import ours
+from rlpips.benchmark.accuracy import accuracy
+from rlpips.benchmark.breakdown import PARTS, breakdown
+from rlpips.benchmark.contestants import PACKAGES, packages
+from rlpips.benchmark.floor import convolutions, floor, macs
+from rlpips.benchmark.memory import growth
+from rlpips.benchmark.timing import Table, in_turns, median, ratio
+
+LOOP_STEPS = 3  # of the packages' loops, whose steps all cost the same
+STEPS_AT_ONCE = 5  # of our steps alone
+
+
+def engine_table(cases, steps=40, rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
+    """Table 1; `cases` are (size, batch, norm)."""
+    found, _ = packages(ours.METRICS, backbone, device)
+    rows = []
+    for size, batch, norm in cases:
+        times = _race(found, size, batch, norm, steps, rounds, device, precisions, backbone)
+        theirs = [times[package.name] for package in found]
+        for precision in precisions:
+            whole, alone = times["whole", precision], times["alone", precision]
+            ratios = [ratio(package, mine) for package in theirs for mine in (whole, alone)]
+            rows.append([_size(size), batch, norm, precision, *map(median, (whole, alone, *theirs)), *ratios])
+    names = [package.name for package in found]
+    compared = [f"{name} / {mine}" for name in names for mine in ("ours", "steps only")]
+    return Table(
+        "The engine against loops",
+        f"Ours: `rlpips.attack_steps`, {steps} steps to the end, keyframes included; steps only: without keyframes, "
+        "the noise and the beginning. The packages: two PGD loops, one attack after the other, which read the other "
+        "metric off at every step, as ours does. A batch is one call for all. ms a step of the batch, medians; "
+        "ratios are the medians of the rounds' (smallest–largest): above 1, ours is faster.",
+        ["size", "batch", "norm", "precision", "ours", "steps only", *names, *compared],
+        rows,
+    )
+
+
+def _race(found, size, batch, norm, steps, rounds, device, precisions, backbone):
+    """ms a step of every contestant in every round: of ("whole", precision), ("alone", precision) and each package."""
+    reference = ours.pictures(batch, size, device)
+    eps, first = ours.EPS[norm], ours.first_point(reference, norm, ours.EPS[norm])
+    contestants = {}  # name: (what makes so many steps, how many)
+    for precision in precisions:
+        contestants["whole", precision] = partial(_whole, reference, norm, precision, backbone), steps
+        contestants["alone", precision] = ours.Steps(reference, norm, precision, backbone).run, STEPS_AT_ONCE
+    for package in found:
+        contestants[package.name] = partial(_loops, package, reference, first, eps, norm), LOOP_STEPS
+    times = in_turns(
+        {name: partial(make, count) for name, (make, count) in contestants.items()}, rounds, device,
+        warm={name: partial(make, 1) for name, (make, _) in contestants.items()},
+    )  # fmt: skip
+    return {name: [time / contestants[name][1] for time in spent] for name, spent in times.items()}
+
+
+def _whole(reference, norm, precision, backbone, steps):
+    return ours.whole(reference, ours.EPS[norm], steps, norm, precision, backbone)
+
+
+def _loops(package, reference, first, eps, norm, steps):
+    return package.loops(reference, first, eps, steps, norm)
+
+
+def floor_table(cases, rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
+    """Table 2; `cases` are (size, batch)."""
+    rows = []
+    for size, batch in cases:
+        lanes, reference = batch * len(ours.METRICS), ours.pictures(batch, size, device)
+        for precision in precisions:
+            convolve = floor(backbone, size, lanes, getattr(torch, precision), device)
+            step = partial(ours.Steps(reference, "linf", precision, backbone).run, 1)
+            times = in_turns(
+                {"floor": convolve, "step": step}, STEPS_AT_ONCE * rounds, device, {"": convolve, " ": step}
+            )
+            count = macs(backbone, size, lanes)
+            speed = 2 * count / statistics.median(times["floor"]) / 1e6
+            rows.append([
+                _size(size), batch, precision, f"{count / 1e9:.2f}", f"{speed:.0f}", median(times["floor"], 2),
+                median(times["step"], 2), ratio(times["step"], times["floor"]),
+            ])  # fmt: skip
+    return Table(
+        "The least that a step can cost",
+        f"The {len(convolutions(backbone, (256, 256)))} convolutions of the trunk alone, forward and the gradient "
+        "with respect to their input, for both lanes of each picture: back to back, each in the fastest way that "
+        "torch has for it (memory format, strides as blocks). The step is ours without keyframes; step / floor says "
+        "how much it spends on all else.",
+        ["size", "batch", "precision", "GMAC a step", "GFLOP/s", "floor", "step", "step / floor"],
+        rows,
+    )
+
+
+def parts_table(size, batch=1, norm="linf", steps=40, rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
+    """Table 3."""
+    reference = ours.pictures(batch, size, device)
+    found = [breakdown(reference, ours.EPS[norm], steps, norm, each, backbone, rounds) for each in precisions]
+    rows = [
+        [part, *(cell for spent, step in found for cell in (f"{spent[part]:.2f}", f"{spent[part] / step:.0%}"))]
+        for part in PARTS
+    ]
+    rows.append(["the step", *(cell for _, step in found for cell in (f"{step:.2f}", "100%"))])
+    return Table(
+        "Where the time of a step goes",
+        f"The whole attack at {_size(size)}, batch {batch}, {norm}, {steps} steps, keyframes included, under torch's "
+        "profiler, whose times are scaled to a run without it; a part of what lies between the operations is its own.",
+        ["part", *(heading for each in precisions for heading in (f"{each}, ms", "share"))],
+        rows,
+    )
+
+
+def accuracy_table(size, pictures=4, steps=20, device="cpu", precisions=("bfloat16",), backbone="alex"):
+    """Table 4."""
+    reference, rows = ours.pictures(pictures, size, device), []
+    for precision in precisions:
+        for eps in (0.5, 1, 4, 16):
+            one = accuracy(reference, "linf", eps / 255, precision, steps, backbone=backbone)
+            strength = one.strength.flatten().tolist()
+            rows.append([
+                f"{eps:g}/255", precision, f"{one.noise:.3%}", f"{one.attacked:.3%}",
+                f"{statistics.median(strength):.3f} ({min(strength):.3f}–{max(strength):.3f})",
+            ])  # fmt: skip
+    return Table(
+        "How exact the precisions are",
+        f"PGD (l∞, {steps} steps) on {pictures} pictures at {_size(size)}: the largest relative deviation of any "
+        "distance that the attack reads off from the metric's own, in float32, of the same picture; and the "
+        "strength, the distance reached over that of the float32 attack (median of the lanes, smallest–largest).",
+        ["eps", "precision", "noise deviates by", "attacked by", "strength"],
+        rows,
+    )
+
+
+def memory_table(cases, device="cpu", precisions=("float32",), backbone="alex"):
+    """Table 5; `cases` are (size, batch)."""
+    names = [(kind, precision) for precision in precisions for kind in ("ours", "steps only")]
+    names += [(package.name, "float32") for package in packages(ours.METRICS)[0]]
+    rows = []
+    for size, batch in cases:
+        taken = [growth(_prepared, *name, size, batch, str(device), backbone, device=device) for name in names]
+        rows.append([_size(size), batch, *(f"{each:.0f}" for each in taken)])
+    return Table(
+        "Memory at its peak",
+        "MB by which each contestant's memory grows while it runs, beyond its loaded models and the pictures: of a "
+        "fresh process on a CPU, of torch's tensors on a GPU.",
+        ["size", "batch", *map(", ".join, names)],
+        rows,
+    )
+
+
+def _prepared(kind, precision, size, batch, device, backbone):
+    """What is called in a fresh process, its models loaded."""
+    reference = ours.pictures(batch, size, device)
+    if kind in PACKAGES:
+        package = PACKAGES[kind](ours.METRICS, backbone, device)
+        first = ours.first_point(reference, "linf", ours.EPS["linf"])
+        return partial(_loops, package, reference, first, ours.EPS["linf"], "linf", LOOP_STEPS)
+    for name in ours.METRICS:
+        rlpips.load_metric(name, backbone, device)
+    if kind == "ours":
+        return partial(_whole, reference, "linf", precision, backbone, 10)
+    return lambda: ours.Steps(reference, "linf", precision, backbone).run(LOOP_STEPS)
+
+
+def batch_table(sizes, counts=(1, 2, 4, 8, 16), rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
+    """Table 6."""
+    rows = []
+    for size in sizes:
+        for precision in precisions:
+            calls = {
+                count: partial(ours.Steps(ours.pictures(count, size, device), "linf", precision, backbone).run, 2)
+                for count in counts
+            }
+            times = in_turns(calls, rounds, device)
+            rows.append([_size(size), precision, *(median([t / 2 / n for t in times[n]], 2) for n in counts)])
+    return Table(
+        "Batches",
+        "ms a step and picture, without keyframes, of one call for a batch of N different pictures: where the "
+        "numbers fall to the right, batches pay.",
+        ["size", "precision", *(f"batch {count}" for count in counts)],
+        rows,
+    )
+
+
+def thread_table(sizes, rounds=3, precisions=("float32",), backbone="alex"):
+    """Table 7, of a CPU."""
+    counts, rows = sorted({1, torch.get_num_threads()}), []
+    for size in sizes:
+        reference = ours.pictures(1, size)
+        for precision in precisions:
+            steps = ours.Steps(reference, "linf", precision, backbone)
+            calls = {count: partial(_with_threads, count, steps, STEPS_AT_ONCE) for count in counts}
+            times = in_turns(calls, rounds)
+            cells = [median([t / STEPS_AT_ONCE for t in times[count]], 2) for count in counts]
+            rows.append([_size(size), precision, *cells, ratio(times[counts[0]], times[counts[-1]])])
+    return Table(
+        "Threads",
+        "ms a step without keyframes on one thread of the CPU and on all that torch takes, and how many times faster "
+        "those are.",
+        ["size", "precision", *(f"{count} thread{'s' * (count > 1)}" for count in counts), "ratio"],
+        rows,
+    )
+
+
+def _with_threads(count, steps, number):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        steps.run(number)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _size(size):
+    return f"{size[0]}×{size[1]}"
