@@ -104,6 +104,9 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
             (gradient,) = torch.autograd.grad(values.sum(), here)
         return _inside(x + norm.step(gradient, step_size), start, norm, eps), *(each.detach() for each in readings)
 
+    start, initial = (
+        each.contiguous(memory_format=torch.channels_last) for each in (start, initial)
+    )  # as networks like it
     step = Replay(ascend, steps)
     x = _inside(initial, start, norm, eps)
     for _ in range(steps):
@@ -117,7 +120,7 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
 
 def _inside(x, start, norm, eps):
     # Clipping moves every value towards `start`, which is an image itself, so the point stays in either ball.
-    return (start + norm.project(x - start, eps)).clamp(0, 1)
+    return norm.project(x - start, eps).add_(start).clamp_(0, 1)
 
 
 def keyframes(steps, height, width):
@@ -181,7 +184,7 @@ def _run(plan):
     panel = Panel(plan.metrics, plan.reference, plan.precision)
     seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
     shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
-    start = plan.start.repeat_interleave(lanes, 0)  # (N·K, 3, H, W)
+    start = plan.start.repeat_interleave(lanes, 0).contiguous(memory_format=torch.channels_last)  # (N·K, 3, H, W)
     own = torch.arange(lanes, device=device).repeat(count)  # which metric each row is pushed against
     sign = OBJECTIVES[settings["objective"]]
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from rlpips import weights
 from rlpips.catalog import trunk_card
+from rlpips.convolutions import Convolution
 from rlpips.weights import LPIPS_SCALE, LPIPS_SHIFT
 
 
@@ -86,13 +87,11 @@ class Trunk(nn.Module):
 
         def fast(conv, each):
             if conv not in self._fast:
-                self._fast[conv] = Convolution(conv)
+                self._fast[conv] = Convolution(conv, 2 / self.scale if conv is self.features[0] else 1)
             return convolve(self._fast[conv], self._fast[conv].lay(each))
 
-        x = torch.addcmul(
-            -(1 + self.shift) / self.scale, x.contiguous(memory_format=torch.channels_last), 2 / self.scale
-        )
-        return self._features(x, fast)
+        # (2x - 1 - shift) / scale, the factor being in the first convolution's weights
+        return self._features(x.contiguous(memory_format=torch.channels_last) - (1 + self.shift) / 2, fast)
 
     def _features(self, x, convolve):
         taken = []
@@ -115,42 +114,6 @@ def _through(layer, x, convolve):
         x = F.relu_(convolve(layer.squeeze, x))
         return torch.cat([F.relu_(convolve(wide, x)) for wide in (layer.expand1x1, layer.expand3x3)], 1)
     return layer(x)
-
-
-class Convolution:
-    """A frozen `nn.Conv2d` for attacks: its weights lie with channels last, as its pictures do.
-
-    AlexNet's first, 11×11 with stride 4, becomes one of 3×3 with stride 1 over blocks of 4×4 pixels (48 channels): the same
-    sums, but its gradient with respect to the picture takes half the time.
-    """
-
-    def __init__(self, conv):
-        self.in_blocks = conv.stride == (4, 4)
-        self.bias, self.stride, self.padding = conv.bias, conv.stride, conv.padding
-        weight = conv.weight
-        if self.in_blocks:
-            weight = _blocks(F.pad(weight, (0, 1, 0, 1)))  # (64, 3, 11, 11) -> (64, 48, 3, 3)
-            self.stride, self.padding = (1, 1), (0, 0)
-        self.weight = weight.contiguous(memory_format=torch.channels_last)
-
-    def lay(self, x):
-        """The picture (N, C, H, W) as `__call__` takes it."""
-        if not self.in_blocks:
-            return x
-        # Two pixels are padded in front, and behind as many as the last window needs; a negative number cuts what no
-        # window sees.
-        down, right = ((size + 4 - 11) // 4 * 4 + 12 - size - 2 for size in x.shape[-2:])
-        return _blocks(F.pad(x, (2, right, 2, down)))
-
-    def __call__(self, x):
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding)
-
-
-def _blocks(x):
-    """(N, 3, 4h, 4w) as (N, 48, h, w), a block's pixels as channels; four times as fast as `pixel_unshuffle` where channels
-    lie last, as four pixels of a row lie together."""
-    rows = x.permute(0, 2, 3, 1).unflatten(2, (-1, 4)).flatten(3).unflatten(1, (-1, 4))  # (N, h, 4, w, 12)
-    return rows.transpose(2, 3).flatten(3).permute(0, 3, 1, 2)
 
 
 def unit_length(features):

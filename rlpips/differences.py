@@ -7,7 +7,6 @@ what is measured: distances stay within half a per cent of float32's, at any eps
 """
 
 import torch
-import torch.nn.functional as F
 
 LOW = torch.bfloat16
 PRECISIONS = ("float32", "bfloat16")
@@ -36,12 +35,11 @@ class Differences:
     `trunk.raw(lanes, differences)` for N·K lanes, K of the first reference, then K of the next."""
 
     def __init__(self):
-        self._kept = {}  # Convolution -> (the references' input, their output, the weights in bfloat16)
+        self._kept = {}  # Convolution -> (the references' input, their output)
 
     def keep(self, convolution, x):
         y = convolution(x)
-        low = convolution.weight.to(LOW)
-        self._kept[convolution] = (x, y.clone(), low)  # a ReLU is about to write over y
+        self._kept[convolution] = (x, y.clone())  # a ReLU is about to write over y
         return y
 
     def __call__(self, convolution, x):
@@ -50,18 +48,16 @@ class Differences:
 
 class _Differing(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, convolution, before, after, weight):
-        ctx.convolution, ctx.weight, ctx.size = convolution, weight, x.shape
+    def forward(ctx, x, convolution, before, after):
+        ctx.convolution, ctx.size = convolution, x.shape
         lanes = (len(before), -1)  # (N·K, …) as (N, K, …)
         # Separate operations: those that mix types in one are several times slower on a CPU.
         low = (x.unflatten(0, lanes) - before[:, None]).to(LOW).flatten(0, 1)
-        y = F.conv2d(low, weight, None, convolution.stride, convolution.padding).float()
+        y = convolution.forward(low, bias=None).float()
         y.unflatten(0, lanes).add_(after[:, None])
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        made = ctx.convolution
-        by_input = torch.nn.grad.conv2d_input(ctx.size, ctx.weight, gradient.to(LOW), made.stride, made.padding)
-        return by_input.float(), None, None, None, None
+        return ctx.convolution.backward(gradient.to(LOW), ctx.size).float(), None, None, None

@@ -25,7 +25,7 @@ class Norm:
 
 
 def _length(delta):  # (N, 3, H, W) -> (N, 1, 1, 1)
-    return delta.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    return torch.linalg.vector_norm(delta, dim=(1, 2, 3), keepdim=True)
 
 
 def _draw(kind, like, generator):
@@ -46,14 +46,14 @@ def _l2_random(like, eps, generator):
 
 LINF = Norm(
     name="linf",
-    measure=lambda delta: delta.flatten(1).abs().amax(1),
+    measure=lambda delta: delta.abs().amax((1, 2, 3)),
     random=_linf_random,
-    step=lambda gradient, size: size * gradient.sign(),
+    step=lambda gradient, size: gradient.sign().mul_(size),
     project=lambda delta, eps: delta.clamp(-eps, eps),
 )
 L2 = Norm(
     name="l2",
-    measure=lambda delta: delta.flatten(1).norm(dim=1),
+    measure=lambda delta: torch.linalg.vector_norm(delta, dim=(1, 2, 3)),
     random=_l2_random,
     step=lambda gradient, size: size * gradient / _length(gradient).clamp_min(_TINY),
     project=lambda delta, eps: delta * (eps / _length(delta).clamp_min(_TINY)).clamp(max=1),

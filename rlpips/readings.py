@@ -34,8 +34,8 @@ class Panel:
                 heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
                 differences = Differences() if precision == "bfloat16" else None
                 features = trunk.raw(reference, differences.keep) if differences else trunk.raw(reference)
-                units = [_units(_rows(layer))[0].contiguous() for layer in features]
-                self._groups.append(_Group(trunk, members, heads, units, differences))
+                less = [_units(layer).neg_() for layer in features]
+                self._groups.append(_Group(trunk, members, heads, less, differences))
         order = [index for group in self._groups for index in group.members]
         self._order = sorted(range(len(order)), key=order.__getitem__)  # back to the order in which metrics were given
 
@@ -89,43 +89,47 @@ class _Group:
     trunk: Trunk
     members: list  # which of the panel's metrics
     heads: list  # per layer (M, C)
-    units: list  # per layer the references' features of unit length, (N, P, C) at P positions
+    less: list  # per layer the references' features of unit length, (N, P, C) at P positions, times -1
     differences: Differences | None
 
     def shares(self, x):
         features = self.trunk.raw(x, self.differences) if self.differences else self.trunk.raw(x)
-        return torch.stack([LaneShares.apply(*layer) for layer in zip(features, self.units, self.heads)], -1)
+        return torch.stack([LaneShares.apply(*layer) for layer in zip(features, self.less, self.heads)], -1)
 
     def maps(self, x):
-        for features, units, heads in zip(self.trunk.raw(x), self.units, self.heads):
-            difference = _differing(_units(_rows(features))[0], units)
-            yield (difference.square_() @ heads.T).transpose(1, 2).unflatten(2, features.shape[2:])
+        for features, less, heads in zip(self.trunk.raw(x), self.less, self.heads):
+            difference = _units(features).unflatten(0, (len(less), -1)) + less[:, None]
+            yield (difference.flatten(0, 1).square_() @ heads.T).transpose(1, 2).unflatten(2, features.shape[2:])
 
 
 class LaneShares(torch.autograd.Function):
     """Unit length, difference to the reference, weights and mean over positions of one layer in one, with the gradient
     written out: nearly all the time that attacks spend outside of convolutions goes here, and this takes a third of it.
 
-    `features` (N·K, C, h, w) are raw, K lanes of each of N pictures, one picture after the other; `units` (N, h·w, C) the unit
-    features of the pictures; `heads` (M, C). Gives (N·K, M). Only `features` get a gradient.
+    `features` (N·K, C, h, w) are raw, K lanes of each of N pictures, one picture after the other; `less` (N, h·w, C) the unit
+    features of the pictures, times -1; `heads` (M, C). Gives (N·K, M). Only `features` get a gradient.
     """
 
     @staticmethod
-    def forward(ctx, features, units, heads):
-        unit, length = _units(_rows(features))
-        difference = _differing(unit, units)
-        ctx.save_for_backward(unit, difference, length, heads)
+    def forward(ctx, features, less, heads):
+        rows = _rows(features)
+        scale = _scale(rows)
+        by_reference = (len(less), -1)
+        parts = (each.unflatten(0, by_reference) for each in (rows, scale))
+        difference = torch.addcmul(less[:, None], *parts).flatten(0, 1)
+        ctx.save_for_backward(rows, scale, difference, heads)
         ctx.size = features.shape[2:]
-        return difference.square().sum(1) @ heads.T / unit.shape[1]
+        return difference.square().sum(1) @ heads.T / rows.shape[1]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
-        unit, difference, length, heads = ctx.saved_tensors
-        weights = gradient @ heads * (2 / unit.shape[1])  # (N·K, C)
+        rows, scale, difference, heads = ctx.saved_tensors
+        weights = gradient @ heads * (2 / rows.shape[1])  # (N·K, C)
         by_unit = difference * weights[:, None]
-        along = (by_unit * unit).sum(2, keepdim=True)  # what would only change the length is lost in the scaling
-        by_rows = by_unit.addcmul_(unit, along, value=-1).div_(length)
+        # What would only change the length is lost in the scaling.
+        along = (by_unit * rows).sum(2, keepdim=True).mul_(scale * scale)
+        by_rows = by_unit.addcmul_(rows, along, value=-1).mul_(scale)
         return by_rows.unflatten(1, ctx.size).permute(0, 3, 1, 2), None, None
 
 
@@ -134,15 +138,15 @@ def _rows(features):
     return features.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def _units(rows):
-    """(N, P, C) scaled to length one over the channels, and the lengths (N, P, 1); a zero stays zero."""
-    length = torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min_(EPS)
-    return rows / length, length
+def _units(features):
+    """(N, C, h, w) -> (N, h·w, C), of unit length over the channels."""
+    rows = _rows(features)
+    return rows * _scale(rows)
 
 
-def _differing(rows, units):
-    """Lanes (N·K, P, C) less their references (N, P, C)."""
-    return (rows.unflatten(0, (len(units), -1)) - units[:, None]).flatten(0, 1)
+def _scale(rows):
+    """What brings (N, P, C) to length one over the channels, (N, P, 1); a zero stays zero."""
+    return torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min_(EPS).reciprocal_()
 
 
 def in_8_bits(x):

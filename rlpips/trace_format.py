@@ -14,6 +14,7 @@ import io
 import json
 import math
 import zipfile
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -77,8 +78,8 @@ def meta_json(trace, put):
         **{key: receipt.get(key) for key in ("objective", "norm", "eps", "step_size", "restarts", "seed")},
         "backbone": catalog.trunk_card(receipt["backbone"]).title,
         "device": f"{receipt['device']} {receipt['precision']}",
-        "reference": put("reference.png", png_bytes(trace.reference)),
-        "start": put("start.png", png_bytes(trace.start)) if pushed else None,
+        "reference": put("reference.png", _source_png(trace.reference)),
+        "start": put("start.png", _source_png(trace.start)) if pushed else None,
         "receipt": receipt,
     }  # fmt: skip
 
@@ -101,6 +102,15 @@ def frame_json(frame, base, put):
         "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(share.shape[-2:]), "map_peak": _plain(peak),
         **{key: _plain(getattr(frame, key)) for key in MEASURES},
     }  # fmt: skip
+
+
+def _source_png(pixels):
+    return _packed_source(pixels.tobytes(), pixels.shape)
+
+
+@lru_cache(maxsize=4)
+def _packed_source(data, shape):  # a run needs it at its start and twice at its end
+    return png_bytes(np.frombuffer(data, np.uint8).reshape(shape))
 
 
 def _webp(pixels):

@@ -39,6 +39,7 @@ class Server:
     url: str
     log: Path
     seconds: float  # from the start of the process until the page was served
+    pid: int
 
     def refused(self) -> list[str]:
         """What it asked the network for, in vain."""
@@ -67,7 +68,7 @@ def serve(folder: Path, **environment):
             if process.poll() is not None or time.monotonic() - begun > 120:
                 raise RuntimeError(f"app.py does not serve: {log.read_text('utf-8')}")
             time.sleep(0.05)
-        yield Server(url, log, time.monotonic() - begun)
+        yield Server(url, log, time.monotonic() - begun, process.pid)
     finally:
         process.terminate()
         try:
@@ -118,9 +119,11 @@ _WATCH = """() => {
   const status = document.querySelector('#status'), viewer = document.querySelector('#viewer .rv');
   for (const old of window.watchers || []) old.disconnect();
   window.said = []; window.steps = []; window.states = [];
-  let last = status.innerText.trim();
+  // Not Gradio's own report on progress, which is there too, but hidden. innerText would lay out the page every time.
+  const line = () => status.querySelector('[role=status]').textContent.trim();
+  let last = line();
   const words = new MutationObserver(() => {
-    const text = status.innerText.trim();
+    const text = line();
     if (text !== last) window.said.push(text);
     last = text;
   });
@@ -143,7 +146,10 @@ def watch(page):
 def said(page, word):
     """Wait for a status that begins with `word`, come since `watch`; returns it."""
     try:
-        found = page.wait_for_function("word => window.said.find((text) => text.startsWith(word))", arg=word)
+        # Not in every frame, which is the usual: it would keep the browser painting.
+        found = page.wait_for_function(
+            "word => window.said.find((text) => text.startsWith(word))", arg=word, polling=50
+        )
     except Exception as error:
         raise AssertionError(f"never said {word!r}, but {page.evaluate('[window.said, window.states]')}") from error
     return found.json_value()
@@ -159,7 +165,7 @@ def run(page, until="Done"):
 def ready(page):
     """Wait for the opening: pictures painted, the chart drawn, the network loaded."""
     page.wait_for_selector("#viewer .rv-columns canvas")
-    page.wait_for_function("document.querySelector('#viewer .rv-chart-note').textContent === ''")
+    page.wait_for_selector("#viewer .rv-curve", state="attached")
     page.wait_for_function("document.querySelector('#status').innerText.startsWith('Loading done')")
 
 

@@ -94,13 +94,14 @@ def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps):
     np.testing.assert_allclose(trace.distance[:, 0, 0], distances, rtol=2e-2)
 
 
-def test_a_batch_gives_what_its_pictures_give_alone():
+@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-3), ("bfloat16", 5e-2)])
+def test_a_batch_gives_what_its_pictures_give_alone(precision, tolerance):
     references = photograph(3)
-    traces = rlpips.attack(references, steps=4, seed=7)
+    traces = rlpips.attack(references, steps=4, seed=7, precision=precision)
     assert len(traces) == 3
     for n, trace in enumerate(traces):
-        alone = rlpips.attack(references[n : n + 1], steps=4, seed=7 + n)
-        np.testing.assert_allclose(trace.distance, alone.distance, rtol=2e-2, atol=1e-6)
+        alone = rlpips.attack(references[n : n + 1], steps=4, seed=7 + n, precision=precision)
+        np.testing.assert_allclose(trace.distance, alone.distance, rtol=tolerance, atol=1e-6)
         assert trace.receipt["seed"] == 7 + n
 
 

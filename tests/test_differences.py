@@ -44,7 +44,7 @@ def test_bfloat16_alone_would_lose_them():
 
 def test_a_picture_is_at_distance_zero_of_itself():
     x = photographs(2)
-    assert (Panel([rlpips.load_metric("lpips")], x, "bfloat16").shares(x.repeat_interleave(2, 0)) == 0).all()
+    assert Panel([rlpips.load_metric("lpips")], x, "bfloat16").shares(x.repeat_interleave(2, 0)).max() < 1e-12
 
 
 @pytest.mark.parametrize("backbone", ["alex", "vgg", "squeeze"])

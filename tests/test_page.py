@@ -54,9 +54,7 @@ def readings(page, root="#viewer"):
 
 def curves(page):
     """The `d` of every curve drawn."""
-    return page.eval_on_selector_all(
-        "#viewer .rv-plot path.js-line", "all => all.map((path) => path.getAttribute('d'))"
-    )
+    return page.eval_on_selector_all("#viewer .rv-curve", "all => all.map((path) => path.getAttribute('d'))")
 
 
 def png(pixels):
@@ -77,7 +75,7 @@ def test_opens_on_a_recorded_duel(chromium, server):
     recorded = Trace.load(gallery.FOLDER / gallery.OPENING)
     with b.visit(chromium, server.url) as page:
         page.wait_for_selector("#viewer .rv-columns canvas")
-        page.wait_for_function("document.querySelector('#viewer .rv-chart-note').textContent === ''")
+        page.wait_for_selector("#viewer .rv-curve", state="attached")
         assert viewer(page) == ("recorded", 40, 40)
         wait_painted(page)
         assert {(each["height"], each["width"]) for each in b.canvases(page)} >= {(256, 256)}
@@ -124,6 +122,8 @@ def test_run_grows_live_and_what_is_downloaded_is_what_was_made(page, tmp_path):
 def test_scrubber_moves_everything_without_the_server(page):
     frames = len(Trace.load(gallery.FOLDER / gallery.OPENING).frames)
     loaded = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/perturbation-')).length"
+    assert page.evaluate(loaded) == 1  # the one on show
+    page.hover("#viewer .rv-step")  # the visitor comes near
     page.wait_for_function(f"{loaded} >= {frames}")
     before, asked = b.canvases(page), []
     page.on("request", lambda request: request.url.startswith("http") and asked.append(request.url))
@@ -251,7 +251,7 @@ TEXTS = [
     "#viewer figcaption span", "#viewer .rv-legend li", "#viewer .rv-table th", "#viewer .rv-table td", "#viewer .rv-badge",
     "#viewer .rv-step", "#viewer .rv-probe", "#viewer .rv-bars b", "#run", "#stop",
 ]  # fmt: skip
-STROKES = "[...document.querySelectorAll('#viewer .rv-plot path.js-line')].map((path) => path.style.stroke)"
+STROKES = "[...document.querySelectorAll('#viewer .rv-curve')].map((path) => getComputedStyle(path).stroke)"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -26,20 +26,20 @@ def test_lane_shares_are_the_plain_formula_with_its_gradient(layout):
     plain = layer_shares(maps)[:, :, 0]
     weights = torch.rand(plain.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     (expected,) = torch.autograd.grad((plain * weights).sum(), features)
-    shares = LaneShares.apply(features, rows(reference), heads)
+    shares = LaneShares.apply(features, -rows(reference), heads)
     torch.testing.assert_close(shares, plain)
     torch.testing.assert_close(torch.autograd.grad((shares * weights).sum(), features)[0], expected)
 
 
 def test_the_gradient_of_lane_shares_is_that_of_finite_differences():
-    reference, heads = rows(unit_length(layer(1, 0))), torch.rand(2, 6, dtype=torch.float64)
+    less, heads = -rows(unit_length(layer(1, 0))), torch.rand(2, 6, dtype=torch.float64)
     features = (layer(2, 3) + 0.1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda each: LaneShares.apply(each, reference, heads), features)
+    assert torch.autograd.gradcheck(lambda each: LaneShares.apply(each, less, heads), features)
 
 
 def test_a_zero_feature_gives_a_finite_gradient():
     features = torch.zeros(2, 6, 4, 5, requires_grad=True)
-    LaneShares.apply(features, rows(unit_length(layer(1, 0)).float()), torch.rand(2, 6)).sum().backward()
+    LaneShares.apply(features, -rows(unit_length(layer(1, 0)).float()), torch.rand(2, 6)).sum().backward()
     assert torch.isfinite(features.grad).all()
 
 

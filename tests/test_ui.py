@@ -25,7 +25,7 @@ def read(**changes):
     controls = {
         "picked": str(SAMPLES[0].path), "mine": [], "objective": "away", "norm": "linf", "candidate": "itself", "eps": 4,
         "steps": 40, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1,
-        "backbone": "alex", "size": 256,
+        "backbone": "alex", "size": 256, "precision": "auto",
     }  # fmt: skip
     said = {**controls, **changes}
     return request.read(request.Controls(**{"upload": said["mine"], **said}))
@@ -58,6 +58,7 @@ def test_read_turns_the_sliders_units_into_pixel_units():
     assert asked["reference"].dtype == np.uint8 and (asked["reference"] == SAMPLES[0].picture().pixels).all()
     assert asked["eps"] == pytest.approx(4 / 255) and asked["step_size"] == pytest.approx(0.5 / 255)
     assert asked["candidate"] is None and asked["metrics"] == ("lpips", "rlpips-linf")
+    assert asked["precision"] is None and read(precision="float32")[0]["precision"] == "float32"
     asked, _, _ = read(norm="l2", eps=3.5, step_size=0.5, steps=12.0, seed=7.0)
     assert (asked["eps"], asked["step_size"], asked["steps"], asked["seed"]) == (3.5, 0.5, 12, 7)
 
@@ -169,6 +170,24 @@ def test_put_writes_once_and_never_anew(folder):
     ]  # nothing is left half done
 
 
+def test_trim_deletes_what_was_not_used_for_longest(tmp_path):
+    sizes = {"a": 50, "b": 30, "c": 20, "d": 40, "e": 10}
+    for age, (name, size) in enumerate(sizes.items()):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "picture.png"
+        path.write_bytes(bytes(size))
+        os.utime(path, (1000 - age, 1000 - age))  # "e" is the oldest
+    lasting = {str(tmp_path / "e" / "picture.png")}
+    assert files.trim(tmp_path, 150, lasting) == []
+    assert files.trim(tmp_path, 105, lasting) == [
+        str(tmp_path / "d" / "picture.png"),
+        str(tmp_path / "c" / "picture.png"),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "e"]
+    files.trim(tmp_path, 0, lasting)
+    assert [path.name for path in tmp_path.iterdir()] == ["e"]
+
+
 def test_whole_message_holds_the_trace(recorded, tmp_path):
     message = json.loads(json.dumps(files.whole("k3f9", "recorded", recorded), allow_nan=False))
     assert (message["run"], message["state"]) == ("k3f9", "recorded")
@@ -212,7 +231,11 @@ def test_stream_repeats_a_few_steps_so_that_a_message_may_be_lost():
         assert piece["first"] <= len(curve)
         curve = curve[: piece["first"]] + piece["distance"]
     assert len(curve) == 13 and np.allclose(curve, recorder.trace().distance)
-    assert sum(len(message["frames"]) for message in messages) == len(recorder.trace().frames)
+    kept = [(frame.step, frame.lanes) for frame in recorder.trace().frames]
+    assert len(kept) > len(messages)  # some were overtaken within their message, and need not be sent
+    for at, message in enumerate(messages):
+        new = {lanes: step for step, lanes in sorted(kept) if 2 * at - 2 < step <= 2 * at}
+        assert {tuple(frame["lanes"]): frame["step"] for frame in message["frames"]} == new
 
 
 # ---- gallery, inspect, how it works
@@ -301,7 +324,7 @@ def test_page_and_recorded_duels_need_no_torch(tmp_path):
 def test_stop_before_the_first_step_says_so_and_a_refusal_stands():
     message, said, live = duel._stopped(None)
     assert said == "Stopped: before the first step." and live is None
-    assert duel._stopped(duel.REFUSED)[1] == gr.skip()
+    assert duel._stopped(duel.ENDED)[1] == gr.skip()
     asked, _, _ = read(steps=3)
     recorder = next(engine.duel(asked))
     message, said, _ = duel._stopped(duel._Live(recorder, asked, []))
@@ -311,8 +334,9 @@ def test_stop_before_the_first_step_says_so_and_a_refusal_stands():
 def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
     monkeypatch.setattr(engine, "DEADLINE_S", 0.0)
     said = request.Controls(
-        str(SAMPLES[0].path), [], None, "away", "linf", "itself", 4, 30, "lpips", "rlpips-linf", 0, None, 1, "alex", 256
-    )
+        str(SAMPLES[0].path), [], None, "away", "linf", "itself", 4, 30, "lpips", "rlpips-linf", 0, None, 1, "alex", 256,
+        "auto",
+    )  # fmt: skip
     engine.warm_up()._thread.join()  # else loading itself is what takes too long
     *_, (message, words, live) = duel._attack(*said)
     assert message["state"] == "stopped" and len(message["curve"]["linf"]) == 1

@@ -5,7 +5,7 @@
 const DASHES = { solid: "", dash: "7 4", dot: "2 3" };
 const BUTTONS = [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]];
 
-// Loaded once for the page; the viewer of traces keeps its promise at the same place.
+// Loaded once for the page, when the first chart is to be drawn: 4.8 MB, 1.4 compressed.
 function loadPlotly(url) {
   window.rvPlotly ??= new Promise((resolve, reject) => {
     if (window.Plotly) return resolve(window.Plotly);

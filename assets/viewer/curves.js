@@ -1,79 +1,98 @@
-// The curves: a plotly chart, drawn when the data change and never while scrubbing; the cursor is a div above
-// it.
+// The curves: one SVG, drawn when the data change and never while scrubbing; the cursor is a div above it. Its colours are
+// the style sheet's, so that it follows the dark mode by itself.
 
-const CHART_MARGIN = { l: 40, r: 14, t: 8, b: 24 };
-const DRAW_EVERY = 200;     // ms; a run sends up to 20 messages a second, and a drawing costs 20 to 50 ms
+const CHART_INSET = { left: 40, right: 14, top: 8, bottom: 24 };     // px; the style sheet's .rv-cursor knows it too
 
-// Loaded once for the page, however many viewers there are and however often they are mounted.
-function loadPlotly(url) {
-  window.rvPlotly ??= new Promise((resolve, reject) => {
-    if (window.Plotly) return resolve(window.Plotly);
-    const root = (window.gradio_config?.root || "").replace(/\/$/, "");
-    const script = make("script", { src: root ? `${root}/${url}` : url, async: true });
-    script.onload = () => (window.Plotly ? resolve(window.Plotly) : reject());
-    script.onerror = () => reject();
-    document.head.append(script);
-  });
-  return window.rvPlotly;
+function svgNode(tag, attributes, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
-// A colour of the style sheet as rgb(): plotly does not read the oklab() that color-mix computes to.
-function resolvedColor(node, property = "color") {
-  const context = make("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
-  context.fillStyle = getComputedStyle(node)[property];
-  context.fillRect(0, 0, 1, 1);
-  const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data;
-  return `rgba(${r}, ${g}, ${b}, ${(a / 255).toFixed(3)})`;
+// The roundest numbers from low to high, about as many as asked for: multiples of 1, 2 or 5 times a power of ten.
+function roundNumbers(low, high, about) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / about));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((step) => (high - low) / step <= about);
+  const first = Math.ceil(low / step - 1e-9);
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
 }
 
-function newCurves(root, model, view, plotlyUrl, act) {
-  const find = (name) => root.querySelector(`.rv-${name}`);
-  const [card, chart, plot, cursor] = ["curves", "chart", "plot", "cursor"].map(find);
-  const [note, legend, logButton] = ["chart-note", "legend", "log"].map(find);
-  let plotly = null;
-  let timer = null;
-  let drawnAt = 0;
-  note.textContent = "Drawing the curves …";
-  cursor.hidden = true;
+function newCurves(root, model, view, act) {
+  const [chart, plot, cursor, legend, logButton] =
+    ["chart", "plot", "cursor", "legend", "log"].map((name) => root.querySelector(`.rv-${name}`));
+  let scheduled = false;
+  let size = { width: 0, height: 0 };     // of the chart; asked anew, it would make the browser lay out the page in between
 
-  function load() {
-    loadPlotly(plotlyUrl).then((loaded) => { plotly = loaded; draw(); }, () => {
-      note.textContent = "The chart could not be loaded. Pictures and numbers work without it.";
-    });
-  }
-
-  // At most one drawing per DRAW_EVERY, the last one always.
+  // At most once per frame of the screen.
   function draw() {
-    if (timer || !plotly) return;
-    const wait = Math.max(0, drawnAt + DRAW_EVERY - performance.now());
-    timer = setTimeout(() => { timer = null; drawNow(); }, wait);
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(() => { scheduled = false; drawNow(); });
   }
 
   function drawNow() {
-    if (!model.meta || isPair(model) || !chart.clientWidth || !root.isConnected) return;
+    if (!model.meta || isPair(model) || !size.width) return;
     const marks = rulerMarks();
-    plotly.react(plot, traces(), layout(marks), { staticPlot: true, responsive: false });
-    drawnAt = performance.now();
-    note.textContent = "";
-    cursor.hidden = false;
+    const [low, high] = range(marks);
+    const bottom = size.height - CHART_INSET.bottom;
+    const yOf = (value) => bottom - ((height(value) - low) / (high - low)) * (bottom - CHART_INSET.top);
+    const right = CHART_INSET.left + innerWidth();
+    plot.replaceChildren(
+      ...grid(low, high, yOf, right), ...stepLabels(bottom),
+      ...marks.map(({ m, distance }) => inked(m, svgNode("path",
+        { class: "rv-mark-line", d: `M${CHART_INSET.left} ${yOf(distance).toFixed(1)}H${right}` }))),
+      ...model.meta.lanes.flatMap((_, lane) => model.meta.metrics.map((__, m) => curve(lane, m, yOf))),
+      ...marks.map((mark) => markLabel(mark, marks, high - low, yOf)),
+    );
     moveCursor();
   }
 
-  const inkOf = (m) => resolvedColor(legend.children[m]);
+  const innerWidth = () => size.width - CHART_INSET.left - CHART_INSET.right;
+  const xOf = (step) => CHART_INSET.left + (step / Math.max(1, model.meta.steps)) * innerWidth();
+  const height = (value) => (view.log ? Math.log10(value) : value);
+  const text = (x, y, anchor, words) => svgNode("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, words);
+
+  // A node in the colour of a metric.
+  function inked(m, node) {
+    node.classList.add("rv-ink");
+    node.style.setProperty("--raw", metricColor(model, model.meta.metrics[m]));
+    return node;
+  }
+
+  function grid(low, high, yOf, right) {
+    const figures = view.log ? decades(low, high) : roundNumbers(low, high, 5);
+    const lines = figures.map((value) => `M${CHART_INSET.left} ${yOf(value).toFixed(1)}H${right}`).join("");
+    return [
+      svgNode("path", { class: "rv-grid-line",
+        d: `${lines}M${CHART_INSET.left} ${CHART_INSET.top}V${size.height - CHART_INSET.bottom}` }),
+      ...figures.map((value) => text(CHART_INSET.left - 4, yOf(value) + 4, "end", String(Number(value.toPrecision(3))))),
+    ];
+  }
+
+  // Powers of ten; where there are too few of them, twice and five times those as well.
+  function decades(low, high) {
+    const digits = high - low > 1.3 ? [1] : [1, 2, 5];
+    const powers = Array.from({ length: Math.floor(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
+    return powers.flatMap((power) => digits.map((digit) => digit * 10 ** power))
+      .filter((value) => height(value) >= low - 1e-9 && height(value) <= high + 1e-9);
+  }
+
+  const stepLabels = (bottom) => roundNumbers(0, Math.max(1, model.meta.steps), 6).filter(Number.isInteger)
+    .map((step) => text(xOf(step), bottom + 14, "middle", step ? String(step) : "step 0"));
 
   function style(lane, m) {
     const name = model.meta.lanes[lane];
-    if (name === "noise") return { dash: "1.5px,3px", width: 1.6 };
-    return name === model.meta.metrics[m] ? { dash: "solid", width: 2.6 } : { dash: "6px,4px", width: 1.8 };
+    return name === "noise" ? "rv-dotted" : name === model.meta.metrics[m] ? "rv-solid" : "rv-dashed";
   }
 
-  function traces() {
-    const steps = model.curve.distance.map((_, step) => step);
-    return model.meta.lanes.flatMap((_, lane) => model.meta.metrics.map((__, m) => ({
-      type: "scatter", mode: "lines", x: steps,
-      y: steps.map((step) => reading(model, "distance", step, lane, m)),
-      line: { ...style(lane, m), color: inkOf(m) }, connectgaps: false, hoverinfo: "skip",
-    })));
+  // A reading that is missing, or has no logarithm, leaves a gap.
+  function curve(lane, m, yOf) {
+    const values = model.curve.distance.map((_, step) => reading(model, "distance", step, lane, m));
+    const drawn = (value) => value !== null && value !== undefined && (!view.log || value > 0);
+    const d = values.map((value, step) =>
+      (drawn(value) ? `${drawn(values[step - 1]) ? "L" : "M"}${xOf(step).toFixed(1)} ${yOf(value).toFixed(1)}` : "")).join("");
+    return inked(m, svgNode("path", { class: `rv-curve ${style(lane, m)}`, d }));
   }
 
   const rulerMarks = () => model.meta.metrics
@@ -89,30 +108,10 @@ function newCurves(root, model, view, plotlyUrl, act) {
     return [Math.floor(4 * Math.log10(low) - 0.3) / 4, Math.ceil(4 * Math.log10(high) + 0.3) / 4];
   }
 
-  function layout(marks) {
-    const [text, grid] = [resolvedColor(card), resolvedColor(card, "borderTopColor")];
-    const axis = { gridcolor: grid, linecolor: grid, zeroline: false, ticks: "", automargin: false };
-    const [low, high] = range(marks);
-    const wide = high - low > 1.3;
-    return {
-      width: chart.clientWidth, height: chart.clientHeight, margin: CHART_MARGIN, showlegend: false,
-      paper_bgcolor: "transparent", plot_bgcolor: "transparent",
-      font: { family: getComputedStyle(root).fontFamily, size: 11, color: text },
-      xaxis: { ...axis, range: [0, model.meta.steps], showgrid: false, nticks: 6, tickprefix: "step ",
-        showtickprefix: "first", ticklabeloverflow: "allow" },
-      yaxis: { ...axis, range: [low, high], type: view.log ? "log" : "linear",
-        dtick: !view.log ? undefined : wide ? 1 : "D2" },
-      shapes: marks.map(({ m, distance }) => ({ type: "line", layer: "below", xref: "paper", x0: 0, x1: 1,
-        y0: distance, y1: distance, line: { color: inkOf(m), width: 1, dash: "1px,2px" } })),
-      annotations: marks.map((mark) => markLabel(mark, marks, high - low)),
-    };
-  }
-
   // A label sits above its line if the line is the higher one, below it if not, where the curves leave most
   // room.
-  function markLabel(mark, marks, span) {
+  function markLabel(mark, marks, span, yOf) {
     const above = marks.every((other) => other.distance <= mark.distance);
-    const height = (value) => (view.log ? Math.log10(value) : value);
     const middle = height(mark.distance) + (above ? 0.04 : -0.04) * span;
     const room = (share) => {
       const near = model.curve.distance.filter((_, step) => Math.abs(step / model.meta.steps - share) < 0.12);
@@ -121,21 +120,17 @@ function newCurves(root, model, view, plotlyUrl, act) {
     // While the curves grow the label waits where they will come last, rather than jump about.
     const places = model.state === "running" ? [0.88] : [0.12, 0.4, 0.65, 0.88];
     const share = places.reduce((best, next) => (room(next) > room(best) ? next : best));
-    const [x, xanchor] = share < 0.2 ? [0.01, "left"] : share > 0.8 ? [0.99, "right"] : [share, "center"];
-    return { text: mark.words, xref: "paper", x, xanchor, showarrow: false, borderpad: 1,
-      y: height(mark.distance), yanchor: above ? "bottom" : "top",
-      font: { size: 10.5, color: inkOf(mark.m) } };
+    const anchor = share < 0.2 ? "start" : share > 0.8 ? "end" : "middle";
+    const x = CHART_INSET.left + { start: 0.01, middle: share, end: 0.99 }[anchor] * innerWidth();
+    return inked(mark.m, text(x, yOf(mark.distance) + (above ? -4 : 12), anchor, mark.words));
   }
 
-  const innerWidth = () => chart.clientWidth - CHART_MARGIN.l - CHART_MARGIN.r;
-
   function moveCursor() {
-    const share = model.meta.steps ? view.step / model.meta.steps : 0;
-    cursor.style.transform = `translateX(${CHART_MARGIN.l + share * innerWidth()}px)`;
+    cursor.style.transform = `translateX(${xOf(view.step)}px)`;
   }
 
   function stepAt(event) {
-    const across = event.clientX - chart.getBoundingClientRect().left - CHART_MARGIN.l;
+    const across = event.clientX - chart.getBoundingClientRect().left - CHART_INSET.left;
     act({ step: Math.round((across / innerWidth()) * model.meta.steps) });
   }
 
@@ -167,7 +162,7 @@ function newCurves(root, model, view, plotlyUrl, act) {
     legend.replaceChildren(...colors, ...styles);
   }
 
-  new ResizeObserver(draw).observe(chart);
+  new ResizeObserver(([entry]) => { size = entry.contentRect; draw(); }).observe(chart);
 
-  return { load, draw, moveCursor, writeLegend };
+  return { draw, moveCursor, writeLegend };
 }

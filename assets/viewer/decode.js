@@ -44,15 +44,19 @@ async function decodePng(file) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-// Decodes the pictures of a run one after another, those near the step on show first. `changed` is called
-// after each.
-function newLoader(model, wantedStep, changed) {
+// Decodes the pictures of a run: those on show, and all others, the nearest first, once the visitor comes near them or the
+// run is done. Until then they would be bytes for nothing. `changed` is called after each.
+function newLoader(model, view, changed) {
   let working = null;     // the job at work; another run makes the loop of the old one end
   let bytes = 0;
-  const distance = (frame) => Math.abs(frame.step - wantedStep()) + (frame.step > wantedStep() ? 0.5 : 0);
+  const sources = new Map();    // address -> pixels, the last two: the same picture is often attacked again
+  const distance = (frame) => Math.abs(frame.step - view.step) + (frame.step > view.step ? 0.5 : 0);
 
   async function loadSource(run, key) {
-    const pixels = await decodePng(model.meta[key]);
+    const file = model.meta[key];
+    const pixels = sources.get(file.url) ?? await decodePng(file);
+    sources.set(file.url, pixels);
+    if (sources.size > 2) sources.delete(sources.keys().next().value);
     if (model.run === run) { model.pixels[key] = pixels; changed(); }
   }
 
@@ -78,18 +82,17 @@ function newLoader(model, wantedStep, changed) {
   }
 
   function next() {
-    const missing = model.frames.filter((f) => !f.asked);
-    const nearest = missing.sort((a, b) => distance(a) - distance(b))[0];
-    // With the budget spent only the frame that is asked for is worth another one's place.
-    const full = bytes > 0.9 * DECODED_BYTES;
-    return nearest && full && !model.meta.lanes.some((_, k) => frameAt(model, k, wantedStep()) === nearest)
-      ? undefined : nearest;
+    const onShow = view.lanes.map((lane) => frameAt(model, lane, view.step));
+    // With the budget spent only a frame on show is worth another one's place.
+    const all = (view.explored || ["done", "stopped"].includes(model.state)) && bytes <= 0.9 * DECODED_BYTES;
+    return model.frames.filter((f) => !f.asked && (all || onShow.includes(f)))
+      .sort((a, b) => distance(a) - distance(b))[0];
   }
 
   async function work(run) {
     bytes = model.frames.reduce((sum, frame) => sum + (frame.decoded ? size(frame) : 0), 0);
-    const sources = ["reference", "start"].filter((key) => model.meta[key] && !model.pixels[key]);
-    const sourcesLoaded = Promise.all(sources.map((key) => loadSource(run, key)));
+    const missing = ["reference", "start"].filter((key) => model.meta[key] && !model.pixels[key]);
+    const sourcesLoaded = Promise.all(missing.map((key) => loadSource(run, key)));
     async function loadNext() {
       for (let frame = next(); frame && model.run === run; frame = next()) {
         frame.asked = true;

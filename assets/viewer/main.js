@@ -1,6 +1,7 @@
 // Wiring: one state of the view, one function that changes it (act), and one that shows it (show), which runs
 // at most once per frame of the screen. `element`, `props` and `watch` come from Gradio.
 
+const PATIENCE = 400;               // ms
 const PLAY_SECONDS = 4;             // a whole attack
 const SLOW_SECONDS = 20;            // the same for people who ask for less motion
 const ORIGINS = { running: "live, running", done: "live", stopped: "live, stopped" };
@@ -11,21 +12,17 @@ function newViewer(element, props, watch) {
   const find = (name) => root.querySelector(`.rv-${name}`);
   const model = newModel();
   const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", ruler: "jpeg", against: "reference",
-    log: true, following: true, playing: false };
+    log: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
   let columnsOf = null;             // the run that the columns were built for
   let settled = false;              // this run's first pictures are there, or will never be
+  let patience = 0;                 // when a run without pictures shows what it starts from
   let writeTable = () => {};
   let scheduled = false;
-  let plotlyAsked = false;
 
-  const load = newLoader(model, () => view.step, () => {
-    settled ||= Boolean(model.pixels.reference) && (!model.frames.length || model.frames.some((f) => f.decoded));
-    if (settled) afterFirstPaint();
-    schedule();
-  });
-  const curves = newCurves(root, model, view, props.plotly, act);
+  const load = newLoader(model, view, () => settle());
+  const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act);
 
   function receive(message) {
@@ -35,13 +32,22 @@ function newViewer(element, props, watch) {
     if (view.following) view.step = lastStep(model);
     mirrorState();
     writeRuler();
-    load().then(() => { settled = true; schedule(); });
+    load().then(() => settle(model.frames.length > 0));
     curves.draw();
+    schedule();
+  }
+
+  // Most runs grow within a blink: until then the last one stays, and the page is laid out once and not twice.
+  function settle(tried = false) {
+    const seen = model.pixels.reference && model.frames.some((frame) => frame.decoded);
+    settled ||= Boolean(seen) || tried || performance.now() > patience;
     schedule();
   }
 
   function startRun() {
     settled = false;
+    patience = performance.now() + PATIENCE;
+    setTimeout(() => settle(), PATIENCE + 1);
     Object.assign(view, { step: 0, lanes: [0, 1], factor: null, following: true, playing: false });
     cache.clear();
   }
@@ -81,8 +87,14 @@ function newViewer(element, props, watch) {
     return FACTORS.reduce((best, factor) => (miss(factor) < miss(best) ? factor : best));
   }
 
+  // Somebody points at the viewer or has come to it with the keyboard, and is about to scrub: time to load all pictures.
+  function explore() {
+    view.explored = true;
+    load();
+  }
+
   function act(change) {
-    Object.assign(view, change);
+    Object.assign(view, change, { explored: true });
     if ("step" in change) {
       view.step = Math.min(lastStep(model), Math.max(0, view.step));
       view.following = view.step === lastStep(model);
@@ -169,23 +181,14 @@ function newViewer(element, props, watch) {
     schedule();
   }
 
-  // 4.8 MB of plotly wait until the pictures are on the screen.
-  function afterFirstPaint() {
-    if (plotlyAsked) return;
-    plotlyAsked = true;
-    const soon = window.requestIdleCallback || ((run) => setTimeout(run, 200));     // Safari has none
-    requestAnimationFrame(() => soon(curves.load, { timeout: 1500 }));
-  }
-
   function listen() {
+    for (const coming of ["pointerenter", "focusin"]) root.addEventListener(coming, explore, { once: true });
     find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
     find("play").addEventListener("click", play);
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
     find("ruler").addEventListener("change", (event) => act({ ruler: event.target.value }));
     find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
     for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);
-    const theme = new MutationObserver(() => (root.isConnected ? curves.draw() : theme.disconnect()));
-    theme.observe(document.body, { attributeFilter: ["class"] });
   }
 
   function closeOutside(menu) {
@@ -204,7 +207,6 @@ function newViewer(element, props, watch) {
   watch("value", () => receive(props.value));
   mirrorState();
   receive(props.value);
-  if (!model.meta) afterFirstPaint();     // nothing to paint yet: time to load the chart's code
 }
 
 newViewer(element, props, watch);

@@ -52,7 +52,9 @@ class Steps:
         self.reference, self.eps, self.norm = reference, eps or EPS[norm], NORMS[norm]
         self.metrics = [rlpips.load_metric(name, backbone, reference.device) for name in METRICS]
         self.panel = Panel(self.metrics, reference, precision)
-        self.start = reference.repeat_interleave(len(METRICS), 0)  # (N·M, 3, H, W)
+        self.start = reference.repeat_interleave(len(METRICS), 0).contiguous(
+            memory_format=torch.channels_last
+        )  # (N·M, …)
         self.first = first_point(reference, norm, self.eps).repeat_interleave(len(METRICS), 0)
         self.own = torch.arange(len(METRICS), device=reference.device).repeat(len(reference))
         self._endless = self.iterates(10**9, 2.5 * self.eps / 40)

@@ -3,10 +3,15 @@
 `gr.Plot` builds its chart anew at every value, which flashes and forgets the zoom, and does not follow the dark mode.
 """
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import gradio as gr
 
-from rlpips.ui.viewer import FOLDER, PLOTLY_JS
+from rlpips.ui.viewer import FOLDER
 
+# Found without importing plotly, which would cost a third of a second at every start.
+PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 SCRIPT = FOLDER / "chart.js"
 SWEEPS = {"2afc": "Right choices over ε", "inflation": "How far an invisible change looks"}  # titles of `charts.sweep`
 _TEMPLATE = """<section class="chart" data-name="${name}" ${legend}><h3>${title}</h3><p class="chart-says"></p>

@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from rlpips import catalog, images
-from rlpips.ui import engine, files, request
+from rlpips.ui import engine, files, remembered, request
 from rlpips.ui.samples import SAMPLES, thumbnail
 from rlpips.ui.viewer import viewer
 
@@ -21,19 +21,25 @@ BUDGET_JS = """(eps, norm) => {
 }"""
 BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # what it says of the first values
 WAITING = "Running: waiting for a turn…"
-PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser
+PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser,
+FIRST_S = 0.3  # so long the start, which nothing is to be seen in, waits for the first step to be shown with it
+CROWDED_S = 0.3  # and than this where others wait: a message costs as much as a step
 
 _SAMPLES = [str(sample.path) for sample in SAMPLES]
 
-REFUSED = "refused"
+ENDED = "ended"  # in place of a live attack: there is nothing that Stop could have cut off
 FAILED = "Refused: the server could not do this. A smaller picture or fewer steps may help."
+
+FINISHED = remembered.Remembered(64 * 1024**2)  # bytes, of some fifty duels
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(opening):
     """Lay the page out in the Blocks at hand; `opening` is the first viewer message. Returns (viewer, status)."""
-    live = gr.State()  # the `_Live` attack, so that Stop can keep what there is; REFUSED; None before there is one
+    # The `_Live` attack, so that Stop can keep what there is; ENDED; None before there is one. Where a tab was closed in
+    # the middle Gradio would keep it, some megabytes, for an hour.
+    live = gr.State(time_to_live=2 * engine.DEADLINE_S)
     # Pictures by their paths: the one to attack, the visitor's own, and those in the strip of thumbnails.
     picked, mine, strip = gr.State(_SAMPLES[0] if _SAMPLES else None), gr.State([]), gr.State(_SAMPLES)
     with gr.Row(elem_classes="beside"):
@@ -81,6 +87,7 @@ def build(opening):
                 )
                 restarts = gr.Slider(1, engine.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
                 size = gr.Dropdown(request.SIZES, value=256, label="Longest side of your picture", elem_id="size")
+                precision = gr.Dropdown(request.PRECISIONS, value="auto", label="Precision", elem_id="precision")
         shown = viewer(opening, empty="Nothing to show yet. Choose a picture and press Run.")
 
     pictures.select(_pick, strip, picked, **PRIVATE)
@@ -105,11 +112,10 @@ def build(opening):
         restarts,
         backbone,
         size,
+        precision,
     )
     run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # at once, by the browser; others may be first
-    attack = run.click(
-        _attack, list(controls), [shown, status, live], concurrency_id="attack", concurrency_limit=1, **PRIVATE
-    )
+    attack = run.click(_attack, list(controls), [shown, status, live], **engine.IN_LINE, **PRIVATE)
     attack.then(_stopped, live, [shown, status, live], **PRIVATE)
     stop.click(None, cancels=[attack], api_visibility="private")
     return shown, status
@@ -173,18 +179,18 @@ class _Live:
         self.notes = notes
         self.clock = engine.clock()
         self.took = 0.0  # seconds until the last step that was shown
-        self.ended = False
 
-    def last(self, ruler=None):
-        """The complete message of what there is, and the status to go with it."""
-        self.ended = True
-        asked = self.asked
-        trace = self.recorder.trace(
-            ruler or engine.ruler_alone(asked["reference"], asked["metrics"], asked["backbone"])
-        )
+    def shown(self, ruler):
+        """(the complete message of what there is, the words to go with it)."""
+        trace = self.recorder.trace(ruler)
         count = len(trace.distance) - 1
-        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.took:.1f} s. "
-        return files.whole(self.run, trace.state, trace), _line(words + _verdict(trace) + " ".join(["", *self.notes]))
+        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.took:.1f} s. {_verdict(trace)}"
+        return files.whole(self.run, trace.state, trace), words
+
+    def ruler(self):
+        """The ruler of an attack that was cut off before it came to that. If others have the device by then, this takes
+        place between two of their steps, and delays them no more than the attack itself would have done."""
+        return engine.ruler_alone(self.asked["reference"], self.asked["metrics"], self.asked["backbone"])
 
 
 def _verdict(trace):
@@ -203,6 +209,10 @@ def _line(text):
     return html.escape(str(text))
 
 
+def _told(message, words, notes):
+    return message, _line(" ".join([words, *notes]))
+
+
 def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
     said = request.Controls(*values)
@@ -210,26 +220,45 @@ def _attack(*values):
         yield from _steps(said)
     except ValueError as error:
         gr.Warning(_line(error))
-        yield gr.skip(), _line(f"Refused: {error}"), REFUSED
+        yield gr.skip(), _line(f"Refused: {error}"), ENDED
     except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
         traceback.print_exc()
-        yield gr.skip(), FAILED, REFUSED
+        yield gr.skip(), FAILED, ENDED
 
 
 def _steps(said):
-    clock = engine.clock()
     loading = engine.Loading((said.first, said.second), said.backbone)
     while loading.busy():
         yield gr.skip(), _line(loading.text), None
     loading.result()
     asked, name, notes = request.read(said)
+    key = remembered.key(asked, name)
+    finished = FINISHED.get(key)
+    if not finished:
+        with engine.LINE.join() as place:
+            for words in place.turn():
+                if finished := FINISHED.get(key):  # somebody further ahead asked for the same
+                    break
+                yield gr.skip(), words, None
+            finished = finished or FINISHED.get(key)
+            if not finished:
+                yield from _attacked(asked, name, notes, key)
+                return
+    message, words = finished
+    again = "This was computed before, for the same request."
+    yield *_told({**message, "run": secrets.token_hex(4)}, words, [again, *notes]), ENDED
+
+
+def _attacked(asked, name, notes, key):
+    """The attack itself, while it has the device."""
+    clock = engine.clock()
     steps = engine.duel(asked)
     recorder = next(steps)
     recorder.name = name
     live = _Live(recorder, asked, notes)
     stream = files.Stream(live.run, recorder)
     yield stream.first(), "Running…", live
-    told, ruler = live.clock(), None
+    told, ruler = 0, None
     for step in steps:
         if isinstance(step, dict):
             ruler = step  # last of all
@@ -240,26 +269,30 @@ def _steps(said):
             live.notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
             break
         last = step.index == asked["steps"] and step.restart == asked["restarts"] - 1
-        if step.index == 0 or last or live.clock() - told > PULSE_S:
+        pulse = CROWDED_S if engine.LINE.waiting else PULSE_S if told or step.index else FIRST_S
+        if last or (step.index == 0 and step.restart) or live.clock() - told > pulse:
             told = live.clock()
             restart = f", restart {step.restart + 1} of {asked['restarts']}" if asked["restarts"] > 1 else ""
             doing = "comparing with natural distortions…" if last else f"step {step.index} of {asked['steps']}{restart}"
             live.took = told
             yield stream.next(), f"Running: {doing}", live
     steps.close()
-    yield *live.last(ruler), live
+    message, words = live.shown(ruler or live.ruler())
+    if message["state"] == "done":
+        FINISHED.put(key, message, words)
+    yield *_told(message, words, live.notes), ENDED
 
 
 def _stopped(live):
     """After the attack, however it ended: complete what Stop has cut off."""
-    if live == REFUSED or (live and live.ended):
+    if live == ENDED:
         return gr.skip(), gr.skip(), None
     if live is None:
         return gr.skip(), "Stopped: before the first step.", None
     if not live.recorder.begun:
         return {"run": live.run, "state": "stopped"}, "Stopped: before the first step.", None
     try:
-        return *live.last(), None
+        return *_told(*live.shown(live.ruler()), live.notes), None
     except Exception:
         traceback.print_exc()
         return {"run": live.run, "state": "stopped"}, FAILED, None

@@ -6,25 +6,54 @@ torch is imported on a thread of its own after the page is served; until then ev
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib.util import find_spec
+from inspect import isgeneratorfunction
 
 from rlpips import catalog
+from rlpips.ui.line import Line
 
-DEADLINE_S = float(
-    os.environ.get("RLPIPS_DEADLINE_S", 120)
-)  # one run may hold the device for so long, loading included
+DEADLINE_S = float(os.environ.get("RLPIPS_DEADLINE_S", 120))  # one run may hold the device for so long
 MAX_STEPS = int(os.environ.get("RLPIPS_MAX_STEPS", 200))
 MAX_RESTARTS = 5
 # Hugging Face's ZeroGPU lends a GPU to functions that are marked; its package is there only on Spaces.
 ON_SPACES = find_spec("spaces") is not None
 
+# Whatever needs the device waits here, and not in Gradio's queue, which therefore lets all of it through.
+LINE = Line(longest=100)
+IN_LINE = {"concurrency_limit": None}
+THREADS = 160  # events that Gradio lets run at a time: all who wait, and room for what needs no device
+
+
+# All that computes runs on one thread. If each step ran on the next of Gradio's threads, torch would keep helpers for each
+# of those, and where there are more helpers than cores they wait for each other asleep: a step then took 1.5 times as long.
+_THREAD = ThreadPoolExecutor(1, "compute")
+_END = object()
+
+
+def computing(function):
+    """Decorator: the function, or each step of the generator, runs on the thread that computes, whoever calls it."""
+
+    def call(*arguments):
+        return _THREAD.submit(function, *arguments).result()
+
+    def iterate(*arguments):
+        steps = function(*arguments)
+        try:
+            while (step := _THREAD.submit(next, steps, _END).result()) is not _END:
+                yield step
+        finally:
+            _THREAD.submit(steps.close)
+
+    return wraps(function)(iterate if isgeneratorfunction(function) else call)
+
 
 def on_gpu(seconds):
-    """Decorator: on Spaces the function runs where ZeroGPU lends a device, for `seconds(*arguments)`; elsewhere as it is."""
+    """Decorator: on Spaces the function runs where ZeroGPU lends a device, for `seconds(*arguments)`; else `computing`."""
     if not ON_SPACES:
-        return lambda function: function
+        return computing
     import spaces
 
     return spaces.GPU(duration=seconds)
@@ -74,6 +103,7 @@ def _ruler(data, shape, metrics, backbone):
     from rlpips import images
     from rlpips import metrics as measuring
     from rlpips.backbones import pick_device
+    from rlpips.differences import pick_precision
     from rlpips.distortions import make_ruler
 
     device = pick_device()
@@ -81,7 +111,8 @@ def _ruler(data, shape, metrics, backbone):
     # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
     slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
     which = {"distortions": ("jpeg", "noise", "blur")} if slow else {}
-    return make_ruler(reference, [measuring.load_metric(name, backbone, device) for name in metrics], **which).to_json()
+    loaded = [measuring.load_metric(name, backbone, device) for name in metrics]
+    return make_ruler(reference, loaded, **which, precision=pick_precision(None, device)).to_json()
 
 
 def clock():
@@ -136,12 +167,23 @@ def warm_up() -> Loading:
 
 
 def describe_device() -> str:
-    """ "CPU float32", or the GPU's name; after `warm_up` is done."""
+    """ "CPU bfloat16" or "CPU float32", or the GPU's name; after `warm_up` is done."""
     from rlpips.backbones import pick_device
+    from rlpips.differences import pick_precision
     from rlpips.readings import surroundings
 
-    here = surroundings(pick_device())
+    device = pick_device()
+    here = surroundings(device, pick_precision(None, device))
     return f"{here['device']} {here['precision']}"
+
+
+@computing
+def damaged(pixels, distortion: str, severity: float):
+    """A picture, uint8 (H, W, 3), damaged by one of `rlpips.distortions`."""
+    from rlpips import images
+    from rlpips.distortions import DISTORTIONS
+
+    return images.to_uint8(DISTORTIONS[distortion](images.to_tensor(pixels), severity))[0]
 
 
 def _seconds_of_sweep(pixels, metrics, norm, patches):

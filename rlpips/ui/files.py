@@ -4,12 +4,19 @@ import hashlib
 import io
 import os
 import secrets
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
 from rlpips.trace_format import curve_json, frame_json
+
+# How much the pictures of runs, saved traces and uploads may take together: the pictures of 300 runs of 256×256 pixels.
+CACHE_BYTES = float(os.environ.get("RLPIPS_CACHE_MB", 1000)) * 1e6
+_TRIM_EVERY_S = 10
 
 # A message may be lost on its way; each repeats the last few steps so that the curves have no gap.
 _REPEAT = 8
@@ -29,11 +36,46 @@ def put(name: str, data: bytes) -> dict:
     return FileData(path=str(path), orig_name=name).model_dump()
 
 
-def whole(run: str, state: str, trace) -> dict:
-    """The message that shows a complete trace and offers its saved file."""
-    archive = io.BytesIO()
-    trace.save(archive)
-    saved = put("trace.zip", archive.getvalue())  # no stranger's name in an address
+def keep_bounded(app) -> None:
+    """From now on keep Gradio's cache folder within `CACHE_BYTES`, but for what the page itself shows."""
+
+    def work():
+        shown = {path for block in app.blocks.values() for path in block.keep_in_cache}
+        while True:
+            time.sleep(_TRIM_EVERY_S)
+            for path in trim(Path(get_upload_folder()), CACHE_BYTES, shown):
+                for known in app.temp_file_sets:  # Gradio's lists of what it has to delete some day
+                    known.discard(path)
+
+    threading.Thread(target=work, daemon=True).start()
+
+
+def trim(folder: Path, most: float, lasting=frozenset()) -> list[str]:
+    """Delete files, those not used for longest first, until the others take at most `most` bytes; `lasting` ones stay.
+
+    Returns the paths of the files deleted. The folders they leave empty go too.
+    """
+    found = [(path.stat(), path) for path in folder.rglob("*") if path.is_file()]
+    bytes_left, gone = sum(about.st_size for about, _ in found), []
+    for about, path in sorted(found, key=lambda each: each[0].st_mtime):
+        if bytes_left <= most:
+            break
+        if str(path) not in lasting:
+            path.unlink(missing_ok=True)
+            bytes_left -= about.st_size
+            gone.append(str(path))
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+    return gone
+
+
+def whole(run: str, state: str, trace, saved: bytes | None = None) -> dict:
+    """The message that shows a complete trace and offers its saved file, `saved` if there is one already."""
+    if saved is None:
+        archive = io.BytesIO()
+        trace.save(archive)
+        saved = archive.getvalue()
+    saved = put("trace.zip", saved)  # no stranger's name in an address
     files = {"trace": {**saved, "orig_name": f"{trace.name}.trace.zip"}}
     return {**trace.to_json(put), "run": run, "state": state, "files": files}
 
@@ -45,7 +87,7 @@ class Stream:
         self._head = {"run": run, "state": "running"}
         self._meta = recorder.meta_json(put)
         self._start = recorder.start
-        self._steps, self._frames = [], []
+        self._steps, self._frames = [], {}
 
     def first(self) -> dict:
         """The message that clears the viewer and shows the picture about to be attacked."""
@@ -54,14 +96,17 @@ class Stream:
     def add(self, step) -> None:
         """Take a `rlpips.trace.Step`; it goes out with the next message."""
         if step.index == 0:  # a restart begins anew
-            self._steps = []
+            self._steps, self._frames = [], {}
         self._steps.append(step)
-        self._frames += [frame_json(frame, self._start, put) for frame in step.frames]
+        self._frames |= {frame.lanes: frame for frame in step.frames}
 
     def next(self) -> dict:
-        """What is new since the last message, with a few steps before it."""
-        steps, frames = self._steps, self._frames
-        self._steps, self._frames = steps[-_REPEAT:], []
+        """What is new since the last message, with a few steps before it.
+
+        Of several frames of the same lanes the latest must do: nobody has seen the others, and the complete trace has them.
+        """
+        steps, frames = self._steps, [frame_json(frame, self._start, put) for frame in self._frames.values()]
+        self._steps, self._frames = steps[-_REPEAT:], {}
         curves = {key: [getattr(step, key) for step in steps] for key in ("distance", "per_layer", "linf", "l2")}
         head = self.first() if steps[0].index == 0 else self._head
         return {**head, "curve": curve_json(steps[0].index, curves), "frames": frames}

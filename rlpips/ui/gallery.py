@@ -31,7 +31,9 @@ def recorded() -> list[Path]:
 
 def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError where it is none."""
-    return files.whole(secrets.token_hex(4), "recorded", Trace.load(path))
+    # A stranger's file is offered anew, without what else may be in it; ours as it is.
+    saved = path.read_bytes() if path.parent == FOLDER else None
+    return files.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
 
 
 def opening() -> dict | None:

@@ -35,7 +35,7 @@ def build():
             )  # fmt: skip
         shown = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
-    work = {"concurrency_id": "attack", **PRIVATE}
+    work = {**engine.IN_LINE, **PRIVATE}
     compare.click(_compare, [first, second, backbone], [shown, status, resize], **work)
     example.click(_example, None, [first, second], **PRIVATE).then(
         _compare, [first, second, backbone], [shown, status, resize], **work
@@ -84,8 +84,11 @@ def _measure(first, second, backbone, resized):
         while loading.busy():
             yield skip, html.escape(loading.text), hidden
         loading.result()
-        clock = engine.clock()
-        trace = engine.pair(x.pixels, pixels, request.metrics_on(METRICS, backbone), backbone)
+        with engine.LINE.join() as place:
+            for words in place.turn():
+                yield skip, words, hidden
+            clock = engine.clock()
+            trace = engine.pair(x.pixels, pixels, request.metrics_on(METRICS, backbone), backbone)
     except ValueError as error:
         gr.Warning(html.escape(str(error)))
         yield skip, html.escape(f"Refused: {error}"), hidden

@@ -27,7 +27,7 @@ from rlpips.ui.viewer import FOLDER
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-AT_ONCE = {"concurrency_limit": None, **PRIVATE}  # a stored question waits for nobody
+AT_ONCE = {**engine.IN_LINE, **PRIVATE}  # and a stored question waits for nobody
 FAILED = "Refused: the server could not do this. Another picture may help."
 MISSING = "Refused: the stored questions cannot be read. Choose a picture of your own."
 SCORE = """<section class="jscore" aria-label="Score of this visit"><table>
@@ -94,7 +94,7 @@ def build(tab):
     tab.select(_first, **asked)
     for another in (stage.next, upload.change, kind.input):
         another(_next, **asked)
-    wanted.change(_live, [upload, kind], [stage, status, turn], concurrency_id="attack", **PRIVATE)
+    wanted.change(_live, [upload, kind], [stage, status, turn], **AT_ONCE)
     stage.chosen(_chosen, turn, [stage, score, status], **AT_ONCE)
 
 
@@ -138,12 +138,15 @@ def _live(upload, kind):
         while loading.busy():
             yield gr.skip(), html.escape(loading.text), None
         loading.result()
-        clock = engine.clock()
         mixed = kind == "mixed" or (kind == "both" and secrets.randbelow(2) == 1)
-        steps = engine.judged(photograph.pixels, mixed, secrets.randbelow(2**53))
-        turn = _Turn(next(steps))
-        yield _asked(turn), "Running: choose; the metrics are judging meanwhile…", turn
-        turn.judged(next(steps))
+        with engine.LINE.join() as place:
+            for words in place.turn():
+                yield gr.skip(), words, None
+            clock = engine.clock()
+            steps = engine.judged(photograph.pixels, mixed, secrets.randbelow(2**53))
+            turn = _Turn(next(steps))
+            yield _asked(turn), "Running: choose; the metrics are judging meanwhile…", turn
+            turn.judged(next(steps))
         said = " ".join(
             [f"Done: a question of your picture, judged by the metrics in {clock():.1f} s.", *photograph.notes]
         )

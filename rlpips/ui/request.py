@@ -16,6 +16,7 @@ DUEL_BACKBONES = [
 OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
+PRECISIONS = [("automatic", "auto"), ("float32", "float32")]
 # What to push when it is not the picture itself: a copy, damaged by one of `rlpips.distortions`, or another picture.
 COPIES = [
     ("a blurred copy", "blur"),
@@ -48,6 +49,7 @@ class Controls(NamedTuple):
     restarts: Any
     backbone: Any
     size: Any  # the visitor's own pictures have at most so many pixels a side
+    precision: Any  # "auto": what the device is fastest in
 
 
 def read(said: Controls):
@@ -80,6 +82,7 @@ def read(said: Controls):
         "backbone": said.backbone, "norm": said.norm, "eps": said.eps * unit, "steps": _whole(said.steps),
         "objective": said.objective, "seed": _whole(said.seed), "restarts": _whole(said.restarts),
         "step_size": None if said.step_size is None else said.step_size * unit,
+        "precision": None if said.precision == "auto" else said.precision,
     }, reference.name, notes  # fmt: skip
 
 
@@ -97,9 +100,7 @@ def _candidate(choice, reference, others, size):
     for sample in SAMPLES:
         if sample.name == choice:
             return sample.picture().pixels
-    from rlpips.distortions import DISTORTIONS
-
-    return images.to_uint8(DISTORTIONS[choice](images.to_tensor(reference), _COPY_SEVERITY))[0]
+    return engine.damaged(reference.pixels, choice, _COPY_SEVERITY)
 
 
 def metrics_on(names, backbone):

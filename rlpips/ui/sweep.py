@@ -62,7 +62,7 @@ def build():
     upload.change(_uploaded, [upload, picked], [pictures, status], **PRIVATE)
     run.click(None, None, status, js="() => 'Running: waiting for a turn…'", **PRIVATE)  # at once, by the browser
     sweep = run.click(
-        _sweep, [picked, upload, against, norm, patches], [*shown, status, live], concurrency_id="attack", **PRIVATE
+        _sweep, [picked, upload, against, norm, patches], [*shown, status, live], **engine.IN_LINE, **PRIVATE
     )
     sweep.then(_stopped, live, [*shown, status, live], **PRIVATE)
     stop.click(None, cancels=[sweep], api_visibility="private")
@@ -140,7 +140,6 @@ def _sweep(*said):
 
 
 def _results(picked, upload, metrics, norm, patches):
-    clock = engine.clock()
     metrics = tuple(name for _, name in METRICS if name in (metrics or ()))
     if not metrics:
         raise ValueError("Choose at least one metric to measure.")
@@ -151,7 +150,13 @@ def _results(picked, upload, metrics, norm, patches):
     from rlpips.measures import EPS
 
     picture = images.read_picture(Path(upload or picked), LARGEST)
-    live = _Live(metrics, norm, EPS[norm])
+    with engine.LINE.join() as place:
+        for words in place.turn():
+            yield gr.skip(), gr.skip(), words, None
+        yield from _measured(picture, _Live(metrics, norm, EPS[norm]), metrics, norm, patches)
+
+
+def _measured(picture, live, metrics, norm, patches):
     notes = list(picture.notes)
     yield *live.charts(), live.progress(), live
     steps = engine.sweep(picture.pixels, metrics, norm, patches)
@@ -159,7 +164,7 @@ def _results(picked, upload, metrics, norm, patches):
         live.add(name, found)
         if live.done == live.total:
             break
-        if clock() > engine.DEADLINE_S:
+        if live.clock() > engine.DEADLINE_S:
             notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
             break
         yield *live.charts(), live.progress(), live

@@ -4,7 +4,6 @@ Everything it shows is computed in the browser from a trace given as plain JSON 
 every file is a Gradio FileData dict. Nothing here needs torch.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import gradio as gr
@@ -15,9 +14,6 @@ STYLES = ("viewer.css", "column.css", "narrow.css")
 
 # Joined in this order inside the one function that Gradio makes of `js_on_load`.
 SCRIPTS = ("model.js", "decode.js", "column.js", "zoom.js", "numbers.js", "curves.js", "main.js")
-
-# Found without importing plotly, which would cost a third of a second at every start.
-PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 
 
 def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
@@ -31,7 +27,6 @@ def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
 
     A factory and not a subclass: subclassing a Gradio component writes a .pyi file beside the source.
     """
-    gr.set_static_paths([PLOTLY_JS])
     return gr.HTML(
         value,
         html_template=_joined("viewer.html"),
@@ -39,7 +34,6 @@ def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
         js_on_load=_joined(*SCRIPTS),
         apply_default_css=False,
         empty=empty,
-        plotly=f"gradio_api/file={PLOTLY_JS.as_posix()}",
         **{"elem_id": "viewer", **kw},
     )
 
