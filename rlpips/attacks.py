@@ -45,7 +45,8 @@ def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone
     seed       picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
     precision  of the convolutions while it runs: "float32", or "bfloat16" on differences from the reference, which changes
                distances by less than 1 % (`rlpips.differences`); None for bfloat16 where the device has it in hardware.
-               Pictures and their distances in 8 bits are measured in float32 either way.
+               Pictures and their distances in 8 bits are measured in float32 either way (on a GPU in
+               what cuDNN makes of it, by default tf32).
     Every iterate stays in the ball and in [0, 1]. Anything out of range is a ValueError that says so.
     """
     plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,

@@ -86,8 +86,8 @@ class Trunk(nn.Module):
         convolve = convolve or (lambda convolution, each: convolution(each))
 
         def fast(conv, each):
-            if conv not in self._fast:
-                self._fast[conv] = Convolution(conv, 2 / self.scale if conv is self.features[0] else 1)
+            if conv not in self._fast:  # by `setdefault`, as several threads may come here at once
+                self._fast.setdefault(conv, Convolution(conv, 2 / self.scale if conv is self.features[0] else None))
             return convolve(self._fast[conv], self._fast[conv].lay(each))
 
         # (2x - 1 - shift) / scale, the factor being in the first convolution's weights

@@ -11,14 +11,16 @@ class Convolution:
     sums, but its gradient with respect to the picture takes half the time.
     """
 
-    def __init__(self, conv, factor=1):
-        """`factor`, a number or (1, C, 1, 1), is what its input would have to be multiplied by."""
-        self.in_blocks = conv.stride == (4, 4)
-        self.weight, self.bias, self.stride, self.padding = conv.weight * factor, conv.bias, conv.stride, conv.padding
+    def __init__(self, conv, factor=None):
+        """`factor` (1, 3, 1, 1), of the one that reads the picture, is what the picture would have to be multiplied by."""
+        self.in_blocks, self.reads_picture = conv.stride == (4, 4), factor is not None
+        weight, self.bias, self.stride, self.padding = conv.weight, conv.bias, conv.stride, conv.padding
+        if self.reads_picture:
+            weight = weight * factor
         if self.in_blocks:
-            self.weight = _blocks(F.pad(self.weight, (0, 1, 0, 1)))  # (64, 3, 11, 11) -> (64, 48, 3, 3)
+            weight = _blocks(F.pad(weight, (0, 1, 0, 1)))  # (64, 3, 11, 11) -> (64, 48, 3, 3)
             self.stride, self.padding = (1, 1), (0, 0)
-        self._weights = {}  # dtype -> weights
+        self._weights = {weight.dtype: weight.contiguous(memory_format=torch.channels_last)}
 
     def lay(self, x):
         """The picture (N, C, H, W) as all others take it."""
@@ -42,7 +44,7 @@ class Convolution:
 
     def _weight(self, dtype):
         if dtype not in self._weights:
-            self._weights[dtype] = self.weight.to(dtype).contiguous(memory_format=torch.channels_last)
+            self._weights.setdefault(dtype, next(iter(self._weights.values())).to(dtype))
         return self._weights[dtype]
 
 

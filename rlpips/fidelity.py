@@ -35,5 +35,6 @@ def _blur(pictures):
     channels = pictures.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
     groups = channels.shape[1]
     row = (window / window.sum()).expand(groups, 1, 1, -1).contiguous(memory_format=torch.channels_last)
-    channels = F.conv2d(F.conv2d(channels, row, groups=groups), row.mT, groups=groups)
+    with torch.backends.cudnn.flags(enabled=False):  # on a GPU it may compute in tf32, too coarse for variances
+        channels = F.conv2d(F.conv2d(channels, row, groups=groups), row.mT, groups=groups)
     return channels[0].unflatten(0, pictures.shape[:2])

@@ -21,7 +21,7 @@ class Panel:
     """Metrics reading batches of pictures against fixed references (N, 3, H, W), whose features are computed once.
 
     A batch holds K lanes of every reference, one reference after the other: (N·K, 3, H, W). `precision` is that of `shares`,
-    "float32" or "bfloat16" (see `rlpips.differences`); `maps` and `frame` are float32 always.
+    "float32" or "bfloat16" (see `rlpips.differences`); `maps` and `frame` are float32 always, or tf32 where torch is set so.
     """
 
     def __init__(self, metrics, reference, precision="float32"):
@@ -34,10 +34,11 @@ class Panel:
                 heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
                 differences = Differences() if precision == "bfloat16" else None
                 features = trunk.raw(reference, differences.keep) if differences else trunk.raw(reference)
-                less = [_units(layer).neg_() for layer in features]
-                self._groups.append(_Group(trunk, members, heads, less, differences))
+                minus = [_units(layer).neg_() for layer in features]
+                self._groups.append(_Group(trunk, members, heads, minus, differences))
         order = [index for group in self._groups for index in group.members]
-        self._order = sorted(range(len(order)), key=order.__getitem__)  # back to the order in which metrics were given
+        # Back to the order in which metrics were given.
+        self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
 
     def shares(self, x):
         """Distances per layer, (N·K, M, L); they sum over layers to the distances. Gradients flow to `x`."""
@@ -89,16 +90,16 @@ class _Group:
     trunk: Trunk
     members: list  # which of the panel's metrics
     heads: list  # per layer (M, C)
-    less: list  # per layer the references' features of unit length, (N, P, C) at P positions, times -1
+    minus: list  # per layer the references' features of unit length, (N, P, C) at P positions, times -1
     differences: Differences | None
 
     def shares(self, x):
         features = self.trunk.raw(x, self.differences) if self.differences else self.trunk.raw(x)
-        return torch.stack([LaneShares.apply(*layer) for layer in zip(features, self.less, self.heads)], -1)
+        return torch.stack([LaneShares.apply(*layer) for layer in zip(features, self.minus, self.heads)], -1)
 
     def maps(self, x):
-        for features, less, heads in zip(self.trunk.raw(x), self.less, self.heads):
-            difference = _units(features).unflatten(0, (len(less), -1)) + less[:, None]
+        for features, minus, heads in zip(self.trunk.raw(x), self.minus, self.heads):
+            difference = _units(features).unflatten(0, (len(minus), -1)) + minus[:, None]
             yield (difference.flatten(0, 1).square_() @ heads.T).transpose(1, 2).unflatten(2, features.shape[2:])
 
 
@@ -106,17 +107,17 @@ class LaneShares(torch.autograd.Function):
     """Unit length, difference to the reference, weights and mean over positions of one layer in one, with the gradient
     written out: nearly all the time that attacks spend outside of convolutions goes here, and this takes a third of it.
 
-    `features` (N·K, C, h, w) are raw, K lanes of each of N pictures, one picture after the other; `less` (N, h·w, C) the unit
+    `features` (N·K, C, h, w) are raw, K lanes of each of N pictures, one picture after the other; `minus` (N, h·w, C) the unit
     features of the pictures, times -1; `heads` (M, C). Gives (N·K, M). Only `features` get a gradient.
     """
 
     @staticmethod
-    def forward(ctx, features, less, heads):
+    def forward(ctx, features, minus, heads):
         rows = _rows(features)
         scale = _scale(rows)
-        by_reference = (len(less), -1)
+        by_reference = (len(minus), -1)
         parts = (each.unflatten(0, by_reference) for each in (rows, scale))
-        difference = torch.addcmul(less[:, None], *parts).flatten(0, 1)
+        difference = torch.addcmul(minus[:, None], *parts).flatten(0, 1)
         ctx.save_for_backward(rows, scale, difference, heads)
         ctx.size = features.shape[2:]
         return difference.square().sum(1) @ heads.T / rows.shape[1]

@@ -5,10 +5,16 @@ Not measured: no GPU was at hand when this was written. Its logic is tested on t
 graph does: it works on fixed tensors and writes over its last results.
 """
 
+import threading
+import warnings
+from functools import lru_cache
+
 import torch
 
 ENABLED = True  # False, or an error while recording, leaves everything as it is called
-WORTH_RECORDING = 8  # calls; recording costs about three
+WORTH_RECORDING = 16  # calls; recording costs some, and waits for the device
+
+_ONE_AT_A_TIME = threading.Lock()  # as CUDA demands of all recording in a process
 
 
 class Replay:
@@ -21,15 +27,18 @@ class Replay:
     def __init__(self, function, calls):
         self._function = function
         self._worthwhile = calls >= WORTH_RECORDING
-        self._graph = None
+        self._recorded = None
 
     def __call__(self, x):
-        if ENABLED and self._worthwhile and self._graph is None:
-            self._graph = record(self._function, x)
-            self._worthwhile = self._graph is not None
-        if self._graph is None:
+        if ENABLED and self._worthwhile and self._recorded is None:
+            try:
+                self._recorded = record(self._function, x)
+            except RuntimeError as error:  # too little memory, say
+                warnings.warn(f"Running without a CUDA graph, which is slower: {error}", stacklevel=2)
+            self._worthwhile = self._recorded is not None
+        if self._recorded is None:
             return self._function(x)
-        graph, given, results = self._graph
+        graph, given, results = self._recorded
         given.copy_(x)
         graph.replay()
         return tuple(result.clone() for result in results)
@@ -39,14 +48,20 @@ def record(function, x):
     """(graph, its input, its results), or None where there is nothing to record with."""
     if x.device.type != "cuda":
         return None
-    given, side = x.detach().clone(), torch.cuda.Stream(x.device)
-    side.wait_stream(torch.cuda.current_stream(x.device))
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.stream(side):
-        for _ in range(2):  # libraries set themselves up in their first calls
-            function(given)
-    torch.cuda.current_stream(x.device).wait_stream(side)
-    # Other threads, such as another visitor's, may use the device meanwhile.
-    with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-        results = function(given)
+    current, side = torch.cuda.current_stream(x.device), _side_stream(x.device)
+    given, graph = x.detach().clone(), torch.cuda.CUDAGraph()
+    with _ONE_AT_A_TIME, torch.cuda.stream(current):  # which it goes back to, whatever happens
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
+            for _ in range(2):  # libraries set themselves up in their first calls
+                function(given)
+        current.wait_stream(side)
+        # Other threads of the process may use the device meanwhile.
+        with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+            results = function(given)
     return graph, given, results
+
+
+@lru_cache
+def _side_stream(device):  # one, as libraries keep memory for every stream that they have seen
+    return torch.cuda.Stream(device)

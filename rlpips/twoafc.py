@@ -223,9 +223,10 @@ def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):
     def work(piece):
         at, seed = piece
         centre, panel, own = start[at], Panel([metric], reference[at]), torch.Generator().manual_seed(seed)
+        way = signs[at]
 
         def objective(x):
-            values = signs[at] * panel.shares(x).sum((1, 2))
+            values = way * panel.shares(x).sum((1, 2))
             return values, values.detach()
 
         with torch.no_grad():
@@ -238,7 +239,8 @@ def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):
                 highest = torch.where(better, values, highest)
         return best
 
-    return torch.cat(share(work, list(zip(pieces, seeds))))
+    # Laid out alike wherever they were made: a network rounds differently where channels lie last.
+    return torch.cat(share(work, list(zip(pieces, seeds)))).contiguous()
 
 
 def inflation(metric, triplets, norm="linf", eps=4 / 255, steps=20, restarts=1, seed=0):

@@ -37,7 +37,7 @@ def work(x):
 
 
 def test_results_are_those_of_the_function_and_stay_the_callers(recording):
-    again = replay.Replay(work, calls=8)
+    again = replay.Replay(work, calls=replay.WORTH_RECORDING)
     given = [torch.rand(2, 3, 4, 5) for _ in range(3)]
     found = [again(x) for x in given]
     assert recording.made == 1
@@ -53,15 +53,26 @@ def test_a_few_calls_are_not_worth_recording_and_it_can_be_switched_off(recordin
     assert recording.made == 0
 
 
+def test_what_cannot_be_recorded_is_called_as_it_is(monkeypatch):
+    def failing(function, x):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(replay, "record", failing)
+    again = replay.Replay(work, calls=100)
+    with pytest.warns(UserWarning, match="without a CUDA graph, which is slower: out of memory"):
+        assert torch.equal(again(torch.ones(2))[0], torch.full((2,), 2.0))
+    assert torch.equal(again(torch.zeros(2))[0], torch.zeros(2))  # and does not try again
+
+
 def test_on_a_cpu_there_is_nothing_to_record_with():
     assert replay.record(work, torch.ones(2)) is None
 
 
 def test_an_attack_that_is_replayed_is_the_same_attack(recording, monkeypatch):
     x = torch.rand(2, 3, 45, 64, generator=torch.Generator().manual_seed(0))
-    replayed = rlpips.attack(x, steps=10, restarts=2)
+    replayed = rlpips.attack(x, steps=16, restarts=2)
     assert recording.made == 2  # one for each restart
     monkeypatch.setattr(replay, "ENABLED", False)
-    for found, expected in zip(replayed, rlpips.attack(x, steps=10, restarts=2)):
+    for found, expected in zip(replayed, rlpips.attack(x, steps=16, restarts=2)):
         assert (found.distance == expected.distance).all() and (found.l2 == expected.l2).all()
         assert (found.adversarial == expected.adversarial).all()

@@ -103,7 +103,7 @@ function newCurves(root, model, view, act) {
   function range(marks) {
     const all = [...model.curve.distance.flat(2), ...marks.map((mark) => mark.distance)];
     const values = all.filter((v) => v > 0);
-    const [low, high] = [Math.min(...values, 1), Math.max(...values, 0.001)];
+    const low = values.reduce((a, b) => Math.min(a, b), 1), high = values.reduce((a, b) => Math.max(a, b), 0.001);
     if (!view.log) return [0, Math.ceil(high * 1.05 * 20) / 20];
     return [Math.floor(4 * Math.log10(low) - 0.3) / 4, Math.ceil(4 * Math.log10(high) + 0.3) / 4];
   }

@@ -55,6 +55,7 @@ function newLoader(model, view, changed) {
   async function loadSource(run, key) {
     const file = model.meta[key];
     const pixels = sources.get(file.url) ?? await decodePng(file);
+    sources.delete(file.url);     // so that it counts as the latest
     sources.set(file.url, pixels);
     if (sources.size > 2) sources.delete(sources.keys().next().value);
     if (model.run === run) { model.pixels[key] = pixels; changed(); }
@@ -62,7 +63,7 @@ function newLoader(model, view, changed) {
 
   async function loadFrame(run, frame) {
     const [perturbation, maps] = await Promise.all([decodePng(frame.perturbation), decodePng(frame.maps)]);
-    if (model.run !== run) return;
+    if (model.run !== run || !model.frames.includes(frame)) return;
     frame.decoded = { id: ++decodedCount, perturbation: perturbation.data, maps: redOnly(maps.data) };
     bytes += size(frame);
     forgetFarthest();

@@ -48,7 +48,7 @@ function newViewer(element, props, watch) {
     settled = false;
     patience = performance.now() + PATIENCE;
     setTimeout(() => settle(), PATIENCE + 1);
-    Object.assign(view, { step: 0, lanes: [0, 1], factor: null, following: true, playing: false });
+    Object.assign(view, { step: 0, lanes: [0, 1], factor: null, following: true, playing: false, explored: false });
     cache.clear();
   }
 

@@ -28,7 +28,7 @@ def main():
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", help='"cpu" or "cuda"; the GPU where there is one')
-    parser.add_argument("--backbone", default="alex", choices=("alex", "vgg", "squeeze"))
+    parser.add_argument("--backbone", default="alex", choices=("alex", "vgg"))
     given = parser.parse_args()
     if wrong := set(given.tables) - set(TABLES):
         parser.error(f"there is no table {', '.join(sorted(wrong))}; there are {', '.join(TABLES)}")

@@ -16,7 +16,7 @@ FORMATS = (torch.channels_last, torch.contiguous_format)
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Shape:
     """One convolution as it is run: input (N, inputs, height, width), `kernel` pixels a side, output (N, outputs,
     h, w)."""
 
@@ -33,20 +33,20 @@ class Convolution:
 
     @property
     def macs(self):
-        """Multiplications and additions of a forward pass on one picture; the gradient with respect to the input
+        """Multiply-adds of a forward pass on one picture; the gradient with respect to the input
         has as many."""
         height, width = self.output_size
         return self.outputs * height * width * self.inputs * self.kernel**2
 
     def in_blocks(self):
-        """The same sums with stride 1, over blocks of stride × stride pixels (see `rlpips.backbones`), or None
+        """The same sums with stride 1, over blocks of stride × stride pixels (see `rlpips.convolutions`), or None
         where the stride is 1. Its kernel has some more weights, all zero, which is why it is not the one that is
         counted."""
         if self.stride == 1:
             return None
         kernel = -(-self.kernel // self.stride)
         size = tuple(side + kernel - 1 for side in self.output_size)
-        return Convolution(self.inputs * self.stride**2, self.outputs, kernel, 1, 0, size)
+        return Shape(self.inputs * self.stride**2, self.outputs, kernel, 1, 0, size)
 
 
 def convolutions(backbone, size):
@@ -59,7 +59,7 @@ def convolutions(backbone, size):
     def note(layer, inputs, _):
         height, width = inputs[0].shape[-2:]
         (kernel, _), (stride, _), (padding, _) = layer.kernel_size, layer.stride, layer.padding
-        found.append(Convolution(layer.in_channels, layer.out_channels, kernel, stride, padding, (height, width)))
+        found.append(Shape(layer.in_channels, layer.out_channels, kernel, stride, padding, (height, width)))
 
     spec = BACKBONES[backbone]
     with torch.device("meta"):
@@ -72,7 +72,7 @@ def convolutions(backbone, size):
 
 
 def macs(backbone, size, lanes):
-    """Multiplications and additions of a step: `lanes` pictures of `size`, forward and back to the image."""
+    """Multiply-adds of a step: `lanes` pictures of `size`, forward and back to the image."""
     return 2 * lanes * sum(each.macs for each in convolutions(backbone, size))
 
 

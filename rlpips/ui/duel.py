@@ -30,7 +30,7 @@ _SAMPLES = [str(sample.path) for sample in SAMPLES]
 ENDED = "ended"  # in place of a live attack: there is nothing that Stop could have cut off
 FAILED = "Refused: the server could not do this. A smaller picture or fewer steps may help."
 
-FINISHED = remembered.Remembered(64 * 1024**2)  # bytes, of some fifty duels
+FINISHED = remembered.Remembered(64 * 1024**2)  # bytes, of fifteen duels and more
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -115,7 +115,7 @@ def build(opening):
         precision,
     )
     run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # at once, by the browser; others may be first
-    attack = run.click(_attack, list(controls), [shown, status, live], **engine.IN_LINE, **PRIVATE)
+    attack = run.click(_attack, list(controls), [shown, status, live], **engine.UNLIMITED, **PRIVATE)
     attack.then(_stopped, live, [shown, status, live], **PRIVATE)
     stop.click(None, cancels=[attack], api_visibility="private")
     return shown, status
@@ -190,7 +190,7 @@ class _Live:
     def ruler(self):
         """The ruler of an attack that was cut off before it came to that. If others have the device by then, this takes
         place between two of their steps, and delays them no more than the attack itself would have done."""
-        return engine.ruler_alone(self.asked["reference"], self.asked["metrics"], self.asked["backbone"])
+        return engine.ruler_alone(*(self.asked[key] for key in ("reference", "metrics", "backbone", "precision")))
 
 
 def _verdict(trace):

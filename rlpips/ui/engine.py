@@ -23,7 +23,7 @@ ON_SPACES = find_spec("spaces") is not None
 
 # Whatever needs the device waits here, and not in Gradio's queue, which therefore lets all of it through.
 LINE = Line(longest=100)
-IN_LINE = {"concurrency_limit": None}
+UNLIMITED = {"concurrency_limit": None}
 THREADS = 160  # events that Gradio lets run at a time: all who wait, and room for what needs no device
 
 
@@ -76,7 +76,7 @@ def duel(request: dict):
     steps = attack_steps(**request)
     yield steps.recorders[0]
     yield from steps
-    yield ruler(request["reference"], tuple(request["metrics"]), request["backbone"])
+    yield ruler(request["reference"], tuple(request["metrics"]), request["backbone"], request["precision"])
 
 
 @on_gpu(lambda *_: 15)
@@ -84,12 +84,12 @@ def pair(reference, other, metrics: tuple[str, ...], backbone: str):
     """What every metric says about two pictures, uint8 (H, W, 3) of one size: a `Trace` with its ruler."""
     from rlpips.readings import compare
 
-    return replace(compare(reference, other, metrics, backbone), ruler=ruler(reference, metrics, backbone))
+    return replace(compare(reference, other, metrics, backbone), ruler=ruler(reference, metrics, backbone, "float32"))
 
 
-def ruler(reference, metrics: tuple[str, ...], backbone: str) -> dict:
+def ruler(reference, metrics: tuple[str, ...], backbone: str, precision: str | None) -> dict:
     """The ruler of a picture, remembered for the last few, as one picture is attacked again and again."""
-    return _ruler(reference.tobytes(), reference.shape, metrics, backbone)
+    return _ruler(reference.tobytes(), reference.shape, metrics, backbone, precision)
 
 
 # For an attack that was cut off: outside of `duel` it has to ask for a device itself.
@@ -97,7 +97,7 @@ ruler_alone = on_gpu(lambda *_: 15)(ruler)
 
 
 @lru_cache(maxsize=32)
-def _ruler(data, shape, metrics, backbone):
+def _ruler(data, shape, metrics, backbone, precision):
     import numpy as np
 
     from rlpips import images
@@ -112,7 +112,7 @@ def _ruler(data, shape, metrics, backbone):
     slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
     which = {"distortions": ("jpeg", "noise", "blur")} if slow else {}
     loaded = [measuring.load_metric(name, backbone, device) for name in metrics]
-    return make_ruler(reference, loaded, **which, precision=pick_precision(None, device)).to_json()
+    return make_ruler(reference, loaded, **which, precision=pick_precision(precision, device)).to_json()
 
 
 def clock():

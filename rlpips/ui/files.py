@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 
 from rlpips.trace_format import curve_json, frame_json
 
-# How much the pictures of runs, saved traces and uploads may take together: the pictures of 300 runs of 256×256 pixels.
+# How much the pictures of runs, saved traces and uploads may take together: the pictures of 250 runs of 256×256 pixels.
 CACHE_BYTES = float(os.environ.get("RLPIPS_CACHE_MB", 1000)) * 1e6
 _TRIM_EVERY_S = 10
 
@@ -43,9 +43,7 @@ def keep_bounded(app) -> None:
         shown = {path for block in app.blocks.values() for path in block.keep_in_cache}
         while True:
             time.sleep(_TRIM_EVERY_S)
-            for path in trim(Path(get_upload_folder()), CACHE_BYTES, shown):
-                for known in app.temp_file_sets:  # Gradio's lists of what it has to delete some day
-                    known.discard(path)
+            trim(Path(get_upload_folder()), CACHE_BYTES, shown)
 
     threading.Thread(target=work, daemon=True).start()
 
@@ -53,19 +51,24 @@ def keep_bounded(app) -> None:
 def trim(folder: Path, most: float, lasting=frozenset()) -> list[str]:
     """Delete files, those not used for longest first, until the others take at most `most` bytes; `lasting` ones stay.
 
-    Returns the paths of the files deleted. The folders they leave empty go too.
+    Returns the paths of the files deleted. The folders they leave empty go too. Files may come and go meanwhile.
     """
-    found = [(path.stat(), path) for path in folder.rglob("*") if path.is_file()]
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                found.append((path.stat(), path))
     bytes_left, gone = sum(about.st_size for about, _ in found), []
     for about, path in sorted(found, key=lambda each: each[0].st_mtime):
         if bytes_left <= most:
             break
-        if str(path) not in lasting:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # the file is gone, or its folder is not empty
+            if str(path) in lasting or path.stat().st_mtime > about.st_mtime:  # used just now
+                continue
+            path.unlink()
             bytes_left -= about.st_size
             gone.append(str(path))
-            with suppress(OSError):  # not empty
-                path.parent.rmdir()
+            path.parent.rmdir()
     return gone
 
 

@@ -35,7 +35,7 @@ def build():
             )  # fmt: skip
         shown = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
-    work = {**engine.IN_LINE, **PRIVATE}
+    work = {**engine.UNLIMITED, **PRIVATE}
     compare.click(_compare, [first, second, backbone], [shown, status, resize], **work)
     example.click(_example, None, [first, second], **PRIVATE).then(
         _compare, [first, second, backbone], [shown, status, resize], **work

@@ -27,7 +27,7 @@ from rlpips.ui.viewer import FOLDER
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-AT_ONCE = {**engine.IN_LINE, **PRIVATE}  # and a stored question waits for nobody
+AT_ONCE = {**engine.UNLIMITED, **PRIVATE}  # a stored question waits for nobody
 FAILED = "Refused: the server could not do this. Another picture may help."
 MISSING = "Refused: the stored questions cannot be read. Choose a picture of your own."
 SCORE = """<section class="jscore" aria-label="Score of this visit"><table>

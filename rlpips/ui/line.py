@@ -10,7 +10,10 @@ from collections import deque
 from contextlib import contextmanager
 
 _TELL_S = 0.5  # how often one who waits is told their place,
-_ALL_TELL_S = 0.05  # but no more often than so many seconds for each who waits: a message costs the server milliseconds
+_ALL_TELL_S = (
+    0.05  # but no more often than so many seconds for each who waits: a message costs the server milliseconds;
+)
+_LONGEST_S = 2  # and at least as often as this, as whoever presses Stop leaves when they are told next
 
 
 class Line:
@@ -20,7 +23,7 @@ class Line:
         self._longest = longest
         self._moved = threading.Condition()
         self._places = []  # who has the device, and behind it who waits
-        self._held = deque(maxlen=20)  # for how many seconds the last ones had the device
+        self._durations = deque(maxlen=20)  # for how many seconds the last ones had the device
 
     @property
     def waiting(self) -> int:
@@ -44,7 +47,7 @@ class Line:
             with self._moved:
                 self._places.remove(place)
                 if place.since is not None:
-                    self._held.append(time.monotonic() - place.since)
+                    self._durations.append(time.monotonic() - place.since)
                 self._moved.notify_all()
 
 
@@ -63,7 +66,7 @@ class Place:
                 ahead = line._places.index(self)  # among them who has the device
                 if not ahead:
                     break
-                words, pause = self._words(ahead), max(_TELL_S, _ALL_TELL_S * len(line._places))
+                words, pause = self._words(ahead), min(_LONGEST_S, max(_TELL_S, _ALL_TELL_S * len(line._places)))
             yield words
             with line._moved:
                 line._moved.wait_for(lambda: line._places[0] is self, pause)
@@ -71,8 +74,8 @@ class Place:
 
     def _words(self, ahead):
         line, text = self._line, f"Running: waiting for a turn… ({_ordinal(ahead)} in the queue"
-        if line._held:
-            each = sum(line._held) / len(line._held)
+        if line._durations:
+            each = sum(line._durations) / len(line._durations)
             since = line._places[0].since
             spent = time.monotonic() - since if since is not None else 0
             text += f", about {_duration(each * ahead - min(spent, each))}"

@@ -6,9 +6,9 @@ import os
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 
 from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, judge, robustness
+from rlpips.ui.packed import Packed
 from rlpips.ui.theme import CSS, theme
 
 TITLE = "R-LPIPS Explorer"
@@ -51,17 +51,6 @@ def _ready():
     yield f"Loading done ({engine.describe_device()}). This is a recorded duel: press Run for a live one."
 
 
-class _PackedPage:
-    """Compresses the page itself, which carries the whole app's configuration; Gradio compresses what has a file's name."""
-
-    def __init__(self, app):
-        self._plain, self._packed = app, GZipMiddleware(app, compresslevel=6)
-
-    async def __call__(self, scope, receive, send):
-        page = scope["type"] == "http" and scope["path"] == "/"
-        await (self._packed if page else self._plain)(scope, receive, send)
-
-
 def launch(app: gr.Blocks) -> None:
     """Serve the app, load torch behind it, and stay."""
     if engine.ON_SPACES:
@@ -69,7 +58,7 @@ def launch(app: gr.Blocks) -> None:
     app.launch(
         theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[], max_threads=engine.THREADS,
-        app_kwargs={"middleware": [Middleware(_PackedPage)]},
+        app_kwargs={"middleware": [Middleware(Packed)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

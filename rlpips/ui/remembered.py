@@ -55,7 +55,12 @@ class Remembered:
     def put(self, key: str, message: dict, words: str) -> None:
         """Keep a complete message, for as long as there is room."""
         paths = list(_paths(message))
-        size = len(json.dumps(message)) + sum(os.path.getsize(path) for path in paths)
+        try:
+            size = len(json.dumps(message)) + sum(os.path.getsize(path) for path in paths)
+        except FileNotFoundError:  # swept away already, where there is little room
+            return
+        if size > self._most:
+            return
         with self._lock:
             self._kept[key] = message, words, paths, size
             self._kept.move_to_end(key)

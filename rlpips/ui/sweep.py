@@ -62,7 +62,7 @@ def build():
     upload.change(_uploaded, [upload, picked], [pictures, status], **PRIVATE)
     run.click(None, None, status, js="() => 'Running: waiting for a turn…'", **PRIVATE)  # at once, by the browser
     sweep = run.click(
-        _sweep, [picked, upload, against, norm, patches], [*shown, status, live], **engine.IN_LINE, **PRIVATE
+        _sweep, [picked, upload, against, norm, patches], [*shown, status, live], **engine.UNLIMITED, **PRIVATE
     )
     sweep.then(_stopped, live, [*shown, status, live], **PRIVATE)
     stop.click(None, cancels=[sweep], api_visibility="private")

@@ -1,0 +1,69 @@
+import gzip
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from rlpips.ui.packed import Packed
+
+brotli = pytest.importorskip("brotli")
+SCRIPT = "const many = 1;\n" * 500
+PAGE = "<p>the whole configuration</p>" * 500
+
+
+@pytest.fixture
+def served():
+    """(client, the paths that the app itself was asked for)."""
+    asked = []
+
+    def answer(make):
+        def respond(request):
+            asked.append(request.url.path)
+            return make(request)
+
+        return respond
+
+    routes = [
+        Route("/", answer(lambda _: HTMLResponse(PAGE))),
+        Route("/assets/index-D1.js", answer(lambda _: Response(SCRIPT, media_type="text/javascript"))),
+        Route("/assets/{gone}", answer(lambda _: PlainTextResponse("no such file", 404))),
+        Route("/changing.js", answer(lambda _: Response(str(len(asked)), media_type="text/javascript"))),
+    ]
+    return TestClient(Packed(Starlette(routes=routes))), asked
+
+
+@pytest.mark.parametrize("encoding", ["br", "gzip", "identity"])
+def test_a_script_is_read_and_packed_once_and_may_be_kept_by_the_browser(served, encoding):
+    client, asked = served
+    answers = [client.get("/assets/index-D1.js", headers={"accept-encoding": encoding}) for _ in range(3)]
+    assert {answer.text for answer in answers} == {SCRIPT} and asked == ["/assets/index-D1.js"]
+    assert answers[0].headers.get("content-encoding", "identity") == encoding
+    assert "immutable" in answers[2].headers["cache-control"]
+
+
+def test_each_encoding_gets_its_own(served):
+    client, asked = served
+    raw = []
+    for encoding in ("br", "identity", "br"):
+        with client.stream("GET", "/assets/index-D1.js", headers={"accept-encoding": encoding}) as answer:
+            raw.append(b"".join(answer.iter_raw()))
+    assert brotli.decompress(raw[0]).decode() == raw[1].decode() == SCRIPT and raw[2] == raw[0]
+    assert len(asked) == 2
+
+
+def test_what_is_not_there_is_not_kept(served):
+    client, asked = served
+    for _ in range(2):
+        answer = client.get("/assets/gone.js")
+        assert answer.status_code == 404 and "cache-control" not in answer.headers
+    assert len(asked) == 2
+
+
+def test_the_page_is_packed_and_what_may_change_is_asked_for_each_time(served):
+    client, _ = served
+    with client.stream("GET", "/", headers={"accept-encoding": "gzip"}) as answer:
+        assert gzip.decompress(b"".join(answer.iter_raw())).decode() == PAGE
+    assert client.get("/changing.js").text != client.get("/changing.js").text
+    assert client.head("/assets/index-D1.js").content == b""
