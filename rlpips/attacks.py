@@ -103,13 +103,14 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
             here = x.detach().requires_grad_()
             values, *readings = objective(here)
             (gradient,) = torch.autograd.grad(values.sum(), here)
-        return _inside(x + norm.step(gradient, step_size), start, norm, eps), *(each.detach() for each in readings)
+        moved = norm.step(gradient, step_size).add_(x).sub_(start)
+        return _inside(moved, start, norm, eps), *(each.detach() for each in readings)
 
     start, initial = (
         each.contiguous(memory_format=torch.channels_last) for each in (start, initial)
     )  # as networks like it
     step = Replay(ascend, steps)
-    x = _inside(initial, start, norm, eps)
+    x = _inside(initial - start, start, norm, eps)
     for _ in range(steps):
         further, *readings = step(x)
         yield x, *readings
@@ -119,9 +120,9 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
     yield x, *readings
 
 
-def _inside(x, start, norm, eps):
+def _inside(delta, start, norm, eps):
     # Clipping moves every value towards `start`, which is an image itself, so the point stays in either ball.
-    return norm.project(x - start, eps).add_(start).clamp_(0, 1)
+    return norm.project(delta, eps).add_(start).clamp_(0, 1)
 
 
 def keyframes(steps, height, width):
@@ -196,7 +197,7 @@ def _run(plan):
     with torch.no_grad():  # the noise never moves: it is read once
         shown = in_8_bits(plan.start)
         draws = torch.cat([norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)])
-        noise = _inside(plan.start + draws, plan.start, norm, eps)
+        noise = _inside(draws, plan.start, norm, eps)
         noise_reading = panel.read(noise, plan.start)
         noise_frames = shown_panel.frame(0, (lanes,), noise, shown)
         shown = shown.repeat_interleave(lanes, 0)

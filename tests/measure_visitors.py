@@ -261,6 +261,8 @@ def main():
     parser.add_argument("--pictures", choices=("own", "seeds", "same"), default="own")
     parser.add_argument("--steps", type=int, default=20)
     said = parser.parse_args()
+    if said.visitors < 2:
+        parser.error(f"a line takes at least 2 visitors; got {said.visitors}")
     with tempfile.TemporaryDirectory() as folder, b.serve(Path(folder)) as server:
         asyncio.run(measure(server, said.visitors, said.within, said.pictures, said.steps))
 
