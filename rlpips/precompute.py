@@ -44,8 +44,9 @@ def make_duels():
         picture = SAMPLES / f"{sample}.png"
         reference = images.to_tensor(picture, device)
         candidate = DISTORTIONS[copy](reference, 0.6) if copy else None
-        trace = rlpips.attack(
-            picture, candidate, metrics, norm=norm, eps=eps / 255 if norm == "linf" else eps, objective=objective
+        eps_01 = eps / 255 if norm == "linf" else eps
+        trace = rlpips.attack(  # in float32, so that it is the same on every machine up to the last bits
+            picture, candidate, metrics, norm=norm, eps=eps_01, objective=objective, precision="float32"
         )
         ruler = make_ruler(reference, [rlpips.load_metric(name, device=device) for name in metrics])
         path = ROOT / "precomputed" / f"{sample}-{objective}-{norm}-{eps}.zip"
