@@ -58,7 +58,7 @@ class _Differing(torch.autograd.Function):
         if convolution.reads_picture:
             # An attacked picture differs by plus or minus eps nearly everywhere: that is rounded alike everywhere, and would
             # not average out. So what rounding has cut off is added.
-            y += convolution.forward((difference - low.float()).to(LOW), bias=None)
+            y += convolution.forward((difference - low.float()).to(LOW), bias=None).float()
         y.unflatten(0, lanes).add_(after[:, None])
         return y
 

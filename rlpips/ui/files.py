@@ -26,9 +26,9 @@ def put(name: str, data: bytes) -> dict:
     """Store bytes where Gradio serves them; returns the FileData dict that stands for them in a message."""
     folder = Path(get_upload_folder()).resolve() / hashlib.sha256(data).hexdigest()
     path = folder / name
-    if path.exists():
+    try:
         os.utime(path)  # its age counts from its last use
-    else:  # in one move: a file that a browser is reading must not change, and none may be served in half
+    except FileNotFoundError:  # in one move: a file that a browser reads must not change, nor may one be served in half
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / secrets.token_hex(8)
         unfinished.write_bytes(data)
@@ -43,7 +43,8 @@ def keep_bounded(app) -> None:
         shown = {path for block in app.blocks.values() for path in block.keep_in_cache}
         while True:
             time.sleep(_TRIM_EVERY_S)
-            trim(Path(get_upload_folder()), CACHE_BYTES, shown)
+            with suppress(OSError):  # a folder went while it was looked through: next time
+                trim(Path(get_upload_folder()), CACHE_BYTES, shown)
 
     threading.Thread(target=work, daemon=True).start()
 

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from contextlib import contextmanager
 
-_TELL_S = 0.5  # how often one who waits is told their place,
-_ALL_TELL_S = (
-    0.05  # but no more often than so many seconds for each who waits: a message costs the server milliseconds;
-)
-_LONGEST_S = 2  # and at least as often as this, as whoever presses Stop leaves when they are told next
+# How often one who waits is told their place: a message costs the server milliseconds, so more seldom where many wait; but
+# whoever presses Stop leaves when they are told next.
+_TELL_S = 0.5
+_ALL_TELL_S = 0.05  # times as many as wait
+_LONGEST_S = 2
 
 
 class Line:
