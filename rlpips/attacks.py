@@ -11,20 +11,28 @@ Where we differ from the official R-LPIPS code: it attacks a freshly drawn ranki
 1e4, signed steps for l2, and no clipping to the range of images. Here the metric itself is attacked, by the textbook.
 """
 
-import hashlib
 import math
-import numbers
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from rlpips import catalog, images
+from rlpips import checks, images
 from rlpips.backbones import pick_device
 from rlpips.differences import pick_precision
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.readings import Panel, Reading, check_metrics, check_size, in_8_bits, surroundings, to_steps
+from rlpips.readings import (
+    Panel,
+    Reading,
+    check_metrics,
+    check_size,
+    in_8_bits,
+    picture_digest,
+    surroundings,
+    to_steps,
+    weights_digest,
+)
 from rlpips.replay import Replay
 from rlpips.trace import Recorder
 from rlpips.trace_format import NOISE
@@ -156,17 +164,11 @@ class _Plan:
 
 
 def _hashes(reference, start, plan):
-    def digest(image):
-        return hashlib.sha256(image.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
-
-    def weights(name):
-        card = catalog.card(name)
-        return card.official.blob_id if card.official else card.heads[plan.settings["backbone"]].sha256
-
+    names = (metric.name for metric in plan.metrics)
     return {
-        "reference_sha256": digest(reference),  # of the float32 numbers (3, H, W)
-        "start_sha256": digest(start),
-        "weights": {metric.name: weights(metric.name) for metric in plan.metrics},
+        "reference_sha256": picture_digest(reference),
+        "start_sha256": picture_digest(start),
+        "weights": {name: weights_digest(name, plan.settings["backbone"]) for name in names},
     }
 
 
@@ -222,11 +224,11 @@ def _run(plan):
 def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
           precision):  # fmt: skip
     metrics = check_metrics(metrics, backbone)
-    _one_of("norm", norm, NORMS)
-    _one_of("objective", objective, OBJECTIVES)
-    _whole("steps", steps, 1, MAX_STEPS)
-    _whole("restarts", restarts, 1, 100)
-    _whole("seed", seed, 0, 2**53)  # what JSON and a browser keep exactly
+    checks.one_of("norm", norm, NORMS)
+    checks.one_of("objective", objective, OBJECTIVES)
+    checks.whole("steps", steps, 1, MAX_STEPS)
+    checks.whole("restarts", restarts, 1, 100)
+    checks.whole("seed", seed, 0, 2**53)  # what JSON and a browser keep exactly
     if objective == "toward" and candidate is None:
         raise ValueError('objective="toward" needs a candidate: the different picture to be made to look identical.')
 
@@ -242,9 +244,9 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
         raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
     check_size(reference)
     widest = 1.0 if norm == "linf" else math.sqrt(reference[0].numel())  # the whole range of images
-    _real("eps", eps, widest)
+    checks.real("eps", eps, widest)
     if step_size is not None:
-        _real("step_size", step_size, 2 * widest)
+        checks.real("step_size", step_size, 2 * widest)
     settings = {
         "objective": objective, "norm": norm, "eps": float(eps), "steps": int(steps),
         "step_size": float(step_size or 2.5 * eps / steps), "restarts": int(restarts), "seed": int(seed),
@@ -260,21 +262,3 @@ def _read(source, device):
         return images.to_tensor(source, device), images.name_of(source), []
     picture = images.read_picture(source)
     return images.to_tensor(picture, device), picture.name, list(picture.notes)
-
-
-def _one_of(what, value, choices):
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{what} must be one of {', '.join(choices)}; got {value!r}.")
-
-
-def _whole(what, value, low, high):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value <= high:
-        raise ValueError(f"{what} must be a whole number from {low} to {high}; got {value!r}.")
-
-
-def _real(what, value, high):
-    right = isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value <= high  # NaN fails too
-    if not right:
-        raise ValueError(
-            f"{what} must be a number above 0 and at most {high:.6g}, in [0, 1] pixel units; got {value!r}."
-        )

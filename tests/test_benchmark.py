@@ -11,7 +11,10 @@ import rlpips
 from rlpips.backbones import BACKBONES
 from rlpips.benchmark import __main__ as program
 from rlpips.benchmark import breakdown, contestants, floor, memory, ours, tables, timing
+from rlpips.benchmark import perceptual as contest
 from rlpips.benchmark.accuracy import accuracy
+from rlpips.classifiers import small_resnet
+from rlpips.perceptual import margins, metric_ball
 
 
 @pytest.fixture(params=contestants.PACKAGES)
@@ -137,3 +140,33 @@ def test_the_program_says_what_is_missing_and_measures_what_is_asked_for(monkeyp
     head, missing, table = program.made(given)
     assert "2 rounds" not in head and "left out: torchmetrics. `pip install lpips torchmetrics`" in missing
     assert {tuple(row[:2]) for row in table.rows} == {("32×32", 1), ("32×32", 2)}
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    torch.manual_seed(0)
+    return small_resnet("small").eval().requires_grad_(False)
+
+
+def test_the_published_attacks_stand_on_the_features_of_ours(classifier):
+    x, ball = ours.pictures(2, (32, 32)), metric_ball(rlpips.load_metric("lpips"), 0.1)
+    distance = contest.Plain()(x).sub(contest.Plain()(x.flip(0))).norm(dim=1)
+    torch.testing.assert_close(distance, ball.distance(x, x.flip(0)), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("name,given", [("ppgd", {"steps": 4, "cg_steps": 3}), ("lpa", {"steps": 4, "searches": 2}),
+                                        ("fast_lpa", {"steps": 5})])  # fmt: skip
+def test_the_published_attacks_raise_the_margin(classifier, name, given):
+    x = ours.pictures(3, (32, 32))
+    labels = classifier(x).argmax(1)
+    published = contest.Published(classifier, contest.Plain(), 0.15)
+    found = getattr(published, name)(x, labels, **given)
+    assert found.shape == x.shape and 0 <= found.min() and found.max() <= 1
+    assert (margins(classifier(found), labels) > margins(classifier(x), labels)).all()
+
+
+def test_the_table_of_perceptual_attacks_says_what_was_reached(classifier):
+    attacks = {"ppgd": {"steps": 2, "cg_steps": 2}, "fast_lpa": {"steps": 2}}
+    table = contest.perceptual_table(classifier, (0.1,), (2,), rounds=1, attacks=attacks)
+    assert len(table.rows) == 2 * 2 and {len(row) for row in table.rows} == {len(table.columns)}
+    assert all(float(row[-4]) <= 1.001 for row in table.rows if row[0] == "PPGD")  # the distance of ours

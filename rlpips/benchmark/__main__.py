@@ -12,7 +12,7 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 os.environ.setdefault("KINETO_LOG_LEVEL", "5")
 
-TABLES = ("engine", "floor", "parts", "accuracy", "memory", "batches", "threads")
+TABLES = ("engine", "floor", "parts", "accuracy", "memory", "batches", "threads", "perceptual")
 
 
 def main():
@@ -44,6 +44,8 @@ def made(given):
     from rlpips.benchmark import tables
     from rlpips.benchmark.contestants import packages
     from rlpips.benchmark.ours import METRICS
+    from rlpips.benchmark.perceptual import perceptual_table
+    from rlpips.classifiers import load_classifier
     from rlpips.differences import PRECISIONS, pick_precision
     from rlpips.readings import surroundings
 
@@ -86,6 +88,9 @@ def made(given):
             yield tables.thread_table(
                 sizes if chosen else [(64, 64), (256, 256)], given.rounds, precisions, given.backbone
             )
+        elif name == "perceptual":
+            classifier = load_classifier("undefended", device)
+            yield perceptual_table(classifier, batches=given.batches or [1, 16], rounds=given.rounds, device=device)
 
 
 if __name__ == "__main__":
