@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 _HOME = {
     "load_metric": "metrics",
     "PerceptualMetric": "metrics",
+    "load_classifier": "classifiers",
     "attack": "attacks",
     "attack_steps": "attacks",
     "Trace": "trace",

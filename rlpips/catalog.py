@@ -1,4 +1,4 @@
-"""What there is to choose from: the metrics, the networks under them, and where their weights come from.
+"""What there is to choose from: the metrics, the networks under them, the classifiers, and where their weights come from.
 
 Only data, no torch: the page reads its choices from here. Every weights file stands beside the digest that
 `rlpips.weights` checks when it loads it.
@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 
 LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
 RLPIPS_PAPER = "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
+PAT_PAPER = "Laidlaw, Singla and Feizi, Perceptual Adversarial Robustness: Defense Against Unseen Threat Models, arXiv 2006.12655"
+AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, arXiv 1706.06083"
+RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
+ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
 
 
@@ -68,6 +73,29 @@ class TrunkCard:
     @property
     def url(self) -> str:
         return "https://download.pytorch.org/models/" + self.torchvision
+
+
+@dataclass(frozen=True)
+class ClassifierCard:
+    """One classifier: of CIFAR-10 a safetensors file in assets/weights/, of ImageNet torchvision's own file."""
+
+    name: str
+    title: str
+    file: str  # in a name of torchvision's, the eight hex digits begin its sha256
+    training: str  # one sentence
+    source: str
+    licence: str
+    paper: str
+    sha256: str = ""  # of the whole file, 64 hex digits; empty: not trained yet, or torchvision's
+    classes: tuple[str, ...] = CIFAR10_CLASSES  # empty for ImageNet, whose thousand torchvision names
+    size: int = 32  # pixels a side
+    model: str = ""  # torchvision's name of the network; empty: the small ResNet of `rlpips.classifiers`
+    megabytes: float = 0.6
+
+    @property
+    def url(self) -> str:
+        """Where torchvision's file is; ours are shipped."""
+        return "https://download.pytorch.org/models/" + self.file if self.model else ""
 
 
 TRUNKS: dict[str, TrunkCard] = {
@@ -218,6 +246,94 @@ CATALOG: dict[str, MetricCard] = {
         ),
     )
 }
+
+
+def _small(name: str, title: str, sha256: str, training: str, paper: str) -> ClassifierCard:
+    return ClassifierCard(
+        name=name,
+        title=title,
+        file=f"classifier_{name}.safetensors",
+        sha256=sha256,
+        training=training,
+        source="this project, python -m rlpips.classifiers, on CIFAR-10",
+        licence="BSD-3-Clause",
+        paper=paper,
+    )
+
+
+CLASSIFIERS: dict[str, ClassifierCard] = {
+    card.name: card
+    for card in (
+        _small(
+            "undefended",
+            "Undefended",
+            "6046d6f6198a4951d2f855a25d36426059271130dcfc61e19d5a5e856010016b",
+            "Trained here on clean pictures alone.",
+            RESNET_PAPER,
+        ),
+        _small(
+            "at-linf",
+            "AT l∞",
+            "d41f3a7727383c67b4ed8b31d76fb5e5072930387552f8b9756470e30ee3535b",
+            "Trained here on pictures attacked by PGD in an l∞ ball of 8/255.",
+            AT_PAPER,
+        ),
+        _small(
+            "at-l2",
+            "AT l2",
+            "",
+            "Trained here on pictures attacked by PGD in an l2 ball of 1.0.",
+            AT_PAPER,
+        ),
+        _small(
+            "pat-self",
+            "PAT self",
+            "",
+            "Trained here on pictures attacked by Fast-LPA within 0.5 in the classifier's own features.",
+            PAT_PAPER,
+        ),
+        _small(
+            "pat-alexnet",
+            "PAT AlexNet",
+            "",
+            "Trained here on pictures attacked by Fast-LPA within 0.3 in the features of LPIPS on AlexNet.",
+            PAT_PAPER,
+        ),
+        ClassifierCard(
+            name="alexnet-imagenet",
+            title="AlexNet (ImageNet)",
+            file="alexnet-owt-7be5be79.pth",
+            training="Trained by torchvision on ImageNet's clean pictures.",
+            source="torchvision AlexNet IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            paper=ALEXNET_PAPER,
+            classes=(),
+            size=224,
+            model="alexnet",
+            megabytes=233,
+        ),
+        ClassifierCard(
+            name="resnet50-imagenet",
+            title="ResNet-50 (ImageNet)",
+            file="resnet50-0676ba61.pth",
+            training="Trained by torchvision on ImageNet's clean pictures.",
+            source="torchvision ResNet-50 IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            paper=RESNET_PAPER,
+            classes=(),
+            size=224,
+            model="resnet50",
+            megabytes=98,
+        ),
+    )
+}
+
+
+def classifier_card(name: str) -> ClassifierCard:
+    """The card of the classifier called `name`; ValueError listing the names if there is none."""
+    if not isinstance(name, str) or name not in CLASSIFIERS:
+        raise ValueError(f"Unknown classifier {name!r}; the classifiers are {', '.join(CLASSIFIERS)}.")
+    return CLASSIFIERS[name]
 
 
 def card(name: str) -> MetricCard:

@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from rlpips.catalog import card, check, trunk_card
+from rlpips.catalog import card, check, classifier_card, trunk_card
 
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "weights"
 
@@ -74,12 +74,31 @@ def load_trunk(backbone: str, progress: Progress = print_progress) -> dict[str, 
     ours = trunk.features and find(trunk.features.file)
     if ours:
         return _read_tensors(ours, trunk.features.sha256)
-    prefix = re.search(r"-([0-9a-f]{8})\.pth$", trunk.torchvision)[1]
-    path = find(trunk.torchvision) or _download(
-        f"{trunk.title}'s weights", trunk.url, trunk.torchvision, "sha256", prefix, progress
-    )
-    state = _read_pickle(path, "sha256", prefix)
+    state = _torchvision(trunk.title, trunk.torchvision, trunk.url, progress)
     return {key: value.float() for key, value in state.items() if key.startswith("features.")}
+
+
+def load_classifier(name: str, progress: Progress = print_progress) -> dict[str, Tensor]:
+    """What a classifier of the catalogue has learnt.
+
+    Those of CIFAR-10 are bundled; torchvision's are found in RLPIPS_WEIGHTS_DIR or torch.hub's cache, else downloaded.
+    `progress` is as for `load_trunk`. Returns the state dict of the network, float32 on the CPU (counters stay whole).
+    Raises ValueError for an unknown name, WeightsError (a ValueError) if it is not to be had, or damaged.
+    """
+    classifier = classifier_card(name)
+    if classifier.model:
+        return _torchvision(classifier.title, classifier.file, classifier.url, progress)
+    if not classifier.sha256:
+        raise WeightsError(f"{classifier.file}, the weights of the classifier {classifier.title}, is not made yet.")
+    tensors = _read_tensors(BUNDLED / classifier.file, classifier.sha256)
+    return {key: value.float() for key, value in tensors.items()}
+
+
+def _torchvision(title: str, file: str, url: str, progress: Progress) -> dict[str, Tensor]:
+    """A state dict that torchvision publishes."""
+    prefix = re.search(r"-([0-9a-f]{8})\.pth$", file)[1]
+    path = find(file) or _download(f"{title}'s weights", url, file, "sha256", prefix, progress)
+    return _read_pickle(path, "sha256", prefix)
 
 
 def load_heads(name: str, backbone: str) -> list[Tensor]:
