@@ -251,10 +251,16 @@ _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its
 
 @torch.no_grad()
 def make_ruler(
-    reference, metrics, severities=SEVERITIES, distortions=tuple(DISTORTIONS), between=2, precision="float32"
+    reference,
+    metrics,
+    severities=SEVERITIES,
+    distortions=tuple(DISTORTIONS),
+    between=2,
+    precision="float32",
+    panel=Panel,
 ):
     """Measure distortions of one picture, (1, 3, H, W) in [0, 1], under several metrics at once; `precision` as
-    `rlpips.readings.Panel` has it.
+    `rlpips.readings.Panel` has it, of which `panel` may be another kind.
 
     Every severity is measured, and `between` entries are filled in between two of them, linearly in severity,
     because a pass of the network costs more than a word. A metric may find a stronger distortion nearer (a
@@ -266,7 +272,7 @@ def make_ruler(
     severities = sorted(severities)
     count = len(severities)
     entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
-    panel = Panel(metrics, reference, precision)
+    panel = panel(metrics, reference, precision)
     scales = {}
     for name in distortions:
         family = DISTORTIONS[name]

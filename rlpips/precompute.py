@@ -1,8 +1,9 @@
-"""Makes what the page shows without computing, into precomputed/: the recorded duels of the gallery, and the questions
-of "You be the judge" with the answers of the metrics.
+"""Makes what the page shows without computing, into precomputed/: the recorded duels of the gallery, the questions of
+"You be the judge" with the answers of the metrics, and the recorded attacks on classifiers.
 
-    python -m rlpips.precompute            # both
-    python -m rlpips.precompute questions  # those alone, in two minutes on one core
+    python -m rlpips.precompute             # all three
+    python -m rlpips.precompute questions   # those alone, in two minutes on one core
+    python -m rlpips.precompute classifier
 """
 
 import argparse
@@ -12,9 +13,10 @@ from itertools import islice
 from pathlib import Path
 
 import rlpips
-from rlpips import catalog, images, judge, judge_format
+from rlpips import catalog, fooling, images, judge, judge_format
 from rlpips.backbones import pick_device
 from rlpips.distortions import DISTORTIONS, make_ruler
+from rlpips.threats import ATTACKS, matched_bounds
 from rlpips.twoafc import Triplets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +34,16 @@ DUELS = (
     ("flower", "toward", "blur", "linf", 6),
     ("coffee", "toward", "jpeg", "linf", 8),
     ("astronaut", "toward", "noise", "l2", 5),
+)
+# (sample, classifier, attacks, whether the two balls are matched or have the papers' bound of 0.5, steps). An undefended
+# classifier is fooled by a few steps, so they are small ones.
+FOOLED = (
+    ("cat-02", "undefended", ("ppgd", "r-ppgd"), False, 40),
+    ("ship-03", "undefended", ("pgd-linf", "ppgd"), False, 40),
+    ("truck-01", "at-linf", ("pgd-linf", "ppgd"), False, 20),
+    ("dog-02", "at-linf", ("lpa", "r-lpa"), True, 8),
+    ("automobile-01", "pat-self", ("ppgd", "r-ppgd"), True, 20),
+    ("horse-02", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
 QUESTIONS_EACH, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
 SEED = 0  # of the questions: the first that `judge.draw` draws, whatever the metrics say about them
@@ -79,14 +91,44 @@ def make_questions():
     print(f"{path.name}: {len(answered)} questions; {said}; {megabytes:.2f} MB, {seconds:.0f} s")
 
 
+def make_fooled():
+    for example in FOOLED:
+        _make_fooled(*example)
+
+
+def _make_fooled(sample, classifier, attacks, equal, steps):
+    label, bounds = catalog.CIFAR10_CLASSES.index(sample.partition("-")[0]), None
+    if equal:
+        matched = matched_bounds()
+        if matched is None:
+            raise SystemExit("The matched bounds have not been measured yet: python -m rlpips.evaluate classifiers")
+        bounds = [matched[ATTACKS[name].metric] for name in attacks]
+    trace = fooling.fool(SAMPLES / "cifar10" / f"{sample}.png", label, classifier, attacks, bounds, steps)
+    path = ROOT / "precomputed" / "classifier" / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"
+    path.parent.mkdir(exist_ok=True)
+    trace.with_ruler(fooling.ruler_of(trace)).save(path)
+    print(f"{path.name}: clean {_said(trace, trace.clean)}; {_verdicts(trace)}; {path.stat().st_size / 1e3:.0f} kB")
+
+
+def _verdicts(trace):
+    """What the classifier makes of every lane as it is shown: "PPGD 0.5: dog 98 %"."""
+    lanes = zip(trace.receipt["attacks"], trace.probabilities_8bit)
+    return ", ".join(f"{lane['title']} {lane['bound']:.3g}: {_said(trace, shares)}" for lane, shares in lanes)
+
+
+def _said(trace, shares):
+    return f"{trace.classes[shares.argmax()]} {100 * shares.max():.0f} %"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Make what the page shows without computing.")
-    parser.add_argument("what", nargs="?", choices=("duels", "questions"), help="one of the two; both if not given")
+    parser.add_argument("what", nargs="?", choices=tuple(MAKERS), help="one of them; all if not given")
     what = parser.parse_args().what
-    if what in (None, "duels"):
-        make_duels()
-    if what in (None, "questions"):
-        make_questions()
+    for maker in MAKERS.values() if what is None else (MAKERS[what],):
+        maker()
+
+
+MAKERS = {"duels": make_duels, "questions": make_questions, "classifier": make_fooled}
 
 
 if __name__ == "__main__":

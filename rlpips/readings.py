@@ -1,5 +1,6 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -234,3 +235,14 @@ def surroundings(device, precision="float32"):
     if precision == "float32" and device.type == "cuda" and torch.backends.cudnn.allow_tf32:
         precision = "tf32"  # which is what cuDNN makes of it unless told otherwise
     return {"device": title, "precision": precision, "rlpips": __version__, "torch": torch.__version__}
+
+
+def picture_digest(picture):
+    """The sha256 of a picture's float32 numbers (3, H, W), for a receipt."""
+    return hashlib.sha256(picture.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def weights_digest(name, backbone):
+    """What identifies a metric's weights, for a receipt: its heads' sha256, or git's name for an official checkpoint."""
+    card = catalog.card(name)
+    return card.official.blob_id if card.official else card.heads[backbone].sha256

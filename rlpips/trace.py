@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rlpips import trace_format
-from rlpips.trace_format import CURVES, MEASURES
+from rlpips.trace_format import curve_keys, measure_keys
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,7 @@ class Frame:
     l2_8bit: np.ndarray  # (n,)
     psnr: np.ndarray  # (n,) dB, against start
     ssim: np.ndarray  # (n,), against start
+    probabilities_8bit: np.ndarray | None = None  # (n, K), of an attack on a classifier: its softmax
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +41,15 @@ class Step:
     linf: np.ndarray  # (lanes,), norm of the perturbation reached, in [0, 1] pixel units
     l2: np.ndarray  # (lanes,)
     frames: tuple[Frame, ...]  # at keyframes: the pushed lanes, and at step 0 the noise; else none
+    probabilities: np.ndarray | None = None  # (lanes, K), of an attack on a classifier: its softmax
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A whole attack. The lane "noise", if any, is last. Norms and pixels are in [0, 1] units unless they are uint8."""
+    """A whole attack. The lane "noise", if any, is last. Norms and pixels are in [0, 1] units unless they are uint8.
+
+    Of attacks on a classifier, each lane is one of them and there is no noise; the four last fields are theirs alone.
+    """
 
     name: str
     lanes: tuple[str, ...]
@@ -60,6 +65,10 @@ class Trace:
     receipt: dict = field(default_factory=dict)  # settings, versions, digests
     ruler: dict | None = None  # `rlpips.distortions.Ruler.to_json`
     state: str = "done"  # or "stopped", when fewer steps were made than planned
+    classes: tuple[str, ...] | None = None  # the K names that the classifier can give
+    label: int | None = None  # which of them the attacks lead away from
+    clean: np.ndarray | None = None  # (K,), softmax of the classifier before any attack
+    probabilities: np.ndarray | None = None  # (steps + 1, lanes, K), softmax of the float pictures
 
     @property
     def adversarial(self):
@@ -75,6 +84,16 @@ class Trace:
     def maps(self):
         """(lanes, metrics, h, w): where each metric sees the difference between `adversarial` and the reference."""
         return np.stack([self._last(lane, "maps") for lane in range(len(self.lanes))])
+
+    @property
+    def probabilities_8bit(self):
+        """(lanes, K): what the classifier makes of `adversarial`."""
+        return np.stack([self._last(lane, "probabilities_8bit") for lane in range(len(self.lanes))])
+
+    @property
+    def fooled(self):
+        """(lanes,) bool: whether the classifier takes `adversarial` for another class than the label."""
+        return self.probabilities_8bit.argmax(-1) != self.label
 
     def _last(self, lane, what):
         frame = max((frame for frame in self.frames if lane in frame.lanes), key=lambda frame: frame.step)
@@ -114,10 +133,12 @@ class Trace:
 class Recorder:
     """Makes a `Trace` of the steps it is given, in order; of several restarts each lane keeps its best.
 
-    A restart counts once it has as many steps as the first, so a stopped run falls back on what is complete.
+    A restart counts once it has as many steps as the first, so a stopped run falls back on what is complete. `verdict`
+    has the fields `classes`, `label` and `clean` of a `Trace`, for attacks on a classifier.
     """
 
-    def __init__(self, name, lanes, metrics, layers, reference, start, sign, receipt):
+    def __init__(self, name, lanes, metrics, layers, reference, start, sign, receipt, verdict=None):
+        self.classes, self.label, self.clean = ((verdict or {}).get(key) for key in ("classes", "label", "clean"))
         self.name, self.lanes, self.metrics, self.layers = name, lanes, metrics, layers
         self.reference, self.start, self.sign, self.receipt = reference, start, sign, receipt
         self._best = []  # per lane the steps of its best restart so far; empty during the first
@@ -150,7 +171,7 @@ class Recorder:
             key: np.stack(
                 [np.stack([getattr(step, key)[lane] for step in steps]) for lane, steps in enumerate(chosen)], axis=1
             )
-            for key in CURVES
+            for key in curve_keys(self._running[0])
         }
         last = self._running[-1]
         complete = (last.restart, last.index) == (self.receipt["restarts"] - 1, self.receipt["steps"])
@@ -159,6 +180,7 @@ class Recorder:
             frames=tuple(self._frames(chosen)), reference=self.reference, start=self.start,
             receipt={**self.receipt, "restart_kept": [steps[0].restart for steps in chosen[: len(self.metrics)]]},
             ruler=ruler, state="done" if complete else "stopped",
+            classes=self.classes, label=self.label, clean=self.clean,
         )  # fmt: skip
 
     def _chosen(self):
@@ -182,6 +204,6 @@ class Recorder:
                 sources = [chosen[lane][place].frames[index] for lane in frame.lanes]
                 rows = {
                     key: np.stack([getattr(source, key)[row] for row, source in enumerate(sources)])
-                    for key in ("attacked", "maps", *MEASURES)
+                    for key in ("attacked", "maps", *measure_keys(frame))
                 }
                 yield replace(frame, **rows)

@@ -8,6 +8,9 @@ The pictures of a frame hold its lanes one below the other. A perturbation is RG
 that attacked = (base + byte - 128) mod 256 exactly; base is the attacked picture of the same lanes' frame before, as
 little changes from one to the next, and for the first frame it is start. A map is grey, one tile per lane and metric,
 with the value peak · (byte / 255)².
+
+Attacks on a classifier add what it says: "verdicts" to meta (the classes, the label that is led away from, and the clean
+picture's probabilities), "probabilities" to the curve and "probabilities_8bit" to each frame.
 """
 
 import io
@@ -21,17 +24,30 @@ from PIL import Image
 
 from rlpips import catalog
 from rlpips.images import LARGEST_SIDE, SMALLEST_SIDE, png_bytes
+from rlpips.threats import ATTACKS
 
 FORMAT = "rlpips-trace-1"
 NOISE = "noise"  # the lane that is never pushed
 CURVES = ("distance", "per_layer", "linf", "l2")
 MEASURES = ("distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 
+
+def curve_keys(of):
+    """The names of the readings that a `Trace` or a `Step` has."""
+    return CURVES if of.probabilities is None else (*CURVES, "probabilities")
+
+
+def measure_keys(frame):
+    """The names of the numbers that a `Frame` has."""
+    return MEASURES if frame.probabilities_8bit is None else (*MEASURES, "probabilities_8bit")
+
+
 # What a file may hold. Ours stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 96 pixels.
 _MOST_JSON = 32 * 2**20  # bytes
 _MOST_FRAMES = 256
 _MOST_DECODED = 256 * 2**20  # bytes of all frames together
 _MOST_MAP = 256  # pixels a side
+_MOST_CLASSES = 1000  # as many as ImageNet has
 
 
 # ---- writing
@@ -49,7 +65,7 @@ def to_json(trace, put, chained=False):
             base[frame.lanes] = frame.attacked
     return {
         "format": FORMAT, "state": trace.state, "meta": meta_json(trace, put),
-        "curve": curve_json(0, {key: getattr(trace, key) for key in CURVES}), "frames": frames, "ruler": trace.ruler,
+        "curve": curve_json(0, {key: getattr(trace, key) for key in curve_keys(trace)}), "frames": frames, "ruler": trace.ruler,
     }  # fmt: skip
 
 
@@ -66,27 +82,34 @@ def write(trace, file):
 
 
 def meta_json(trace, put):
-    """What does not change from step to step, of a `Trace` or a `Recorder`; with the metrics' titles and colours."""
+    """What does not change from step to step, of a `Trace` or a `Recorder`; with titles and colours, of the metrics and of
+    attacks on a classifier."""
     height, width = trace.reference.shape[:2]
     cards = {metric: catalog.card(metric) for metric in trace.metrics}
+    cards |= {lane: ATTACKS[lane] for lane in trace.lanes if lane in ATTACKS}
     receipt, pushed = trace.receipt, not np.array_equal(trace.start, trace.reference)
     return {
         "name": trace.name, "width": width, "height": height, "steps": receipt["steps"],
         "lanes": list(trace.lanes), "metrics": list(trace.metrics), "layers": list(trace.layers),
-        "titles": {metric: card.title for metric, card in cards.items()},
-        "colors": {metric: card.color for metric, card in cards.items()},
+        "titles": {name: card.title for name, card in cards.items()},
+        "colors": {name: card.color for name, card in cards.items()},
         **{key: receipt.get(key) for key in ("objective", "norm", "eps", "step_size", "restarts", "seed")},
         "backbone": catalog.trunk_card(receipt["backbone"]).title,
         "device": f"{receipt['device']} {receipt['precision']}",
         "reference": put("reference.png", _source_png(trace.reference)),
         "start": put("start.png", _source_png(trace.start)) if pushed else None,
         "receipt": receipt,
+        **({"verdicts": _verdicts_json(trace)} if trace.classes else {}),
     }  # fmt: skip
 
 
+def _verdicts_json(trace):
+    return {"classes": list(trace.classes), "label": trace.label, "clean": _plain(trace.clean)}
+
+
 def curve_json(first, curves):
-    """The readings from step `first` on; `curves` maps the four of `CURVES` to arrays or lists of arrays."""
-    return {"first": first, **{key: _plain(curves[key]) for key in CURVES}}
+    """The readings from step `first` on; `curves` maps those of `curve_keys` to arrays or lists of arrays."""
+    return {"first": first, **{key: _plain(values) for key, values in curves.items()}}
 
 
 def frame_json(frame, base, put):
@@ -100,7 +123,7 @@ def frame_json(frame, base, put):
         "step": frame.step, "lanes": list(frame.lanes),
         "perturbation": put(f"perturbation-{stem}.webp", _webp(difference.reshape(-1, *difference.shape[2:]))),
         "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(share.shape[-2:]), "map_peak": _plain(peak),
-        **{key: _plain(getattr(frame, key)) for key in MEASURES},
+        **{key: _plain(getattr(frame, key)) for key in measure_keys(frame)},
     }  # fmt: skip
 
 
@@ -170,16 +193,22 @@ def _trace(value, unpack):
     meta, curve = value["meta"], value["curve"]
     metrics, lanes, layers = (tuple(_list(meta[key], _text)) for key in ("metrics", "lanes", "layers"))
     _require(metrics and set(metrics) <= set(catalog.CATALOG), "it was made with metrics that are not known here")
-    fitting = len(set(metrics)) == len(metrics) and lanes in ((*metrics, NOISE), ("pair",))
-    _require(fitting, "its lanes do not fit its metrics")
+    receipt = _receipt(meta["receipt"])
+    attacks = tuple(attack["name"] for attack in receipt.get("attacks", ()))
+    fitting = {"pair": ("pair",), "fool": attacks}.get(receipt["objective"], (*metrics, NOISE))
+    distinct = len(set(metrics)) == len(metrics) and len(set(lanes)) == len(lanes)
+    _require(distinct and lanes == fitting, "its lanes do not fit its metrics and objective")
     _require(layers, "it has no layers")
-    receipt = _receipt(meta["receipt"], pair=lanes == ("pair",))
+    verdicts = _verdicts(meta["verdicts"]) if attacks else {}
 
     each = {"distance": (len(lanes), len(metrics)), "linf": (len(lanes),), "l2": (len(lanes),)}
     each["per_layer"] = (*each["distance"], len(layers))
     entries = len(curve["linf"])
     _require(1 <= entries <= receipt["steps"] + 1, "its curves do not fit its number of steps")
     curves = {key: _numbers(curve[key], (entries, *each[key])) for key in CURVES}
+    classes = len(verdicts.get("classes", ()))
+    if classes:
+        curves["probabilities"] = _shares(curve["probabilities"], (entries, len(lanes), classes))
 
     sides = height, width = _whole(meta["height"]), _whole(meta["width"])
     fitting = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
@@ -190,14 +219,30 @@ def _trace(value, unpack):
     frames, base = [], {}
     for saved in value["frames"]:
         which = tuple(saved["lanes"])
-        frames.append(_frame(saved, which, base.get(which, start), (len(metrics), *map_size), unpack))
+        frames.append(_frame(saved, which, base.get(which, start), (len(metrics), *map_size), classes, unpack))
         base[which] = frames[-1]["attacked"]
     _require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
     return {
         "name": _text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
         "reference": reference, "start": start, "receipt": receipt, "ruler": _ruler(value["ruler"]),
-        "state": value["state"],
+        "state": value["state"], **verdicts,
     }  # fmt: skip
+
+
+def _verdicts(value):
+    """What does not change of a classifier's verdicts."""
+    classes = tuple(_list(value["classes"], _text, _MOST_CLASSES))
+    label = _whole(value["label"])
+    _require(len(classes) > 1 and 0 <= label < len(classes), "its label is none of its classes")
+    return {"classes": classes, "label": label, "clean": _shares(value["clean"], (len(classes),))}
+
+
+def _shares(value, shape):
+    """Probabilities, of which the last dimension holds all."""
+    shares = _numbers(value, shape)
+    right = (shares >= 0).all() and np.allclose(shares.sum(-1), 1, atol=1e-3)
+    _require(right, "probabilities were expected that add up to one")
+    return shares
 
 
 def _check_frames(frames, lanes, metrics, entries, pixels):
@@ -218,7 +263,7 @@ def _check_frames(frames, lanes, metrics, entries, pixels):
     return height, width
 
 
-def _frame(saved, lanes, base, maps, unpack):
+def _frame(saved, lanes, base, maps, classes, unpack):
     count, (metrics, height, width) = len(lanes), maps
     coded = _picture(unpack, saved["perturbation"], (count * base.shape[-3], *base.shape[-2:]))
     grey = _picture(unpack, saved["maps"], (count * metrics * height, width)).reshape(count, *maps)
@@ -232,6 +277,7 @@ def _frame(saved, lanes, base, maps, unpack):
         "distance_8bit": _numbers(saved["distance_8bit"], (count, metrics)),
         "psnr": _numbers(psnr, (count,), endless=True),
         **{key: _numbers(saved[key], (count,)) for key in ("linf_8bit", "l2_8bit", "ssim")},
+        "probabilities_8bit": _shares(saved["probabilities_8bit"], (count, classes)) if classes else None,
     }  # fmt: skip
 
 
@@ -258,18 +304,26 @@ def _ruler(value):
     return {"metrics": metrics, "distortions": scales}
 
 
-def _receipt(value, pair):
+def _receipt(value):
     """The entries that are known, each of its type."""
     receipt = {key: _RECEIPT[key](entry) for key, entry in value.items() if key in _RECEIPT and entry is not None}
-    needed = ["objective", "steps", "backbone", "device", "precision"]
-    needed += [] if pair else ["norm", "eps", "step_size", "restarts", "seed"]
+    objective = receipt.get("objective")
+    _require(objective is None or objective in _NEEDED, "its objective is unknown")
+    needed = ["objective", "steps", "backbone", "device", "precision", *_NEEDED.get(objective, ())]
     missing = [key for key in needed if key not in receipt]
     _require(not missing, f"its receipt lacks {', '.join(missing)}")
-    _require(receipt["objective"] in (("pair",) if pair else ("away", "toward")), "its objective is unknown")
-    _require(pair or receipt["norm"] in ("linf", "l2"), "its norm is unknown")
-    _require((receipt["steps"] == 0) == pair, "its number of steps does not fit its objective")
+    _require(objective not in ("away", "toward") or receipt["norm"] in ("linf", "l2"), "its norm is unknown")
+    _require((receipt["steps"] == 0) == (objective == "pair"), "its number of steps does not fit its objective")
+    _require(bool(receipt.get("attacks")) == (objective == "fool"), "its attacks do not fit its objective")
     _require(receipt["backbone"] in catalog.TRUNKS, "its backbone is unknown")
     return receipt
+
+
+_NEEDED = {
+    **dict.fromkeys(("away", "toward"), ("norm", "eps", "step_size", "restarts", "seed")),
+    "pair": (),
+    "fool": ("attacks", "classifier", "restarts", "seed"),
+}
 
 
 def _text(value, most=200):
@@ -277,8 +331,8 @@ def _text(value, most=200):
     return value
 
 
-def _list(value, entry):
-    _require(isinstance(value, list) and len(value) <= 100, "a list of at most 100 entries was expected")
+def _list(value, entry, most=100):
+    _require(isinstance(value, list) and len(value) <= most, f"a list of at most {most} entries was expected")
     return [entry(each) for each in value]
 
 
@@ -307,12 +361,27 @@ def _digests(value):
     return {metric: _text(digest) for metric, digest in value.items()}
 
 
+def _attack(value):
+    """What `rlpips.fooling` was asked of one lane; what is known of its attack comes from its card."""
+    name, bound = _text(value["name"]), _real(value["bound"])
+    _require(name in ATTACKS, "its attacks are not known here")
+    card = ATTACKS[name]
+    _require(0 < bound, "a bound above zero was expected")
+    return {
+        "name": name, "title": card.title, "metric": card.metric, "bound": bound, "unit": card.unit,
+        "steps": _whole(value["steps"]),
+    }  # fmt: skip
+
+
 _RECEIPT = {
     **dict.fromkeys(("objective", "norm", "backbone", "device", "precision", "rlpips", "torch"), _text),
     **dict.fromkeys(("reference_sha256", "start_sha256"), _text),
     **dict.fromkeys(("steps", "restarts", "seed"), _whole),
     **dict.fromkeys(("eps", "step_size"), _real),
     "weights": _digests,
+    "classifier": lambda value: {key: _text(value[key]) for key in ("name", "title", "sha256")},
+    "label_from": _text,
+    "attacks": lambda value: _list(value, _attack),
     "restart_kept": lambda value: _list(value, _whole),
     "notes": lambda value: _list(value, lambda note: _text(note, 1000)),
 }  # fmt: skip

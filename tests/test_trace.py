@@ -365,3 +365,133 @@ def test_a_restart_that_was_cut_off_does_not_count():
         of.add(made(restart, index, restart + 1, restart + 1))
     trace = of.trace()
     assert trace.receipt["restart_kept"] == [1, 1] and trace.state == "stopped" and len(trace.distance) == 3
+
+
+# ---- attacks on a classifier
+
+LANES = ("ppgd", "pgd-l2")
+CLASSES = ("cat", "dog", "ship")
+
+
+def shares(rng, *shape):
+    """Random probabilities."""
+    drawn = rng.random((*shape, len(CLASSES)), np.float32)
+    return drawn / drawn.sum(-1, keepdims=True)
+
+
+def verdicts(steps=4, made=None):
+    """A trace of two attacks on a classifier, of which the first steps are made; its numbers mean nothing."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (32, 40, 3), np.uint8)
+    attacks = [
+        {"name": "ppgd", "title": "PPGD", "metric": "lpips", "bound": 0.5, "unit": "√LPIPS", "steps": 3},
+        {"name": "pgd-l2", "title": "PGD l2", "metric": None, "bound": 1.25, "unit": "l2 on [0, 1]", "steps": 4},
+    ]
+    receipt = {
+        "objective": "fool", "steps": steps, "restarts": 1, "seed": 0, "backbone": "alex", "device": "CPU",
+        "precision": "float32", "attacks": attacks, "label_from": "given",
+        "classifier": {"name": "undefended", "title": "Undefended", "sha256": "0" * 64},
+    }  # fmt: skip
+    asked = {"classes": CLASSES, "label": 1, "clean": shares(rng)}
+    metrics = ("lpips", "rlpips-linf")
+    of = Recorder("cat", LANES, metrics, ("conv1",), picture, picture, 1, receipt, asked)
+    for index in range(steps + 1 if made is None else made):
+        distance, norms = rng.random((2, 2), np.float32), rng.random((2, 2), np.float32)
+        maps, shown = rng.random((2, 2, 4, 5), np.float32), rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
+        frames = (Frame(index, (0, 1), shown, maps, distance, *norms, *norms, shares(rng, 2)),) if index != 1 else ()
+        of.add(Step(index, 0, distance, distance[..., None], *norms, frames, shares(rng, 2)))
+    return of.trace()
+
+
+@pytest.fixture
+def saved_verdicts(tmp_path):
+    verdicts().save(tmp_path / "v.zip")
+    return tmp_path / "v.zip"
+
+
+def test_verdicts_come_back(saved_verdicts):
+    loaded, made = Trace.load(saved_verdicts), verdicts()
+    assert (loaded.classes, loaded.label, loaded.lanes) == (CLASSES, 1, LANES) and loaded.receipt == made.receipt
+    for key in (*CURVES, "clean", "probabilities", "probabilities_8bit", "fooled", "adversarial", "distance_8bit"):
+        np.testing.assert_array_equal(getattr(loaded, key), getattr(made, key), err_msg=key)
+    for ours, theirs in zip(loaded.frames, made.frames, strict=True):
+        np.testing.assert_array_equal(ours.probabilities_8bit, theirs.probabilities_8bit)
+    np.testing.assert_array_equal(made.fooled, made.frames[-1].probabilities_8bit.argmax(1) != 1)
+
+
+def test_verdicts_of_a_stopped_attack_come_back(tmp_path):
+    verdicts(made=2).save(tmp_path / "v.zip")
+    loaded = Trace.load(tmp_path / "v.zip")
+    assert loaded.state == "stopped" and loaded.probabilities.shape == (2, 2, 3)
+    np.testing.assert_array_equal(loaded.probabilities_8bit, loaded.frames[0].probabilities_8bit)
+
+
+def test_verdicts_have_titles_and_colours_and_duels_have_no_verdicts(trace):
+    def nothing(name, data):
+        return name
+
+    meta = verdicts().to_json(nothing)["meta"]
+    assert meta["verdicts"]["classes"] == list(CLASSES) and meta["verdicts"]["label"] == 1
+    assert meta["titles"]["pgd-l2"] == "PGD l2" and meta["colors"]["ppgd"] == meta["colors"]["lpips"]
+    assert meta["norm"] is None and meta["eps"] is None
+    duel = trace.to_json(nothing)
+    assert "verdicts" not in duel["meta"] and "probabilities" not in duel["curve"]
+    assert all("probabilities_8bit" not in frame for frame in duel["frames"])
+    assert trace.classes is trace.label is trace.clean is trace.probabilities is None
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda v, f: v["meta"].pop("verdicts"), "damaged"),
+        (put("meta", "verdicts", new=[]), "damaged"),
+        (put("meta", "verdicts", "classes", new="abc"), "list"),
+        (put("meta", "verdicts", "classes", new=[{}, "dog", "ship"]), "text"),
+        (put("meta", "verdicts", "classes", new=["cat"]), "label"),
+        (put("meta", "verdicts", "classes", new=["cat", "dog"]), "shape"),
+        (put("meta", "verdicts", "classes", new=["c"] * 1001), "1000 entries"),
+        (put("meta", "verdicts", "label", new=3), "none of its classes"),
+        (put("meta", "verdicts", "label", new=-1), "none of its classes"),
+        (put("meta", "verdicts", "label", new=1.0), "whole number"),
+        (put("meta", "verdicts", "label", new=True), "whole number"),
+        (put("meta", "verdicts", "clean", new=[1, 1, 1]), "add up"),
+        (lambda v, f: v["curve"].pop("probabilities"), "damaged"),
+        (lambda v, f: v["curve"]["probabilities"].pop(), "shape"),
+        (put("curve", "probabilities", 1, 0, new=[0.5, 0.4, 0.4]), "add up"),
+        (put("curve", "probabilities", 1, 0, new=[1.5, -0.5, 0]), "add up"),
+        (put("curve", "probabilities", 1, 0, 0, new="1"), "no number"),
+        (put("curve", "probabilities", 1, 0, 0, new=float("nan")), "finite"),
+        (lambda v, f: v["frames"][1].pop("probabilities_8bit"), "damaged"),
+        (put("frames", 1, "probabilities_8bit", new=[[1, 0, 0]]), "shape"),
+        (put("frames", 1, "probabilities_8bit", 0, new=[0, 0, 0]), "add up"),
+        (put("meta", "lanes", new=["pgd-l2", "ppgd"]), "lanes do not fit"),
+        (put("meta", "lanes", new=["lpips", "rlpips-linf", "noise"]), "lanes do not fit"),
+        (lambda v, f: [d.update(name="ppgd") for d in v["meta"]["receipt"]["attacks"]], "lanes do not fit"),
+        (put("meta", "receipt", "attacks", new=[]), "attacks do not fit"),
+        (lambda v, f: v["meta"]["receipt"].pop("attacks"), "lacks attacks"),
+        (put("meta", "receipt", "attacks", 0, "name", new="square"), "not known here"),
+        (put("meta", "receipt", "attacks", 0, "bound", new=0), "above zero"),
+        (put("meta", "receipt", "attacks", 0, "bound", new=float("inf")), "finite"),
+        (put("meta", "receipt", "attacks", 0, "steps", new="3"), "whole number"),
+        (lambda v, f: v["meta"]["receipt"].pop("classifier"), "lacks classifier"),
+        (put("meta", "receipt", "classifier", new={"path": "x"}), "damaged"),
+        (put("meta", "receipt", "objective", new="away"), "lacks norm"),
+        (put("meta", "receipt", "objective", new="pair"), "objective"),
+        (put("meta", "receipt", "steps", new=3), "steps"),
+    ],
+)  # fmt: skip
+def test_damaged_verdicts_are_refused(saved_verdicts, change, said):
+    with pytest.raises(ValueError, match=REFUSED) as refusal:
+        Trace.load(rewritten(saved_verdicts, change))
+    assert re.search(said, str(refusal.value)), refusal.value
+
+
+def test_of_an_attack_on_a_classifier_only_what_is_known_is_kept(saved_verdicts):
+    file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+
+    def change(value, files):
+        value["meta"]["verdicts"]["more"] = value["meta"]["receipt"]["classifier"]["more"] = file
+        value["meta"]["receipt"]["attacks"][0].update(title="<b>", more=file)
+
+    loaded = Trace.load(rewritten(saved_verdicts, change))
+    assert loaded.receipt == verdicts().receipt
