@@ -1,29 +1,33 @@
-"""Honest evaluation of the metrics, on photographs that had no part in the training.
+"""Honest evaluation of the metrics, on photographs that had no part in the training, and of attacks bounded by them.
 
     python -m rlpips.evaluate --images FOLDER             every metric at hand; minutes each on two CPU cores
     python -m rlpips.evaluate masking --images FOLDER     is their robustness real?
+    python -m rlpips.evaluate classifiers                 how accurate classifiers stay under perceptual attacks
     torchrun --nproc-per-node 2 -m rlpips.evaluate …      the same results, from several processes
 
-What is measured, and how, is said in `rlpips.measures` and `rlpips.masking`. Triplets are made from photographs, or are
-those of BAPPS (Zhang et al., arXiv 1801.03924) where its folder is given.
+What is measured, and how, is said in `rlpips.measures`, `rlpips.masking` and `rlpips.robust_accuracy`. Triplets are made from
+photographs, or are those of BAPPS (Zhang et al., arXiv 1801.03924) where its folder is given; classifiers are attacked on
+the test part of CIFAR-10.
 """
 
-import argparse
-import math
+import json
 import shlex
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from rlpips import cards, catalog, masking, parallel, tables, weights
+from rlpips import cards, catalog, cifar10, masking, parallel, tables, weights
 from rlpips.backbones import pick_device
+from rlpips.classifiers import load_classifier
 from rlpips.evaluation_data import from_bapps, from_photographs
-from rlpips.measures import EPS, RESTARTS_AT_STANDARD, STEPS, standard
+from rlpips.evaluation_options import make_parser
+from rlpips.measures import RESTARTS_AT_STANDARD, standard
 from rlpips.metrics import load_metric
 from rlpips.progress import Progress
 from rlpips.readings import check_metrics, surroundings
+from rlpips.robust_accuracy import METRICS, robust_accuracy
 from rlpips.tables import family_table, table
 
 LARGE = 256  # pixels a side: do heads that were learnt on patches hold on whole pictures?
@@ -33,37 +37,70 @@ def main(arguments=None):
     """The command, with the terminal's words or others; what is wrong with them is said, with exit code 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     named = {*COMMANDS, "-h", "--help"} & set(arguments[:1])
-    parser = _parser()
+    parser = make_parser()
     chosen = parser.parse_args(arguments if named else ["standard", *arguments])
-    command, progress, found = COMMANDS[chosen.command], Progress(), {}
+    command, progress = COMMANDS[chosen.command], Progress()
+    chosen.line = _line(arguments)
     try:
-        names, data = _prepare(chosen, parser)
-        for name in names:
-            began = time.monotonic()
-            made = command.run(chosen, name, data, progress)
-            made["how"] = _how(chosen, name, data, arguments) | made["how"]
-            made["how"]["seconds"] = round(time.monotonic() - began)
-            found[name] = made
-            progress(f"{name}: measured in {made['how']['seconds']} seconds", keep=True)
+        ready = _prepare(command, chosen, parser)
+        for found in command.measure(chosen, *ready, progress):
             if parallel.is_first():
-                text = _keep(chosen, command, found, name)
+                text = _keep(chosen, command, found)
         if parallel.is_first():
             print(text)
     finally:
         parallel.leave()
 
 
-def _prepare(chosen, parser):
-    """(names, data), with all that can be wrong found out before the work begins."""
+def _prepare(command, chosen, parser):
+    """What the command asks for, with all that can be wrong found out before the work begins."""
     try:
         chosen.device = parallel.join(pick_device(chosen.device))
         if chosen.out:
             chosen.out.mkdir(parents=True, exist_ok=True)
-        return _names(chosen), _data(chosen)
+        return command.prepare(chosen)
     except ValueError as error:
         parser.error(str(error))
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}.")
+
+
+@dataclass(frozen=True)
+class Command:
+    """`prepare(chosen)` gives what `measure(chosen, *prepared, progress)` needs, which yields all that was found so far,
+    again and again; `report(found)` makes blocks of Markdown of it. Results are stored as `key`.json and `key`.md."""
+
+    prepare: Callable
+    measure: Callable
+    report: Callable
+    key: str
+
+
+def of_metrics(run, report, key):
+    """A command that measures one metric after the other by `run(chosen, name, data, progress)`, and may store what it
+    found in their cards, as `key`."""
+
+    def with_conditions(found):
+        how = list(found.values())[-1]["how"]
+        return [*report(found), f"{how['data'][:1].upper()}{how['data'][1:]}. `{how['command']}`"]
+
+    return Command(
+        lambda chosen: (_names(chosen), _data(chosen)), partial(_each_metric, run, key), with_conditions, key
+    )
+
+
+def _each_metric(run, key, chosen, names, data, progress):
+    found = {}
+    for name in names:
+        began = time.monotonic()
+        made = run(chosen, name, data, progress)
+        made["how"] = _how(chosen, name, data) | made["how"]
+        made["how"]["seconds"] = round(time.monotonic() - began)
+        found[name] = made
+        progress(f"{name}: measured in {made['how']['seconds']} seconds", keep=True)
+        if chosen.cards and parallel.is_first():
+            cards.store(name, chosen.backbone, **{key: made})
+        yield found
 
 
 def _standard(chosen, name, data, progress):
@@ -101,18 +138,43 @@ def _masking_report(found):
         yield f"## {title}\n\n{one['verdict']}\n\n{tables.masking_table(one)}"
 
 
-@dataclass(frozen=True)
-class Command:
-    """What measures one metric, what makes Markdown of all that was found, and the key in the cards."""
+def _ready_to_attack(chosen):
+    """(names, pictures, metrics, how, known) for the attacks on classifiers, of which every one is loaded once."""
+    names = chosen.classifiers
+    if len(set(names)) < len(names):
+        raise ValueError(f"classifiers must be named once each; got {', '.join(names)}.")
+    everything = cifar10.read("test", chosen.images)
+    pictures = everything.subset(chosen.pictures, chosen.seed)
+    for name in names:
+        load_classifier(name)
+    where = " in a folder of picture files" if chosen.images else ""
+    how = {"command": chosen.line, "data": f"drawn from {len(everything)} test pictures of CIFAR-10{where}"}
+    metrics = {name: load_metric(name, "alex", chosen.device) for name in METRICS}
+    file = chosen.out and chosen.out / "classifiers.json"
+    known = json.loads(file.read_text("utf-8")) if file and file.exists() else None
+    return names, pictures, metrics, how, known
 
-    run: Callable
-    report: Callable
-    key: str
+
+def _attack(chosen, names, pictures, metrics, how, known, progress):
+    load = partial(load_classifier, device=chosen.device)
+    return robust_accuracy(
+        names, load, pictures, metrics, how, known, progress, chosen.steps, chosen.bound, chosen.seed
+    )
+
+
+def _classifiers_report(found):
+    yield tables.accuracy_table(found)
+    yield "## Do attacks bounded by R-LPIPS leave less?\n\n" + tables.findings_table(found)
+    for name in found["classifiers"]:
+        yield f"## {tables.classifier_title(name)}: what the attacks cost\n\n" + tables.cost_table(found, name)
+    yield tables.match_table(found)
+    yield tables.classifier_conditions(found)
 
 
 COMMANDS = {
-    "standard": Command(_standard, _standard_report, "results"),
-    "masking": Command(_masking, _masking_report, "masking"),
+    "standard": of_metrics(_standard, _standard_report, "results"),
+    "masking": of_metrics(_masking, _masking_report, "masking"),
+    "classifiers": Command(_ready_to_attack, _attack, _classifiers_report, "classifiers"),
 }
 
 
@@ -170,21 +232,12 @@ def _out_of_reach(name, backbone):
     return f"{files[0]} would have to be downloaded (name the metric with --metrics to do so)."
 
 
-def _how(chosen, name, data, arguments):
+def _how(chosen, name, data):
     """How the figures came about, and the command that repeats them."""
     heads = catalog.card(name).heads.get(chosen.backbone)  # none: an official checkpoint, which its blob id names
-    stand_ins = {"--images": "FOLDER", "--bapps": "FOLDER", "--out": "DIR"}  # where somebody's files lie is theirs
-    line = []
-    for word in arguments:
-        option = word.partition("=")[0]
-        if line and line[-1] in stand_ins:
-            word = stand_ins[line[-1]]
-        elif "=" in word and option in stand_ins:
-            word = f"{option}={stand_ins[option]}"
-        line.append(word)
     around = surroundings(chosen.device)
     return {
-        "command": shlex.join(["python", "-m", "rlpips.evaluate", *line]),
+        "command": chosen.line,
         **data.facts,
         "seed": chosen.seed,
         "backbone": chosen.backbone,
@@ -194,75 +247,29 @@ def _how(chosen, name, data, arguments):
     }
 
 
-def _keep(chosen, command, found, name):
-    """Store what was found, the metric just measured being the last, where that was asked for; return the tables."""
-    how = found[name]["how"]
-    text = (
-        "\n\n".join([*command.report(found), f"{how['data'][:1].upper()}{how['data'][1:]}. `{how['command']}`"]) + "\n"
-    )
+def _line(arguments):
+    """The command as it was given, but for where somebody's files lie, which is theirs."""
+    stand_ins = {"--images": "FOLDER", "--bapps": "FOLDER", "--out": "DIR"}
+    line = []
+    for word in arguments:
+        option = word.partition("=")[0]
+        if line and line[-1] in stand_ins:
+            word = stand_ins[line[-1]]
+        elif "=" in word and option in stand_ins:
+            word = f"{option}={stand_ins[option]}"
+        line.append(word)
+    return shlex.join(["python", "-m", "rlpips.evaluate", *line])
+
+
+def _keep(chosen, command, found):
+    """Store what was found where that was asked for; return the tables."""
+    text = "\n\n".join(command.report(found)) + "\n"
     if chosen.out:
-        (chosen.out / f"{command.key}.json").write_text(cards.written(found), "utf-8")
-        (chosen.out / f"{command.key}.md").write_text(text, "utf-8")
-    if chosen.cards:
-        cards.store(name, chosen.backbone, **{command.key: found[name]})
+        for suffix, written in (("json", cards.written(found)), ("md", text)):
+            part = chosen.out / f"{command.key}.{suffix}.part"
+            part.write_text(written, "utf-8")
+            part.replace(part.with_suffix(""))  # an interruption while writing leaves the older file
     return text
-
-
-def _parser():
-    parser = argparse.ArgumentParser(prog="python -m rlpips.evaluate", description="Measure the metrics.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--images", type=Path, help="folder of photographs; without it the sample pictures serve")
-    common.add_argument("--all", action="store_true", help="all photographs, or triplets of BAPPS, not only a part")
-    common.add_argument("--metrics", nargs="+", help="names of the catalogue; else all that need no download")
-    common.add_argument("--backbone", default="alex", choices=catalog.TRUNKS)
-    common.add_argument(
-        "--mixed", type=_number(int, 1, 100_000), default=2000, help="triplets of two families, never attacked"
-    )
-    common.add_argument("--size", type=_number(int, 32, 512), default=64, help="pixels a side of a patch")
-    common.add_argument(
-        "--gap", type=_number(float, 0, 0.9), default=0.1, help="least difference of two severities, 0 to 1"
-    )
-    common.add_argument("--seed", type=_number(int, 0, 2**53), default=3)
-    common.add_argument("--device", default="cpu")
-    common.add_argument("--out", type=Path, help="folder for the results, as JSON and as Markdown tables")
-    common.add_argument("--cards", action="store_true", help="write the results into the cards of the heads")
-
-    one = commands.add_parser("standard", parents=[common], allow_abbrev=False, help="all figures of a card")
-    one.add_argument("--natural", type=_number(int, 1, 100_000), default=2000, help="triplets of one family each")
-    one.add_argument("--triplets", type=_number(int, 1, 100_000), default=200, help="how many of these are attacked")
-    one.add_argument("--bapps", type=Path, help="folder that holds BAPPS, 2afc/val/<family>/{ref,p0,p1,judge}")
-    one.add_argument(
-        "--eps-linf", type=_number(float, 0.01, 255), nargs="+", default=[255 * e for e in EPS["linf"]], help="n/255"
-    )
-    one.add_argument(
-        "--eps-l2", type=_number(float, 0.001, 1000), nargs="+", default=EPS["l2"], help="for pixels in [0, 1]"
-    )
-    one.add_argument("--steps", type=_number(int, 1, 10_000), default=STEPS, help="of PGD")
-
-    two = commands.add_parser(
-        "masking", parents=[common], allow_abbrev=False, help="do gradients mislead the attacker?"
-    )
-    two.add_argument("--triplets", type=_number(int, 1, 100_000), default=96, help="of one family each, attacked")
-    two.add_argument("--large", type=_number(int, 1, 10_000), default=24, help=f"triplets of {LARGE} pixels a side")
-    two.add_argument(
-        "--queries", type=_number(int, 2, 1_000_000), default=1000, help="of the Square attack, for each picture"
-    )
-    return parser
-
-
-def _number(kind, low, high):
-    def read(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            whole = "whole " if kind is int else ""
-            raise argparse.ArgumentTypeError(f"expected a {whole}number from {low} to {high}; got {text!r}.")
-        return value
-
-    return read
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from PIL import Image
 from truth import official
 
 from rlpips import cards, evaluate, tables
+from rlpips.catalog import CIFAR10_CLASSES
+from rlpips.classifiers import small_resnet
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = [
@@ -111,6 +113,38 @@ def test_cards(photographs, tmp_path, monkeypatch):
     assert {**after, "results": None} == {**before, "results": None}
 
 
+def cifar10(folder):
+    """One picture of each class, as files."""
+    rng = np.random.default_rng(0)
+    for name in CIFAR10_CLASSES:
+        (folder / "test" / name).mkdir(parents=True)
+        pixels = np.kron(rng.integers(40, 215, (8, 8, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "test" / name / "0.png")
+    return folder
+
+
+def test_classifiers(tmp_path, monkeypatch, capsys):
+    def load(name, device="cpu"):
+        torch.manual_seed(0)
+        return small_resnet(name).eval().requires_grad_(False)
+
+    monkeypatch.setattr(evaluate, "load_classifier", load)
+    monkeypatch.setattr("rlpips.robust_accuracy.SEVERITIES", (0.0, 0.5, 1.0))
+    words = ["classifiers", "--images", str(cifar10(tmp_path / "cifar")), "--pictures", "9", "--steps", "1"]
+    words += ["--out", str(tmp_path / "out")]
+    evaluate.main([*words, "--classifiers", "at-linf"])
+    evaluate.main([*words, "--classifiers", "undefended", "at-linf"])
+    printed = capsys.readouterr()
+    found = json.loads((tmp_path / "out" / "classifiers.json").read_text())
+    assert list(found["classifiers"]) == ["undefended", "at-linf"]
+    assert tables.accuracy_table(found) in printed.out
+    assert tables.findings_table(found) in (tmp_path / "out" / "classifiers.md").read_text()
+    assert str(tmp_path) not in json.dumps(found) + printed.out
+    assert printed.err.count("at-linf: no attack") == printed.err.count("undefended: no attack") == 1
+    assert "drawn from 10 test pictures" in found["how"]["data"] and found["how"]["pictures"] == 9
+    assert found["how"]["command"].startswith("python -m rlpips.evaluate classifiers --images FOLDER --pictures 9")
+
+
 def bapps(folder, families, count=4):
     """A folder of BAPPS's layout, with fractional judgements; returns its triplets, family by family."""
     rng = np.random.default_rng(0)
@@ -159,7 +193,7 @@ def test_bapps_scored_as_lpips_does(tmp_path):
 def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("rlpips.weights.find", lambda file: None)
     measured = []
-    run = evaluate.Command(lambda chosen, name, *_: measured.append(name) or {"how": {}}, lambda found: ["table"], "x")
+    run = evaluate.of_metrics(lambda _, name, *__: measured.append(name) or {"how": {}}, lambda found: ["table"], "x")
     monkeypatch.setitem(evaluate.COMMANDS, "standard", run)
     evaluate.main(["--triplets", "2", "--mixed", "2"])
     assert measured == ["lpips", "rlpips-linf", "rlpips-l2"]
@@ -194,6 +228,10 @@ def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
         (["masking", "--queries", "1"], "from 2"),
         (["masking", "--metrics", "lpips", "--backbone", "squeeze"], "R-LPIPS l∞ has no heads for SqueezeNet"),
         (["measure"], "unrecognized arguments: measure"),
+        (["classifiers", "--classifiers", "resnet50-imagenet"], "(choose from"),
+        (["classifiers", "--metrics", "lpips"], "unrecognized arguments: --metrics"),
+        (["classifiers", "--bound", "0"], "expected a number from 0.01"),
+        (["classifiers", "--images", "/nowhere/at/all"], "/nowhere/at/all/test/airplane"),
     ],
 )
 def test_what_is_wrong_is_said(words, sentence, capsys):

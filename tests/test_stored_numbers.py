@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlpips import cards, catalog, tables
+from rlpips.robust_accuracy import CLASSIFIERS, METRICS, PAIRS, compare
 from rlpips.settings import Settings
 from rlpips.study import VARIANTS
 from rlpips.study import table as study_table
@@ -36,6 +37,31 @@ def test_the_readme_has_the_stored_study():
     report = json.loads((cards.WEIGHTS / "study.json").read_text("utf-8"))
     assert block("study") == study_table(report)
     assert {row["variant"] for row in report["rows"]} >= {variant.name for variant in VARIANTS}
+
+
+def attacked():
+    return json.loads((cards.WEIGHTS / "classifiers.json").read_text("utf-8"))
+
+
+def test_the_readme_has_the_stored_attacks_on_classifiers():
+    found = attacked()
+    parts = tables.accuracy_table(found), tables.findings_table(found), tables.classifier_conditions(found)
+    assert block("classifiers") == "\n\n".join(parts)
+
+
+def test_the_attacks_on_classifiers_are_whole_and_belong_to_what_is_shipped():
+    found = attacked()
+    assert tuple(found["classifiers"]) == CLASSIFIERS
+    assert found["how"]["metrics"] == {name: catalog.card(name).heads["alex"].sha256 for name in METRICS}
+    assert found["findings"] == compare(found["classifiers"], found["bounds"]["settings"])
+    assert len(found["findings"]) == len(CLASSIFIERS) * len(found["bounds"]["settings"]) * len(PAIRS)
+    for name, one in found["classifiers"].items():
+        assert one["sha256"] == catalog.CLASSIFIERS[name].sha256
+        for row in one["rows"]:
+            robust = [int(digit) for digit in row["robust"]]
+            assert len(robust) == found["how"]["pictures"] and row["outside"] == 0
+            assert row["accuracy"]["value"] == pytest.approx(sum(robust) / len(robust), abs=1e-4)
+            assert all(one >= other for one, other in zip(map(int, one["right"]), robust))
 
 
 def test_how_it_works_has_the_stored_figures():
