@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from rlpips import Trace, cards, catalog, images
-from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, request
+from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, live, request
 from rlpips.ui.samples import SAMPLES, thumbnail
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -322,12 +322,14 @@ def test_page_and_recorded_duels_need_no_torch(tmp_path):
 
 
 def test_stop_before_the_first_step_says_so_and_a_refusal_stands():
-    message, said, live = duel._stopped(None)
-    assert said == "Stopped: before the first step." and live is None
-    assert duel._stopped(duel.ENDED)[1] == gr.skip()
+    message, said, left = live.stopped(None)
+    assert said == "Stopped: before the first step." and left is None
+    assert live.stopped(live.ENDED)[1] == gr.skip()
     asked, _, _ = read(steps=3)
     recorder = next(engine.duel(asked))
-    message, said, _ = duel._stopped(duel._Live(recorder, asked, []))
+    message, said, _ = live.stopped(
+        live.Live(recorder, live.Job(asked, "picture", [], engine.duel, duel._verdict, duel._ruler))
+    )
     assert message["state"] == "stopped" and said.startswith("Stopped")
 
 
@@ -338,7 +340,7 @@ def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
         "auto",
     )  # fmt: skip
     engine.warm_up()._thread.join()  # else loading itself is what takes too long
-    *_, (message, words, live) = duel._attack(*said)
+    *_, (message, words, _) = duel._attack(*said)
     assert message["state"] == "stopped" and len(message["curve"]["linf"]) == 1
     assert words.startswith("Stopped: 0 steps") and "others" in words
 

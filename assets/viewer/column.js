@@ -110,7 +110,8 @@ function newColumn(root, model, view, index, act) {
   column.pictures = pictures;
   column.readings = metrics.map((m) => newReading(root, model, m));
   column.root.querySelector(".rv-pictures").append(...pictures.map((p) => p.figure));
-  column.root.querySelector(".rv-side").append(...column.readings.map((r) => r.root));
+  column.verdict = isFooling(model) ? newVerdict(model) : null;
+  column.root.querySelector(".rv-side").append(...[column.verdict, ...column.readings].filter(Boolean).map((r) => r.root));
   const lane = column.root.querySelector(".rv-lane");
   lane.append(...options(model.meta.lanes.map((_, k) => [k, laneName(model, k)]), view.lanes[index]));
   lane.disabled = model.meta.lanes.length < 2;
@@ -129,6 +130,7 @@ function showColumn(column, model, view, cache) {
   column.root.style.setProperty("--raw", model.meta.colors[name] || "var(--muted)");
   paintColumn(column, model, view, lane, cache);
   column.readings.forEach((reading_, m) => writeReading(reading_, model, view, lane, m));
+  if (column.verdict) writeVerdict(column.verdict, model, view, lane);
 }
 
 function paintColumn(column, model, view, lane, cache) {

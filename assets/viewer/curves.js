@@ -82,6 +82,7 @@ function newCurves(root, model, view, act) {
     .map((step) => text(xOf(step), bottom + 14, "middle", step ? String(step) : "step 0"));
 
   function style(lane, m) {
+    if (isFooling(model)) return lane ? "rv-dashed" : "rv-solid";
     const name = model.meta.lanes[lane];
     return name === "noise" ? "rv-dotted" : name === model.meta.metrics[m] ? "rv-solid" : "rv-dashed";
   }
@@ -95,8 +96,8 @@ function newCurves(root, model, view, act) {
     return inked(m, svgNode("path", { class: `rv-curve ${style(lane, m)}`, d }));
   }
 
-  const rulerMarks = () => model.meta.metrics
-    .map((metric, m) => ({ m, ...rulerMark(model, view.ruler, metric) })).filter((mark) => mark.distance > 0);
+  const rulerMarks = () => (isFooling(model) ? boundMarks(model) : model.meta.metrics
+    .map((metric, m) => ({ m, ...rulerMark(model, view.ruler, metric) }))).filter((mark) => mark.distance > 0);
 
   // Rounded outwards to quarters of a decade or to two figures, so that a growing curve seldom moves the
   // axis.
@@ -111,7 +112,8 @@ function newCurves(root, model, view, act) {
   // A label sits above its line if the line is the higher one, below it if not, where the curves leave most
   // room.
   function markLabel(mark, marks, span, yOf) {
-    const above = marks.every((other) => other.distance <= mark.distance);
+    const above = marks.every((other, k) => other.distance < mark.distance ||
+      (other.distance === mark.distance && k >= marks.indexOf(mark)));    // of two lines in one place, one label below
     const middle = height(mark.distance) + (above ? 0.04 : -0.04) * span;
     const room = (share) => {
       const near = model.curve.distance.filter((_, step) => Math.abs(step / model.meta.steps - share) < 0.12);
@@ -156,7 +158,8 @@ function newCurves(root, model, view, act) {
       item.style.setProperty("--raw", metricColor(model, metric));
       return item;
     });
-    const styles = [["solid", "own attack"], ["dashed", "other attack"], ["dotted", "noise"]]
+    const names = isFooling(model) ? [0, 1].map((lane) => laneShortName(model, lane)) : ["own attack", "other attack"];
+    const styles = [["solid", names[0]], ["dashed", names[1]], ["dotted", "noise"]]
       .slice(0, model.meta.lanes.includes("noise") ? 3 : 2)
       .map(([line, text]) => make("li", { className: `rv-line rv-${line}`, textContent: text }));
     legend.replaceChildren(...colors, ...styles);

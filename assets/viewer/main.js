@@ -4,6 +4,7 @@
 const PATIENCE = 400;               // ms
 const PLAY_SECONDS = 4;             // a whole attack
 const SLOW_SECONDS = 20;            // the same for people who ask for less motion
+const CRISP_SIDE = 64;              // px: pictures this small are shown as the squares they are made of
 const ORIGINS = { running: "live, running", done: "live", stopped: "live, stopped" };
 
 function newViewer(element, props, watch) {
@@ -60,7 +61,9 @@ function newViewer(element, props, watch) {
     view.lanes = meta.lanes.length > 1 ? [0, 1] : [0];
     view.factor ??= fittingFactor();
     view.against = meta.start ? "start" : "reference";
-    root.dataset.kind = isPair(model) ? "pair" : "attack";
+    root.dataset.kind = isPair(model) ? "pair" : isFooling(model) ? "fooling" : "attack";
+    root.classList.toggle("rv-crisp", Math.max(meta.width, meta.height) <= CRISP_SIDE);
+    find("says").hidden = !isFooling(model);
     root.classList.toggle("rv-many", meta.metrics.length > 2);
     root.style.setProperty("--n", Math.ceil((2 + meta.metrics.length) / 2));
     root.style.setProperty("--across", Math.min(1, meta.width / meta.height));
@@ -79,10 +82,15 @@ function newViewer(element, props, watch) {
   // pixel; otherwise it is taken as three standard deviations.
   function fittingFactor() {
     const { norm, eps, width, height } = model.meta;
+    if (isFooling(model)) return nearestFactor(expectedSize(model));
     const deviation = isPair(model)
       ? 10 ** (-(LAST(model.frames)?.psnr[0] ?? 40) / 20)
       : eps / Math.sqrt(3 * width * height);
     const size = 255 * (norm === "linf" && !isPair(model) ? eps : 3 * deviation);
+    return nearestFactor(size);
+  }
+
+  function nearestFactor(size) {
     const miss = (factor) => Math.abs(factor * size - 100);
     return FACTORS.reduce((best, factor) => (miss(factor) < miss(best) ? factor : best));
   }
@@ -141,6 +149,7 @@ function newViewer(element, props, watch) {
     find("play").classList.toggle("rv-playing", view.playing);
     find("origin").textContent = isPair(model) ? "measured" : ORIGINS[model.state] ?? model.state;
     find("device").textContent = `${model.meta.backbone} · ${model.meta.device}`;
+    if (isFooling(model)) find("says").textContent = lecture(model, view.step);
     writeNumbersTitle();
   }
 
@@ -209,4 +218,5 @@ function newViewer(element, props, watch) {
   receive(props.value);
 }
 
+window.newTraceViewer = newViewer;    // for the viewers of other tabs
 newViewer(element, props, watch);

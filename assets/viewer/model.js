@@ -6,7 +6,7 @@ const LAST = (list) => list[list.length - 1];
 function newModel() {
   return {
     run: null, state: "empty", meta: null, ruler: null, files: null,
-    curve: { distance: [], per_layer: [], linf: [], l2: [] },
+    curve: { distance: [], per_layer: [], linf: [], l2: [], probabilities: [] },
     pixels: {},           // the reference and the start as ImageData, once they are decoded
     frames: [],           // sorted by step; each {step, lanes, perturbation, maps, ..., decoded}
     trouble: null,        // a sentence for the user, if pictures could not be loaded
@@ -111,9 +111,11 @@ function laneName(model, lane) {
   const name = model.meta.lanes[lane];
   if (name === "pair") return "The two pictures";
   if (name === "noise") return "Noise of the same budget";
+  if (isFooling(model)) return `${attackOf(model, lane).title}, ${boundWords(model, lane)}`;
   return `Attacked against ${model.meta.titles[name] || name}`;
 }
 
 const laneShortName = (model, lane) =>
   ({ pair: "second picture", noise: "noise" })[model.meta.lanes[lane]] ||
+  (isFooling(model) && attackOf(model, lane).title) ||
   `against ${model.meta.titles[model.meta.lanes[lane]] || model.meta.lanes[lane]}`;

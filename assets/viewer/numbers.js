@@ -39,6 +39,8 @@ function metricRows(model, view, m) {
   const words = (lane) => rulerWords(model, view.ruler, metric, now(lane)).short;
   const exact = ["in 8 bits", (k) => number(eightBit(k))];
   if (isPair(model)) return [["distance", (k) => number(now(k))], exact, ["as far as", words]];
+  if (isFooling(model)) return [["at step 0", (k) => number(before(k))], ["now", (k) => number(now(k))], exact,
+    ["√ now, as bounds", (k) => number(now(k) === null ? null : Math.sqrt(now(k)))], ["as far as", words]];
   return [
     ["at step 0", (k) => number(before(k))],
     ["now", (k) => number(now(k))],
@@ -55,6 +57,7 @@ function sizeRows(model, view) {
     return frame ? frame[key]?.[frame.lanes.indexOf(k)] ?? null : null;
   };
   return [
+    ...(isFooling(model) ? verdictRows(model, view) : []),
     ["l∞", "float · 8 bits", (k) => `${in255(float("linf", k))} · ${in255(eightBit("linf_8bit", k))} /255`],
     ["l2", "float · 8 bits", (k) => `${number(float("l2", k))} · ${number(eightBit("l2_8bit", k))}`],
     ["PSNR", "8 bits", (k) => decibels(eightBit("psnr", k))],

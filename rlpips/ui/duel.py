@@ -1,14 +1,11 @@
 """The Duel page: choose a picture and an attack, press Run, and watch the same change get two verdicts."""
 
-import html
-import secrets
-import traceback
 from pathlib import Path
 
 import gradio as gr
 
 from rlpips import catalog, images
-from rlpips.ui import engine, files, remembered, request
+from rlpips.ui import engine, live, request
 from rlpips.ui.samples import SAMPLES, thumbnail
 from rlpips.ui.viewer import viewer
 
@@ -20,26 +17,17 @@ BUDGET_JS = """(eps, norm) => {
     + `${number(unit)} on [0, 1], ${number(2 * unit)} on [−1, 1]`;
 }"""
 BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # what it says of the first values
-WAITING = "Running: waiting for a turn…"
-PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser,
-FIRST_S = 0.3  # so long the start, which nothing is to be seen in, waits for the first step to be shown with it
-CROWDED_S = 0.3  # and than this where others wait: a message costs as much as a step
 
 _SAMPLES = [str(sample.path) for sample in SAMPLES]
-
-ENDED = "ended"  # in place of a live attack: there is nothing that Stop could have cut off
-FAILED = "Refused: the server could not do this. A smaller picture or fewer steps may help."
-
-FINISHED = remembered.Remembered(64 * 1024**2)  # bytes, of fifteen duels and more
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 
 
 def build(opening):
     """Lay the page out in the Blocks at hand; `opening` is the first viewer message. Returns (viewer, status)."""
-    # The `_Live` attack, so that Stop can keep what there is; ENDED; None before there is one. Where a tab was closed in
+    # The `live.Live` attack, so that Stop can keep what there is; ENDED; None before there is one. Where a tab was closed in
     # the middle Gradio would keep it, some megabytes, for an hour.
-    live = gr.State(time_to_live=2 * engine.DEADLINE_S)
+    running = gr.State(time_to_live=2 * engine.DEADLINE_S)
     # Pictures by their paths: the one to attack, the visitor's own, and those in the strip of thumbnails.
     picked, mine, strip = gr.State(_SAMPLES[0] if _SAMPLES else None), gr.State([]), gr.State(_SAMPLES)
     with gr.Row(elem_classes="beside"):
@@ -114,9 +102,11 @@ def build(opening):
         size,
         precision,
     )
-    run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # at once, by the browser; others may be first
-    attack = run.click(_attack, list(controls), [shown, status, live], **engine.UNLIMITED, **PRIVATE)
-    attack.then(_stopped, live, [shown, status, live], **PRIVATE)
+    run.click(
+        None, None, status, js=f"() => '{live.WAITING}'", **PRIVATE
+    )  # at once, by the browser; others may be first
+    attack = run.click(_attack, list(controls), [shown, status, running], **engine.UNLIMITED, **PRIVATE)
+    attack.then(live.stopped, running, [shown, status, running], **PRIVATE)
     stop.click(None, cancels=[attack], api_visibility="private")
     return shown, status
 
@@ -142,16 +132,16 @@ def _uploaded(paths):
         said = " ".join(["Loading done: your picture is chosen.", *filter(None, notes)])
         if len(paths) > 2:
             said += " Only the first two of your pictures are used."
-        return gr.Gallery(_thumbnails(shown), selected_index=0), shown, mine[0], mine, pushed, _line(said)
+        return gr.Gallery(_thumbnails(shown), selected_index=0), shown, mine[0], mine, pushed, live.line(said)
     except ValueError as error:  # it stays chosen, so that Run does not silently attack another picture
-        gr.Warning(_line(error))
+        gr.Warning(live.line(error))
         return (
             gr.Gallery(_thumbnails(_SAMPLES), selected_index=None),
             _SAMPLES,
             mine[0],
             mine,
             pushed,
-            _line(f"Refused: {error}"),
+            live.line(f"Refused: {error}"),
         )
 
 
@@ -169,30 +159,6 @@ def _slider_of(norm):
     return gr.Slider(minimum=0.1, maximum=20, value=4, step=0.1, label="eps, l2 norm on [0, 1]")
 
 
-class _Live:
-    """An attack under way."""
-
-    def __init__(self, recorder, asked, notes):
-        self.run = secrets.token_hex(4)
-        self.recorder = recorder
-        self.asked = asked
-        self.notes = notes
-        self.clock = engine.clock()
-        self.took = 0.0  # seconds until the last step that was shown
-
-    def shown(self, ruler):
-        """(the complete message of what there is, the words to go with it)."""
-        trace = self.recorder.trace(ruler)
-        count = len(trace.distance) - 1
-        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.took:.1f} s. {_verdict(trace)}"
-        return files.whole(self.run, trace.state, trace), words
-
-    def ruler(self):
-        """The ruler of an attack that was cut off before it came to that. If others have the device by then, this takes
-        place between two of their steps, and delays them no more than the attack itself would have done."""
-        return engine.ruler_alone(*(self.asked[key] for key in ("reference", "metrics", "backbone", "precision")))
-
-
 def _verdict(trace):
     """Each metric's distance to the picture attacked against it, in words: "LPIPS 0.804, as far as JPEG quality 2"."""
     from rlpips.distortions import Ruler
@@ -205,94 +171,20 @@ def _verdict(trace):
     return "; ".join(said) + "."
 
 
-def _line(text):
-    return html.escape(str(text))
-
-
-def _told(message, words, notes):
-    return message, _line(" ".join([words, *notes]))
-
-
 def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    said = request.Controls(*values)
-    try:
-        yield from _steps(said)
-    except ValueError as error:
-        gr.Warning(_line(error))
-        yield gr.skip(), _line(f"Refused: {error}"), ENDED
-    except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
-        traceback.print_exc()
-        yield gr.skip(), FAILED, ENDED
+    yield from live.run(_ready(request.Controls(*values)))
 
 
-def _steps(said):
+def _ready(said):
+    """Yields what is loading; returns the `live.Job`."""
     loading = engine.Loading((said.first, said.second), said.backbone)
     while loading.busy():
-        yield gr.skip(), _line(loading.text), None
+        yield loading.text
     loading.result()
     asked, name, notes = request.read(said)
-    key = remembered.key(asked, name)
-    finished = FINISHED.get(key)
-    if not finished:
-        with engine.LINE.join() as place:
-            for words in place.turn():
-                if finished := FINISHED.get(key):  # somebody further ahead asked for the same
-                    break
-                yield gr.skip(), words, None
-            finished = finished or FINISHED.get(key)
-            if not finished:
-                yield from _attacked(asked, name, notes, key)
-                return
-    message, words = finished
-    again = "This was computed before, for the same request."
-    yield *_told({**message, "run": secrets.token_hex(4)}, words, [again, *notes]), ENDED
+    return live.Job(asked, name, notes, engine.duel, _verdict, _ruler)
 
 
-def _attacked(asked, name, notes, key):
-    """The attack itself, while it has the device."""
-    clock = engine.clock()
-    steps = engine.duel(asked)
-    recorder = next(steps)
-    recorder.name = name
-    live = _Live(recorder, asked, notes)
-    stream = files.Stream(live.run, recorder)
-    yield stream.first(), "Running…", live
-    told, ruler = 0, None
-    for step in steps:
-        if isinstance(step, dict):
-            ruler = step  # last of all
-            break
-        recorder.add(step)
-        stream.add(step)
-        if clock() > engine.DEADLINE_S:
-            live.notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
-            break
-        last = step.index == asked["steps"] and step.restart == asked["restarts"] - 1
-        pulse = CROWDED_S if engine.LINE.waiting else PULSE_S if told or step.index else FIRST_S
-        if last or (step.index == 0 and step.restart) or live.clock() - told > pulse:
-            told = live.clock()
-            restart = f", restart {step.restart + 1} of {asked['restarts']}" if asked["restarts"] > 1 else ""
-            doing = "comparing with natural distortions…" if last else f"step {step.index} of {asked['steps']}{restart}"
-            live.took = told
-            yield stream.next(), f"Running: {doing}", live
-    steps.close()
-    message, words = live.shown(ruler or live.ruler())
-    if message["state"] == "done":
-        FINISHED.put(key, message, words)
-    yield *_told(message, words, live.notes), ENDED
-
-
-def _stopped(live):
-    """After the attack, however it ended: complete what Stop has cut off."""
-    if live == ENDED:
-        return gr.skip(), gr.skip(), None
-    if live is None:
-        return gr.skip(), "Stopped: before the first step.", None
-    if not live.recorder.begun:
-        return {"run": live.run, "state": "stopped"}, "Stopped: before the first step.", None
-    try:
-        return *_told(*live.shown(live.ruler()), live.notes), None
-    except Exception:
-        traceback.print_exc()
-        return {"run": live.run, "state": "stopped"}, FAILED, None
+def _ruler(asked, recorder):
+    return engine.ruler_alone(*(asked[key] for key in ("reference", "metrics", "backbone", "precision")))

@@ -79,6 +79,32 @@ def duel(request: dict):
     yield ruler(request["reference"], tuple(request["metrics"]), request["backbone"], request["precision"])
 
 
+def _seconds_of_fooling(request):
+    return int(min(DEADLINE_S, 20 + 2 * request["steps"]))
+
+
+@on_gpu(_seconds_of_fooling)
+def fool(request: dict):
+    """Run `rlpips.fooling.fool_steps(**request)`: yields the `Recorder`, then every `Step`, then the ruler's JSON."""
+    from rlpips.fooling import fool_steps
+
+    steps = fool_steps(**request)
+    (recorder,) = steps.recorders
+    yield recorder
+    yield from steps
+    yield fool_ruler(recorder)
+
+
+def fool_ruler(recorder) -> dict:
+    """The ruler of an attack on a classifier, whose picture the metrics are shown enlarged."""
+    from rlpips.fooling import ruler_of
+
+    return ruler_of(recorder).to_json()
+
+
+fool_ruler_alone = on_gpu(lambda *_: 15)(fool_ruler)
+
+
 @on_gpu(lambda *_: 15)
 def pair(reference, other, metrics: tuple[str, ...], backbone: str):
     """What every metric says about two pictures, uint8 (H, W, 3) of one size: a `Trace` with its ruler."""

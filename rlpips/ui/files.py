@@ -12,7 +12,7 @@ from pathlib import Path
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from rlpips.trace_format import curve_json, frame_json
+from rlpips.trace_format import curve_json, curve_keys, frame_json
 
 # How much the pictures of runs, saved traces and uploads may take together: the pictures of 250 runs of 256×256 pixels.
 CACHE_BYTES = float(os.environ.get("RLPIPS_CACHE_MB", 1000)) * 1e6
@@ -111,6 +111,6 @@ class Stream:
         """
         steps, frames = self._steps, [frame_json(frame, self._start, put) for frame in self._frames.values()]
         self._steps, self._frames = steps[-_REPEAT:], {}
-        curves = {key: [getattr(step, key) for step in steps] for key in ("distance", "per_layer", "linf", "l2")}
+        curves = {key: [getattr(step, key) for step in steps] for key in curve_keys(steps[0])}
         head = self.first() if steps[0].index == 0 else self._head
         return {**head, "curve": curve_json(steps[0].index, curves), "frames": frames}

@@ -94,6 +94,8 @@ def _caption(meta):
     name = meta["name"].replace("_", " ")
     if meta["objective"] == "pair":
         return f"{name}, two pictures compared"
+    if meta["objective"] == "fool":
+        return f"{name}, {' against '.join(attack['title'] for attack in meta['receipt']['attacks'])}"
     budget = f"l∞ {meta['eps'] * 255:.3g}/255" if meta["norm"] == "linf" else f"l2 {meta['eps']:.3g}"
     verb = {"away": "pushed away", "toward": "pulled toward"}[meta["objective"]]
     return f"{name}, {verb}, {budget}, {meta['steps']} steps"

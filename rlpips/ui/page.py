@@ -7,7 +7,7 @@ import os
 import gradio as gr
 from starlette.middleware import Middleware
 
-from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, judge, robustness
+from rlpips.ui import classifier, duel, engine, files, gallery, how_it_works, inspect, judge, robustness
 from rlpips.ui.packed import Packed
 from rlpips.ui.theme import CSS, theme
 
@@ -32,6 +32,8 @@ def build() -> gr.Blocks:
                 judge.build(tab)
             with gr.Tab("Gallery", id="gallery"):
                 gallery.build(shown, status, pages, "duel")
+            with gr.Tab("Fool a classifier", id="classifier") as tab:
+                classifier.build(tab)
             with gr.Tab("How it works", id="how"):
                 how_it_works.build()
         app.load(_ready, None, status, api_visibility="private", show_progress="hidden")

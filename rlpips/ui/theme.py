@@ -90,4 +90,5 @@ CSS = """
 }
 """
 
-CSS += (Path(__file__).resolve().parents[2] / "assets" / "viewer" / "robustness.css").read_text("utf-8")
+for _name in ("robustness.css", "classifier.css"):
+    CSS += (Path(__file__).resolve().parents[2] / "assets" / "viewer" / _name).read_text("utf-8")

@@ -10,19 +10,20 @@ import gradio as gr
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "viewer"
 
-STYLES = ("viewer.css", "column.css", "narrow.css")
+STYLES = ("viewer.css", "column.css", "verdict.css", "narrow.css")
 
 # Joined in this order inside the one function that Gradio makes of `js_on_load`.
-SCRIPTS = ("model.js", "decode.js", "column.js", "zoom.js", "numbers.js", "curves.js", "main.js")
+SCRIPTS = ("model.js", "decode.js", "column.js", "zoom.js", "numbers.js", "verdict.js", "curves.js", "main.js")
 
 
-def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
+def viewer(value: dict | None = None, empty: str = "", borrowed: bool = False, **kw) -> gr.HTML:
     """The viewer of traces and pairs.
 
     Args:
         value: what to show first: a trace as JSON with FileData dicts for files, or None for a quiet placeholder.
             Later values may be whole traces or the pieces of a running one.
         empty: what the placeholder says.
+        borrowed: whether its script is that of another viewer, on the tab that the page opens with.
         **kw: passed on to `gr.HTML`, such as `visible` or `elem_id` ("viewer" unless given).
 
     A factory and not a subclass: subclassing a Gradio component writes a .pyi file beside the source.
@@ -31,7 +32,7 @@ def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
         value,
         html_template=_joined("viewer.html"),
         css_template=_joined(*STYLES),
-        js_on_load=_joined(*SCRIPTS),
+        js_on_load=_joined("borrowed.js") if borrowed else _joined(*SCRIPTS),
         apply_default_css=False,
         empty=empty,
         **{"elem_id": "viewer", **kw},

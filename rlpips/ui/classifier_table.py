@@ -1,0 +1,148 @@
+"""The stored experiment of the page "Fool a classifier" as HTML: how often every classifier is right under every attack,
+and what those attacks changed. The form of the results is that of assets/weights/classifiers.json; the style is in
+assets/viewer/classifier.css.
+"""
+
+import html
+import re
+
+from rlpips import catalog, tables, threats
+from rlpips.ui.robustness_words import percent
+
+# Sections of the table: settings of the bounds, in the order of the page.
+SETTINGS = {
+    "paper": "the papers' bound as it stands, the same number for both metrics",
+    "matched": "matched bounds: what the papers' bound means, in natural distortions",
+    "milder": "matched bounds, half as far",
+}
+_COSTS = (("lpips", "{:.3f}"), ("rlpips-linf", "{:.3f}"), ("l2", "{:.2f}"), ("ssim", "{:.3f}"))
+_NEUTRAL = "#6b7280"
+
+
+def page(report: dict) -> str:
+    """All of it, from the stored results."""
+    names = list(report["classifiers"])
+    sections = list(_sections(report))
+    return (
+        '<div class="fool-stored"><h2>How every classifier holds up</h2>'
+        f"<p>{html.escape(_how(report))}</p>"
+        f"{_table('Right under attack', names, _rows(report, names, sections, _accuracy))}{_findings(report)}"
+        f"<dl>{''.join(f'<dt>{_title(name)}</dt><dd>{html.escape(catalog.CLASSIFIERS[name].training)}</dd>' for name in names)}</dl>"
+        "<details><summary>What the attacks changed</summary><p>Means over the pictures attacked: LPIPS, R-LPIPS l∞ (both "
+        "as distances, of the pictures enlarged to 64×64), l2 norm on [0, 1], SSIM.</p>"
+        f"{_table('What the attacks changed', names, _rows(report, names, sections, _cost))}</details>"
+        f"<details><summary>How this was measured</summary><p>{_conditions(report)}</p></details></div>"
+    )
+
+
+def _conditions(report):
+    return re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.classifier_conditions(report)))
+
+
+def _how(report):
+    how = report["how"]
+    count = how["pictures"]
+    far = "As " if count >= 1000 else f"Only {count} pictures, so the intervals are wide: as "
+    return (
+        f"{count} pictures of {how['data'].rstrip('.')}, shown to small networks that were trained here in minutes, not to "
+        "those of the papers. Accuracy is the share of pictures that are still classified rightly. "
+        f"{far}small numbers, 95 % bootstrap intervals."
+    )
+
+
+def _sections(report):
+    """(heading, [(attack, bound)]): without a bound of features first, then each setting of the bounds."""
+    found = list(
+        dict.fromkeys((row["attack"], row["bound"]) for one in report["classifiers"].values() for row in one["rows"])
+    )
+    pixels = [(name, bound) for name, bound in found if name == "none" or threats.attack(name).metric is None]
+    yield "", pixels
+    shown = set(pixels)
+    for setting, bounds in report["bounds"]["settings"].items():
+        rows = [
+            (name, bound)
+            for name, bound in found
+            if (name, bound) not in pixels and bounds.get(threats.attack(name).metric) == bound
+        ]
+        if any(row not in shown for row in rows):  # a bound that two settings share belongs to both
+            yield SETTINGS.get(setting, setting), rows
+            shown.update(rows)
+    if rest := [row for row in found if row not in shown]:
+        yield "other bounds", rest
+
+
+def _rows(report, names, sections, cell):
+    by = {name: {(row["attack"], row["bound"]): row for row in report["classifiers"][name]["rows"]} for name in names}
+    for heading, attacks in sections:
+        if heading:
+            yield f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}">{heading}</th></tr>'
+        for attack, bound in attacks:
+            color = threats.attack(attack).color if attack != "none" and threats.attack(attack).metric else _NEUTRAL
+            cells = "".join(cell(by[name].get((attack, bound)), color) for name in names)
+            yield f'<tr><th scope="row" {_ink(color)}>{_called(attack, bound)}</th>{cells}</tr>'
+
+
+def _called(name, bound):
+    if name == "none":
+        return "without an attack"
+    attack = threats.attack(name)
+    size = f"{255 * bound:.3g}/255" if attack.norm == "linf" else f"{bound:.3g}"
+    unit = f" {attack.unit}" if attack.metric else ""
+    return f"<b>{html.escape(attack.title)}</b><small>{html.escape(unit)} ≤ {size}</small>"
+
+
+def _accuracy(row, color):
+    if not row:
+        return "<td>–</td>"
+    value, low, high = (row["accuracy"][part] for part in ("value", "low", "high"))
+    place = f"--value:{value:.4g};--low:{low:.4g};--high:{high:.4g}"
+    return (
+        f"<td {_ink(color, place)}><b>{percent(value)}</b><small>{100 * low:.0f}–{100 * high:.0f}</small>"
+        '<i aria-hidden="true"></i></td>'
+    )
+
+
+def _cost(row, color):
+    if not row or not row.get("cost"):
+        return "<td>–</td>"
+    said = " · ".join(form.format(row["cost"][key]) for key, form in _COSTS if row["cost"].get(key) is not None)
+    return f"<td>{said}</td>"
+
+
+def _table(caption, names, rows):
+    head = "".join(f'<th scope="col">{_title(name)}</th>' for name in names)
+    return (
+        f'<div class="fool-rows" tabindex="0" role="region" aria-label="{caption}"><table><thead><tr><th scope="col">attack'
+        f"</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _findings(report):
+    """Whether R-PPGD is the stronger attack, classifier by classifier, in plain sentences."""
+    said = [_finding(found) for found in report.get("findings", [])]
+    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in said)}</ul>" if said else ""
+
+
+def _finding(found):
+    first, second = (threats.attack(found[key]).title for key in ("attack", "than"))
+    difference, low, high = (100 * found["difference"][part] for part in ("value", "low", "high"))
+    against = f"{_plain_title(found['classifier'])}, {SETTINGS.get(found['setting'], found['setting'])}"
+    between = f"(95 %: {low:+.0f} to {high:+.0f})".replace("-", "−")
+    if found["verdict"] == "undecided":
+        return f"{against}: whether {first} is stronger than {second} is undecided, {difference:+.0f} points {between}.".replace(
+            " -", " −"
+        )
+    stronger = "stronger" if difference < 0 else "weaker"
+    return f"{against}: {first} is the {stronger} attack; it leaves {abs(difference):.0f} points {'fewer' if difference < 0 else 'more'} right than {second} {between}."
+
+
+def _plain_title(name):
+    return catalog.CLASSIFIERS[name].title if name in catalog.CLASSIFIERS else name
+
+
+def _title(name):
+    return html.escape(_plain_title(name))
+
+
+def _ink(color, more=""):
+    return f'class="metric-ink" style="--raw:{color};{more}"'
