@@ -104,28 +104,38 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
     values to raise, (B,), and tensors to hand on as readings; it is recorded where that pays, see `rlpips.replay`. `norm` is
     one of `rlpips.norms.NORMS`' values.
     """
+    return Ascent(start, objective, norm, eps, step_size, steps).climb(initial, steps)
 
-    @torch.no_grad()
-    def ascend(x):
-        with torch.enable_grad():
-            here = x.detach().requires_grad_()
-            values, *readings = objective(here)
-            (gradient,) = torch.autograd.grad(values.sum(), here)
-        moved = norm.step(gradient, step_size).add_(x).sub_(start)
-        return _inside(moved, start, norm, eps), *(each.detach() for each in readings)
 
-    start, initial = (
-        each.contiguous(memory_format=torch.channels_last) for each in (start, initial)
-    )  # as networks like it
-    step = Replay(ascend, steps)
-    x = _inside(initial - start, start, norm, eps)
-    for _ in range(steps):
-        further, *readings = step(x)
+class Ascent:
+    """What `pgd` does, for several initial points in turn, so that it is recorded once; `steps` are those of all of them."""
+
+    def __init__(self, start, objective, norm, eps, step_size, steps):
+        start = start.contiguous(memory_format=torch.channels_last)  # as networks like it
+
+        @torch.no_grad()
+        def ascend(x):
+            with torch.enable_grad():
+                here = x.detach().requires_grad_()
+                values, *readings = objective(here)
+                (gradient,) = torch.autograd.grad(values.sum(), here)
+            moved = norm.step(gradient, step_size).add_(x).sub_(start)
+            return _inside(moved, start, norm, eps), *(each.detach() for each in readings)
+
+        self.start, self._objective, self._norm, self._eps = start, objective, norm, eps
+        self._step = Replay(ascend, steps)
+
+    def climb(self, initial, steps):
+        """Yields (iterate, *readings) steps + 1 times."""
+        initial = initial.contiguous(memory_format=torch.channels_last)
+        x = _inside(initial - self.start, self.start, self._norm, self._eps)
+        for _ in range(steps):
+            further, *readings = self._step(x)
+            yield x, *readings
+            x = further
+        with torch.no_grad():  # closed before the yield: whoever iterates has a mode of their own
+            readings = self._objective(x)[1:]
         yield x, *readings
-        x = further
-    with torch.no_grad():  # closed before the yield: whoever iterates has a mode of their own
-        readings = objective(x)[1:]
-    yield x, *readings
 
 
 def _inside(delta, start, norm, eps):
@@ -205,11 +215,12 @@ def _run(plan):
         shown = shown.repeat_interleave(lanes, 0)
 
     kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
+    steps = settings["steps"]
+    ascent = Ascent(start, objective, norm, eps, settings["step_size"], steps * settings["restarts"])
     for restart in range(settings["restarts"]):
         first = _first_points(plan, norm, generators)
-        ascent = pgd(start, first, objective, norm, eps, settings["steps"], settings["step_size"])
         waiting = []  # readings that are still on the device
-        for index, (x, *reading) in enumerate(ascent):
+        for index, (x, *reading) in enumerate(ascent.climb(first, steps)):
             waiting.append(Reading(*reading))
             if index not in kept and device.type != "cpu":
                 continue  # to ask a GPU for its numbers is to wait for it
