@@ -3,6 +3,7 @@
 import html
 import secrets
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 import gradio as gr
@@ -215,9 +216,10 @@ def _told(message, words, notes):
 
 def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    said = request.Controls(*values)
     try:
-        yield from _steps(said)
+        with closing(answer(request.Controls(*values))) as told:
+            for message, words, live in told:
+                yield message or gr.skip(), _line(words), live
     except ValueError as error:
         gr.Warning(_line(error))
         yield gr.skip(), _line(f"Refused: {error}"), ENDED
@@ -226,10 +228,15 @@ def _attack(*values):
         yield gr.skip(), FAILED, ENDED
 
 
-def _steps(said):
+def answer(said: request.Controls):
+    """Everything from loading to the complete trace, in turn: yields (viewer message or None, words, live attack).
+
+    The last message is complete. To close this leaves the line, or gives way to the next one. ValueError if the request is
+    amiss.
+    """
     loading = engine.Loading((said.first, said.second), said.backbone)
     while loading.busy():
-        yield gr.skip(), _line(loading.text), None
+        yield None, loading.text, None
     loading.result()
     asked, name, notes = request.read(said)
     key = remembered.key(asked, name)
@@ -239,18 +246,20 @@ def _steps(said):
             for words in place.turn():
                 if finished := FINISHED.get(key):  # somebody further ahead asked for the same
                     break
-                yield gr.skip(), words, None
+                yield None, words, None
             finished = finished or FINISHED.get(key)
             if not finished:
-                yield from _attacked(asked, name, notes, key)
-                return
+                last = yield from _attacked(asked, name, notes, key)
+        if not finished:
+            yield last  # when the next one has the device already
+            return
     message, words = finished
     again = "This was computed before, for the same request."
-    yield *_told({**message, "run": secrets.token_hex(4)}, words, [again, *notes]), ENDED
+    yield {**message, "run": secrets.token_hex(4)}, " ".join([words, again, *notes]), ENDED
 
 
 def _attacked(asked, name, notes, key):
-    """The attack itself, while it has the device."""
+    """The attack itself, while it has the device; returns the last of what `answer` yields."""
     clock = engine.clock()
     steps = engine.duel(asked)
     recorder = next(steps)
@@ -280,7 +289,7 @@ def _attacked(asked, name, notes, key):
     message, words = live.shown(ruler or live.ruler())
     if message["state"] == "done":
         FINISHED.put(key, message, words)
-    yield *_told(message, words, live.notes), ENDED
+    return message, " ".join([words, *live.notes]), ENDED
 
 
 def _stopped(live):
