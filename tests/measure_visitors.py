@@ -19,7 +19,6 @@ import secrets
 import statistics
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from PIL import Image
 ROUNDS = 5  # of what is measured with two visitors
 LONG = 200  # steps of an attack that nobody waits for to end
 POINTS = (1, 10, 50, 100, 200, 400)  # runs after which memory is read
+LOOK_S = 0.03  # how often a script looks for what is new
 MANY = 5  # visitors ahead, from which on the mean time of a duel says how long one waits
 
 
@@ -135,12 +135,12 @@ class Visitor(Session):
 
 
 class Script(Session):
-    """A session of Gradio's client library, which blocks and so has threads to do it in; its files are in `folder`."""
+    """A session of Gradio's client library; its files are in `folder`."""
 
-    def __init__(self, url, folder, threads):
+    def __init__(self, url, folder):
         super().__init__()
         self._client = Client(url, verbose=False, download_files=folder)
-        self._folder, self._threads, self._job = folder, threads, None
+        self._folder, self._job, self._stopped = folder, None, False
 
     async def own(self, data):
         path = Path(self._folder) / f"{secrets.token_hex(8)}.png"
@@ -154,20 +154,20 @@ class Script(Session):
     async def messages(self, picture=b.ROOT / "assets" / "samples" / "astronaut.png", **changes):
         """Call the endpoint; yields (status, (trace, pictures)) of each message."""
         self.told, self.pressed = [], time.monotonic()
-        self._job = await self._do(
-            lambda: self._client.submit(handle_file(str(picture)), api_name="/attack", **changes)
-        )
-        while output := await self._do(lambda: next(self._job, None)):
-            self.told.append((time.monotonic() - self.pressed, output[0]))
-            yield output[0], output[1:]
-        if not self._job.cancelled():
-            await self._do(self._job.result)  # raises what went wrong
+        self._job = self._client.submit(handle_file(str(picture)), api_name="/attack", **changes)
+        done = False
+        while not done:  # to iterate over a job keeps it from its work: it sleeps with its lock
+            done = self._job.done()
+            for output in self._job.outputs()[len(self.told) :]:
+                self.told.append((time.monotonic() - self.pressed, output[0]))
+                yield output[0], output[1:]
+            await asyncio.sleep(LOOK_S)
+        if not self._stopped:
+            self._job.result()  # raises what went wrong
 
     async def stop(self):
-        await self._do(self._job.cancel)
-
-    def _do(self, work):
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+        self._stopped = True
+        await asyncio.to_thread(self._job.cancel)
 
 
 def _urls(value):
@@ -326,11 +326,10 @@ async def measure_memory(server, visit, said):
 async def measure(server, said, folder):
     """Print what is said to be measured."""
     what, limits = {"crowd": measure_crowd, "memory": measure_memory}[said.what], httpx.Limits(max_connections=None)
-    with ThreadPoolExecutor(2 * said.visitors) as threads:
-        async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
-            page = Page((await client.get("config")).raise_for_status().json())
-            ways = {"page": lambda: Visitor(client, page), "client": lambda: Script(server.url, folder, threads)}
-            rows = await what(server, ways[said.through], said)
+    async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
+        page = Page((await client.get("config")).raise_for_status().json())
+        ways = {"page": lambda: Visitor(client, page), "client": lambda: Script(server.url, folder)}
+        rows = await what(server, ways[said.through], said)
     rows.append(("tracebacks in the server's log", str(server.log.read_text("utf-8").count("Traceback"))))
     print("| | measured |", "| --- | --- |", *(f"| {what} | {said} |" for what, said in rows), sep="\n")
 
