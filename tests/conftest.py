@@ -21,11 +21,7 @@ def vgg_weights():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """The running app, one for all tests in a browser; skips, in CI fails, where there is no browser."""
-    pytest.importorskip("playwright.sync_api")
-    if not b.chromium():
-        missing = "needs chromium, under one of the names " + ", ".join(b.NAMES)
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    """The running app, one for all tests that need it."""
     with b.serve(tmp_path_factory.mktemp("server")) as server:
         yield server
         assert server.refused() == []  # it asked nobody, and so works without a network
@@ -33,9 +29,12 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def chromium(server):
-    from playwright.sync_api import sync_playwright
-
+def chromium():
+    """The browser; skips, in CI fails, where there is none."""
+    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
+    if not b.chromium():
+        missing = "needs chromium, under one of the names " + ", ".join(b.NAMES)
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     with sync_playwright() as playwright:
         chromium = b.launch(playwright)
         yield chromium

@@ -1,9 +1,14 @@
 """Many visitors at once: `python tests/measure_visitors.py` starts the app and prints a Markdown table.
 
-    python tests/measure_visitors.py [50] [--within 5] [--pictures own|seeds|same] [--steps 20]
+    python tests/measure_visitors.py [crowd] [--visitors 50] [--within 5] [--pictures own|seeds|same] [--steps 20]
+                                     [--through page|client]
+    python tests/measure_visitors.py memory [--runs 200] [--through page|client]
 
-A visitor speaks the page's own protocol (what Run sends, the stream of messages, the pictures that these name), because
-that is what has to hold; Gradio's client library cannot: the page's events are private. Nothing else should run meanwhile.
+Through the page: a visitor speaks the page's own protocol (what Run sends, the stream of messages, the pictures that these
+name). Through the client: a script that calls the public endpoint with Gradio's client library; all of them together are
+one process, which takes much of a small machine. Nothing else should run meanwhile.
+
+memory: what the server holds on to after runs of 5 steps on 64 pixels, by one visitor, and by a new visitor for each.
 """
 
 import argparse
@@ -20,11 +25,14 @@ from pathlib import Path
 import browser as b
 import httpx
 import numpy as np
+from gradio_client import Client, handle_file
 from gradio_client.utils import apply_diff
 from PIL import Image
 
 ROUNDS = 5  # of what is measured with two visitors
 LONG = 200  # steps of an attack that nobody waits for to end
+POINTS = (1, 10, 50, 100, 200, 400)  # runs after which memory is read
+LOOK_S = 0.03  # how often a script looks for what is new
 MANY = 5  # visitors ahead, from which on the mean time of a duel says how long one waits
 
 
@@ -53,13 +61,29 @@ def _clicks(event, names, button):
     return any(names.get(target) == button and kind == "click" for target, kind in event["targets"])
 
 
-class Visitor:
-    """One session; `told` holds (seconds since Run was pressed, status) of every message."""
+class Session:
+    """`told` holds (seconds since the attack was asked for, status) of every message."""
+
+    def __init__(self):
+        self.told, self.pressed = [], None
+
+    def when(self, *beginnings):
+        """Seconds from asking until the status first began with one of these."""
+        return next(seconds for seconds, status in self.told if status.startswith(beginnings))
+
+
+class Visitor(Session):
+    """A session in a page."""
 
     def __init__(self, client, page):
+        super().__init__()
         self.client, self.page = client, page
         self.session = secrets.token_hex(8)
-        self.told, self.places, self.pressed, self.event, self._seen = [], 0, None, None, set()
+        self.event, self._seen = None, set()
+
+    async def own(self, data):
+        """What to ask for with a picture of their own, PNG bytes."""
+        return {"upload": await self._upload("own.png", data)}
 
     async def run(self, **changes):
         """Press Run and stay until the end; the pictures that come are fetched as the page does it."""
@@ -95,15 +119,11 @@ class Visitor:
         cancel = {"session_hash": self.session, "fn_index": self.page.run["id"], "event_id": self.event}
         (await self.client.post("gradio_api/cancel", json=cancel)).raise_for_status()
 
-    async def upload(self, name, data):
+    async def _upload(self, name, data):
         """The value of the file field after an upload."""
         answer = await self.client.post("gradio_api/upload", files={"files": (name, data, "image/png")})
         answer.raise_for_status()
         return [{"path": answer.json()[0], "orig_name": name, "meta": {"_type": "gradio.FileData"}}]
-
-    def when(self, *beginnings):
-        """Seconds from pressing Run until the status first began with one of these."""
-        return next(seconds for seconds, status in self.told if status.startswith(beginnings))
 
     def _new_pictures(self, shown):
         urls = {url for url in _urls(shown) if not url.endswith(".zip")} - self._seen
@@ -112,6 +132,42 @@ class Visitor:
 
     async def _fetch(self, url):
         (await self.client.get(url)).raise_for_status()
+
+
+class Script(Session):
+    """A session of Gradio's client library; its files are in `folder`."""
+
+    def __init__(self, url, folder):
+        super().__init__()
+        self._client = Client(url, verbose=False, download_files=folder)
+        self._folder, self._job, self._stopped = folder, None, False
+
+    async def own(self, data):
+        path = Path(self._folder) / f"{secrets.token_hex(8)}.png"
+        path.write_bytes(data)
+        return {"picture": path}
+
+    async def run(self, **changes):
+        async for _ in self.messages(**changes):
+            pass
+
+    async def messages(self, picture=b.ROOT / "assets" / "samples" / "astronaut.png", **changes):
+        """Call the endpoint; yields (status, (trace, pictures)) of each message."""
+        self.told, self.pressed = [], time.monotonic()
+        self._job = self._client.submit(handle_file(str(picture)), api_name="/attack", **changes)
+        done = False
+        while not done:  # to iterate over a job keeps it from its work: it sleeps with its lock
+            done = self._job.done()
+            for output in self._job.outputs()[len(self.told) :]:
+                self.told.append((time.monotonic() - self.pressed, output[0]))
+                yield output[0], output[1:]
+            await asyncio.sleep(LOOK_S)
+        if not self._stopped:
+            self._job.result()  # raises what went wrong
+
+    async def stop(self):
+        self._stopped = True
+        await asyncio.to_thread(self._job.cancel)
 
 
 def _urls(value):
@@ -142,14 +198,13 @@ def memory(pid):
     return [int(said[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM")]
 
 
-async def crowd(client, page, visitors, within, pictures, steps):
+async def crowd(visit, visitors, within, pictures, steps):
     """All press Run, one after the other, `within` so many seconds; returns the visitors and what went wrong."""
-    everyone = [Visitor(client, page) for _ in range(visitors)]
-    own = {"same": lambda _: {}, "seeds": lambda n: {"seed": 1000 + n}}.get(pictures)
+    everyone = [visit() for _ in range(visitors)]
     asked = []
     for n, visitor in enumerate(everyone):
-        changes = own(n) if own else {"upload": await visitor.upload(f"visitor-{n}.png", photograph(n))}
-        asked.append({"steps": steps, **changes})
+        changes = {"same": {}, "seeds": {"seed": 1000 + n}}.get(pictures)
+        asked.append({"steps": steps, **(await visitor.own(photograph(n)) if changes is None else changes)})
 
     async def come(n):
         await asyncio.sleep(n * within / visitors)
@@ -159,9 +214,9 @@ async def crowd(client, page, visitors, within, pictures, steps):
     return everyone, [end for end in ends if end]
 
 
-async def freed(client, page, leave):
+async def freed(visit, leave):
     """Seconds from when somebody in the middle of an attack leaves until the next one has the device."""
-    first, second = Visitor(client, page), Visitor(client, page)
+    first, second = visit(), visit()
     running, turn = asyncio.Event(), asyncio.Event()
 
     async def attacked():
@@ -232,39 +287,67 @@ def table(everyone, wrong, seconds):
     yield "waited and were told their place", f"{len(waiting)} of {sum(each > 0 for each in ahead)}"
 
 
-async def measure(server, visitors, within, pictures, steps):
-    rows, limits = [], httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
-        page = Page((await client.get("config")).raise_for_status().json())
-        await Visitor(client, page).run(steps=5)  # the network is loaded from here on
-        before, _ = memory(server.pid)
-        begun = time.monotonic()
-        everyone, wrong = await crowd(client, page, visitors, within, pictures, steps)
-        rows += table(everyone, wrong, time.monotonic() - begun)
-        await asyncio.sleep(2)
-        after, most = memory(server.pid)
-        rows.append(("server's memory before, after, at most", f"{before:.0f} / {after:.0f} / {most:.0f} MB"))
-        for what, leave in (("a connection is closed", close), ("Stop is pressed", stop)):
-            times = [await freed(client, page, leave) for _ in range(ROUNDS)]
-            text = f"{1000 * statistics.median(times):.0f} / {1000 * max(times):.0f} ms"
-            rows.append((f"{what}, until the next one has the device: median, longest of {ROUNDS}", text))
-    rows.append(("tracebacks in the server's log", str(server.log.read_text("utf-8").count("Traceback"))))
+async def measure_crowd(server, visit, said):
+    """Rows on a crowd, and on leaving."""
+    await visit().run(steps=5)  # the network is loaded from here on
+    before, _ = memory(server.pid)
+    begun = time.monotonic()
+    everyone, wrong = await crowd(visit, said.visitors, said.within, said.pictures, said.steps)
+    rows = [*table(everyone, wrong, time.monotonic() - begun)]
+    await asyncio.sleep(2)
+    after, most = memory(server.pid)
+    rows.append(("server's memory before, after, at most", f"{before:.0f} / {after:.0f} / {most:.0f} MB"))
+    ways = {"Stop is pressed": stop, "a connection is closed": close}
+    for what, leave in ways.items() if said.through == "page" else [("a job is cancelled", stop)]:
+        times = [await freed(visit, leave) for _ in range(ROUNDS)]
+        text = f"{1000 * statistics.median(times):.0f} / {1000 * max(times):.0f} ms"
+        rows.append((f"{what}, until the next one has the device: median, longest of {ROUNDS}", text))
     for error in wrong[:5]:
         print(f"error: {error!r}")
+    return rows
+
+
+async def measure_memory(server, visit, said):
+    """Rows on what the server holds on to."""
+    after, rows, seed = [count for count in POINTS if count <= said.runs], [], 0
+    for whose in ("one visitor", "a new visitor each"):
+        visitor, kept = visit(), []
+        own = await visitor.own(photograph(1, 64, 64))
+        for count in range(1, after[-1] + 1):
+            visitor, seed = visitor if whose == "one visitor" else visit(), seed + 1
+            await visitor.run(**own, steps=5, seed=seed)
+            assert visitor.told[-1][1].startswith("Done"), visitor.told[-1]
+            if count in after:
+                kept.append(f"{memory(server.pid)[0]:.0f}")
+        rows.append((f"MB of the server after {', '.join(map(str, after))} runs by {whose}", ", ".join(kept)))
+    return rows
+
+
+async def measure(server, said, folder):
+    """Print what is said to be measured."""
+    what, limits = {"crowd": measure_crowd, "memory": measure_memory}[said.what], httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
+        page = Page((await client.get("config")).raise_for_status().json())
+        ways = {"page": lambda: Visitor(client, page), "client": lambda: Script(server.url, folder)}
+        rows = await what(server, ways[said.through], said)
+    rows.append(("tracebacks in the server's log", str(server.log.read_text("utf-8").count("Traceback"))))
     print("| | measured |", "| --- | --- |", *(f"| {what} | {said} |" for what, said in rows), sep="\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("visitors", type=int, nargs="?", default=50)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("crowd", "memory"), nargs="?", default="crowd")
+    parser.add_argument("--through", choices=("page", "client"), default="page")
+    parser.add_argument("--visitors", type=int, default=50)
     parser.add_argument("--within", type=float, default=5, help="seconds in which they come")
     parser.add_argument("--pictures", choices=("own", "seeds", "same"), default="own")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=200, help="for memory")
     said = parser.parse_args()
-    if said.visitors < 2:
-        parser.error(f"a line takes at least 2 visitors; got {said.visitors}")
+    if said.visitors < 2 or said.runs < 1:
+        parser.error(f"there must be at least 2 visitors and 1 run; got {said.visitors} and {said.runs}")
     with tempfile.TemporaryDirectory() as folder, b.serve(Path(folder)) as server:
-        asyncio.run(measure(server, said.visitors, said.within, said.pictures, said.steps))
+        asyncio.run(measure(server, said, folder))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ def test_least_recently_used_goes_first_and_files_count(message):
     kept.put("d", message("d", 10_000), "Done: d")
     assert kept.get("b") is None and kept.size < 35_000
     assert [kept.get(name)[0]["run"] for name in "acd"] == ["a", "c", "d"]
+    kept.get("c")[0]["run"] = "changed"  # by somebody who thinks it is theirs
+    assert kept.get("c")[0]["run"] == "c"
     before = kept.size
     kept.put("e", message("e", 40_000), "Done: e")  # alone it is more than all may take
     assert kept.size == before and kept.get("e") is None and kept.get("d")

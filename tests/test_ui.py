@@ -20,15 +20,19 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDED = gallery.FOLDER / gallery.OPENING
 
 
-def read(**changes):
-    """`request.read` with what the page opens with, but for the changes."""
-    controls = {
+def controls_saying(**changes):
+    """What the page opens with, but for the changes."""
+    opening = {
         "picked": str(SAMPLES[0].path), "mine": [], "objective": "away", "norm": "linf", "candidate": "itself", "eps": 4,
         "steps": 40, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1,
         "backbone": "alex", "size": 256, "precision": "auto",
     }  # fmt: skip
-    said = {**controls, **changes}
-    return request.read(request.Controls(**{"upload": said["mine"], **said}))
+    said = {**opening, **changes}
+    return request.Controls(**{"upload": said["mine"], **said})
+
+
+def read(**changes):
+    return request.read(controls_saying(**changes))
 
 
 def picture(path, height, width, seed=0):
@@ -343,6 +347,19 @@ def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
     *_, (message, words, _) = duel._attack(*said)
     assert message["state"] == "stopped" and len(message["curve"]["linf"]) == 1
     assert words.startswith("Stopped: 0 steps") and "others" in words
+
+
+def test_who_comes_next_has_the_device_before_the_last_message_goes_out():
+    engine.warm_up()._thread.join()
+
+    def newcomer():
+        with engine.LINE.join() as place:
+            return next(place.turn(), "has it")
+
+    said = controls_saying(steps=3, seed=2**31)
+    waited = [(words, newcomer()) for message, words, _ in live.answer(duel.ready(said)) if message]
+    assert waited[-1][0].startswith("Done") and waited[-1][1] == "has it"
+    assert len(waited) > 1 and all("1st in the queue" in told for _, told in waited[:-1])
 
 
 def test_every_backbone_on_offer_has_two_metrics_and_a_wrong_pair_is_refused_before_any_download():

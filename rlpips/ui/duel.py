@@ -173,11 +173,11 @@ def _verdict(trace):
 
 def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    yield from live.run(_ready(request.Controls(*values)))
+    yield from live.run(ready(request.Controls(*values)))
 
 
-def _ready(said):
-    """Yields what is loading; returns the `live.Job`."""
+def ready(said: request.Controls):
+    """Yields what is loading; returns the `live.Job`. ValueError if the request is amiss."""
     loading = engine.Loading((said.first, said.second), said.backbone)
     while loading.busy():
         yield loading.text

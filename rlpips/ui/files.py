@@ -6,6 +6,7 @@ import os
 import secrets
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,13 +76,18 @@ def trim(folder: Path, most: float, lasting=frozenset()) -> list[str]:
 
 def whole(run: str, state: str, trace, saved: bytes | None = None) -> dict:
     """The message that shows a complete trace and offers its saved file, `saved` if there is one already."""
-    if saved is None:
-        archive = io.BytesIO()
-        trace.save(archive)
-        saved = archive.getvalue()
-    saved = put("trace.zip", saved)  # no stranger's name in an address
+    with ThreadPoolExecutor(1, "saving") as beside:  # packing pictures is most of it, and leaves Python's lock alone
+        saving = beside.submit(_saved, trace) if saved is None else None
+        shown = trace.to_json(put)
+    saved = put("trace.zip", saving.result() if saving else saved)  # no stranger's name in an address
     files = {"trace": {**saved, "orig_name": f"{trace.name}.trace.zip"}}
-    return {**trace.to_json(put), "run": run, "state": state, "files": files}
+    return {**shown, "run": run, "state": state, "files": files}
+
+
+def _saved(trace):
+    archive = io.BytesIO()
+    trace.save(archive)
+    return archive.getvalue()
 
 
 class Stream:

@@ -8,6 +8,7 @@ import html
 import secrets
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 import gradio as gr
@@ -29,7 +30,7 @@ FINISHED = remembered.Remembered(64 * 1024**2)  # bytes, of fifteen duels and mo
 class Job:
     """What a visitor asked for, checked."""
 
-    asked: dict  # the arguments of `begin`, among them steps and perhaps restarts; they stand for its result, too
+    asked: dict  # the arguments of `begin`, which stand for its result, too
     name: str  # of the picture
     notes: list  # sentences for the visitor
     begin: Callable  # asked -> yields a `Recorder`, then every `Step`, then the ruler's JSON
@@ -72,14 +73,41 @@ def run(ready):
     `ready` is a generator of sentences while something loads, which returns the `Job`; its ValueError is a refusal.
     """
     try:
-        job = yield from _said(ready)
-        yield from _in_turn(job)
+        with closing(answer(ready)) as told:
+            for message, words, live in told:
+                yield message or gr.skip(), line(words), live
     except ValueError as error:
         gr.Warning(line(error))
         yield gr.skip(), line(f"Refused: {error}"), ENDED
     except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
         traceback.print_exc()
         yield gr.skip(), FAILED, ENDED
+
+
+def answer(ready):
+    """Everything from loading to the complete trace, in turn: yields (viewer message or None, words, `Live`).
+
+    The last message is complete. To close this leaves the line, or gives way to the next one. ValueError if the request is
+    amiss.
+    """
+    job = yield from _said(ready)
+    key = remembered.key(job.asked, job.name)
+    finished = FINISHED.get(key)
+    if not finished:
+        with engine.LINE.join() as place:
+            for words in place.turn():
+                if finished := FINISHED.get(key):  # somebody further ahead asked for the same
+                    break
+                yield None, words, None
+            finished = finished or FINISHED.get(key)
+            if not finished:
+                last = yield from _steps(job, key)
+        if not finished:
+            yield last  # when the next one has the device already
+            return
+    message, words = finished
+    again = "This was computed before, for the same request."
+    yield {**message, "run": secrets.token_hex(4)}, " ".join([words, again, *job.notes]), ENDED
 
 
 def stopped(live):
@@ -91,7 +119,8 @@ def stopped(live):
     if not live.recorder.begun:
         return {"run": live.run, "state": "stopped"}, "Stopped: before the first step.", None
     try:
-        return *_told(*live.shown(live.ruler()), live.notes), None
+        message, words = live.shown(live.ruler())
+        return message, line(" ".join([words, *live.notes])), None
     except Exception:
         traceback.print_exc()
         return {"run": live.run, "state": "stopped"}, FAILED, None
@@ -104,37 +133,16 @@ def _said(ready):
             words = next(ready)
         except StopIteration as end:
             return end.value
-        yield gr.skip(), line(words), None
-
-
-def _told(message, words, notes):
-    return message, line(" ".join([words, *notes]))
-
-
-def _in_turn(job):
-    key = remembered.key(job.asked, job.name)
-    finished = FINISHED.get(key)
-    if not finished:
-        with engine.LINE.join() as place:
-            for words in place.turn():
-                if finished := FINISHED.get(key):  # somebody further ahead asked for the same
-                    break
-                yield gr.skip(), words, None
-            finished = finished or FINISHED.get(key)
-            if not finished:
-                yield from _steps(job, key)
-                return
-    message, words = finished
-    again = "This was computed before, for the same request."
-    yield *_told({**message, "run": secrets.token_hex(4)}, words, [again, *job.notes]), ENDED
+        yield None, words, None
 
 
 def _steps(job, key):
-    """The run itself, while it has the device."""
+    """The run itself, while it has the device; returns the last of what `answer` yields."""
     clock = engine.clock()
-    steps, planned, restarts = job.begin(job.asked), job.asked["steps"], job.asked.get("restarts", 1)
+    steps = job.begin(job.asked)
     recorder = next(steps)
     recorder.name = job.name
+    planned, restarts = (recorder.receipt[key] for key in ("steps", "restarts"))
     live = Live(recorder, job)
     stream = files.Stream(live.run, recorder)
     yield stream.first(), "Running…", live
@@ -160,4 +168,4 @@ def _steps(job, key):
     message, words = live.shown(ruler or live.ruler())
     if message["state"] == "done":
         FINISHED.put(key, message, words)
-    yield *_told(message, words, live.notes), ENDED
+    return message, " ".join([words, *live.notes]), ENDED

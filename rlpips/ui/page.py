@@ -7,13 +7,14 @@ import os
 import gradio as gr
 from starlette.middleware import Middleware
 
-from rlpips.ui import classifier, duel, engine, files, gallery, how_it_works, inspect, judge, robustness
+from rlpips.ui import classifier, duel, endpoint, engine, files, gallery, how_it_works, inspect, judge, robustness
 from rlpips.ui.packed import Packed
 from rlpips.ui.theme import CSS, theme
 
 TITLE = "R-LPIPS Explorer"
 MASTHEAD = f"<header><h1>{TITLE}</h1><p>the same invisible change, two verdicts</p></header>"
 MEGABYTES = 1024**2
+SESSIONS = 500  # that Gradio remembers, some 0.2 MB each, also when their tab is closed; older ones begin anew
 
 
 def build() -> gr.Blocks:
@@ -36,6 +37,7 @@ def build() -> gr.Blocks:
                 classifier.build(tab)
             with gr.Tab("How it works", id="how"):
                 how_it_works.build()
+        endpoint.build()
         app.load(_ready, None, status, api_visibility="private", show_progress="hidden")
     return app.queue(max_size=2 * engine.THREADS)
 
@@ -60,6 +62,7 @@ def launch(app: gr.Blocks) -> None:
     app.launch(
         theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[], max_threads=engine.THREADS,
+        state_session_capacity=SESSIONS,
         app_kwargs={"middleware": [Middleware(Packed)]},
     )  # fmt: skip
     gc.collect()

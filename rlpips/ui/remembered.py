@@ -31,7 +31,9 @@ class Remembered:
     def __init__(self, most: int):
         self._most = most
         self._lock = threading.Lock()
-        self._kept = OrderedDict()  # key -> (message, words, paths of its files, bytes), the least recently used first
+        # key -> (message as JSON, words, paths of its files, bytes), the least recently used first. As JSON, since the
+        # thousands of numbers of a message take several times as much as objects.
+        self._kept = OrderedDict()
 
     @property
     def size(self) -> int:
@@ -48,21 +50,23 @@ class Remembered:
             except FileNotFoundError:
                 del self._kept[key]
                 return None
-            if message:
-                self._kept.move_to_end(key)
-            return message and (message, words)
+            if not message:
+                return None
+            self._kept.move_to_end(key)
+        return json.loads(message), words
 
     def put(self, key: str, message: dict, words: str) -> None:
         """Keep a complete message, for as long as there is room."""
         paths = list(_paths(message))
         try:
-            size = len(json.dumps(message)) + sum(os.path.getsize(path) for path in paths)
+            packed = json.dumps(message).encode()
+            size = len(packed) + sum(os.path.getsize(path) for path in paths)
         except FileNotFoundError:  # swept away already, where there is little room
             return
         if size > self._most:
             return
         with self._lock:
-            self._kept[key] = message, words, paths, size
+            self._kept[key] = packed, words, paths, size
             self._kept.move_to_end(key)
             while self.size > self._most:
                 self._kept.popitem(last=False)

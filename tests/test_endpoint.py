@@ -1,0 +1,112 @@
+"""The public endpoint /attack, called by Gradio's client library on the running app."""
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+
+import rlpips
+from rlpips import Trace
+from rlpips.ui import endpoint, request
+
+
+@pytest.fixture(scope="module")
+def client(server, tmp_path_factory):
+    return Client(server.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two pictures, (48, 64) and (40, 40), uploaded with each call."""
+    rng = np.random.default_rng(7)
+    for name, size in (("cat", (48, 64)), ("dog", (40, 40))):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    return handle_file(tmp_path / "cat.png"), handle_file(tmp_path / "dog.png")
+
+
+def test_a_script_gets_what_the_library_gives(client, files):
+    settings = {"norm": "l2", "eps": 1.5, "steps": 6, "seed": 3, "precision": "float32"}
+    job = client.submit(files[0], **settings, api_name="/attack")
+    words, saved, pictures = job.result()
+    here = rlpips.attack(files[0]["path"], **settings)
+    trace = Trace.load(saved)
+    assert (
+        words.startswith("Done: 6 steps") and trace.name == "cat" and trace.ruler["metrics"] == ["lpips", "rlpips-linf"]
+    )
+    np.testing.assert_allclose(trace.distance, here.distance, rtol=1e-3)
+    shown = np.stack([np.asarray(Image.open(path)) for path in pictures])
+    np.testing.assert_array_equal(shown, trace.adversarial[:2])
+    assert all(told[1:] == (None, []) for told in job.outputs()[:-1]) and len(job.outputs()) > 1
+    again = client.predict(files[0], **settings, api_name="/attack")
+    assert again[0].startswith(words) and "computed before" in again[0]
+
+
+def test_a_pair_is_pulled_together(client, files):
+    reference, candidate = files
+    words, saved, _ = client.predict(reference, candidate, objective="toward", steps=3, api_name="/attack")
+    trace = Trace.load(saved)
+    assert "resized from 40×40 to 64×48" in words and trace.receipt["objective"] == "toward"
+    assert trace.distance[-1, 0, 0] < trace.distance[0, 0, 0]
+
+
+def test_a_cancelled_job_gives_way(client, server, files):
+    long = Client(server.url, verbose=False).submit(files[0], steps=200, restarts=5, seed=11, api_name="/attack")
+    for words, *_ in long:
+        if words.startswith("Running: step"):
+            break
+    waiting = client.submit(files[0], steps=3, seed=12, api_name="/attack")
+    for words, *_ in waiting:
+        if "1st in the queue" in words:
+            long.cancel()
+    assert waiting.result()[0].startswith("Done") and "1st in the queue" in str(waiting.outputs())
+    assert not any(words.startswith("Done") for words, *_ in long.outputs())
+
+
+def test_what_is_amiss_is_said_in_a_sentence(client, files):
+    with pytest.raises(Exception, match="^Refused: At most 200 steps and 5 restarts here; got 201 and 1.$"):
+        client.predict(files[0], steps=201, api_name="/attack")
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"picture": "/etc/hostname"}, "must be uploaded files"), ({"picture": {"path": "/etc/hostname"}}, "must be uploaded"),
+        ({"candidate": "/etc/hostname"}, "must be uploaded files"),
+        ({"metrics": ["lpips"]}, "a list of two names"), ({"metrics": [["lpips"], {}]}, "a list of two names"),
+        ({"eps": "4"}, "eps must be a number; got '4'"), ({"steps": None}, "steps must be a number"),
+        ({"step_size": [1]}, "step_size must be a number"), ({"backbone": 5}, "backbone must be a text"),
+        ({"longest_side": 1025}, "32 to 1024 pixels; got 1025"), ({"longest_side": float("nan")}, "32 to 1024"),
+    ],
+)  # fmt: skip
+def test_a_request_of_the_wrong_form_is_refused(wrong, words):
+    with pytest.raises(endpoint.gr.Error) as refusal:
+        next(endpoint.attack(**{"picture": gradio_file("cat.png"), **wrong}))
+    assert words in refusal.value.message
+
+
+def gradio_file(path):
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def test_a_request_says_what_the_page_would_say():
+    settings = {
+        "metrics": ["lpips", "rlpips-l2"],
+        "backbone": "alex",
+        "steps": 40,
+        "objective": "away",
+        "seed": 2,
+        "restarts": 1,
+    }
+    common = {
+        "picture": gradio_file("a.png"),
+        "candidate": None,
+        "longest_side": 256,
+        "step_size": None,
+        "precision": None,
+    }
+    said = endpoint._controls(**common, **settings, norm="linf", eps=4 / 255)
+    assert said == request.Controls(
+        picked="a.png", mine=["a.png"], upload=["a.png"], objective="away", norm="linf", candidate="itself", eps=4.0, steps=40,
+        first="lpips", second="rlpips-l2", seed=2, step_size=None, restarts=1, backbone="alex", size=256, precision="auto",
+    )  # fmt: skip
+    assert endpoint._controls(**common, **settings, norm="l2", eps=2.5).eps == 2.5
