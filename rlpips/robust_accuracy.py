@@ -31,7 +31,9 @@ from rlpips.threats import ATTACKS
 
 CLASSIFIERS = ("undefended", "at-linf", "at-l2", "pat-self", "pat-alexnet")  # those of CIFAR-10
 METRICS = ("lpips", "rlpips-linf")
-UNWEIGHTED = "alexnet"  # the distance that the bound of Laidlaw et al. is of: LPIPS's formula with a weight of one everywhere
+UNWEIGHTED = (
+    "alexnet"  # the distance that the bound of Laidlaw et al. is of: LPIPS's formula with a weight of one everywhere
+)
 COLUMNS = (UNWEIGHTED, *METRICS)  # of what is read off natural distortions
 PAIRS = (("r-ppgd", "ppgd"), ("r-lpa", "lpa"))  # robust attack, and the one it should outdo
 IN_PIXELS = {name: attack.bound for name, attack in ATTACKS.items() if attack.metric is None}

@@ -67,3 +67,20 @@ def test_the_page_is_packed_and_what_may_change_is_asked_for_each_time(served):
         assert gzip.decompress(b"".join(answer.iter_raw())).decode() == PAGE
     assert client.get("/changing.js").text != client.get("/changing.js").text
     assert client.head("/assets/index-D1.js").content == b""
+
+
+def test_from_the_second_visitor_on_the_page_names_what_the_opening_needs():
+    paths = ["/assets/index-D1.js", "/assets/chunk-D2.js", "/assets/chunk-D3.css"]
+    page = f'<html><head><script src=".{paths[0]}"></script></head><body></body></html>'
+    routes = [Route(path, lambda _: PlainTextResponse("")) for path in (*paths, "/assets/later-D4.js")]
+    routes += [Route("/", lambda _: HTMLResponse(page))]
+    routes += [Route("/gradio_api/queue/join", lambda _: PlainTextResponse(""), methods=["POST"])]
+    client = TestClient(Packed(Starlette(routes=routes), head="<script>early()</script>"))
+    assert client.get("/").text == page.replace("</head>", "<script>early()</script></head>")
+    for path in paths:
+        client.get(path)
+    client.post("/gradio_api/queue/join")
+    client.get("/assets/later-D4.js")  # of another tab
+    links = '<link rel="modulepreload" crossorigin href="./assets/chunk-D2.js">'
+    links += '<link rel="stylesheet" crossorigin href="./assets/chunk-D3.css">'
+    assert client.get("/").text == page.replace("</head>", f"<script>early()</script>{links}</head>")

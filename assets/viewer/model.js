@@ -15,13 +15,14 @@ function newModel() {
   };
 }
 
-// Takes one message in; returns true if it starts another run, so that the views forget the last one.
+// Takes one message in, whose curve and ruler are JSON; returns true if it starts another run, so that the views forget the last one.
 function accept(model, message) {
   const fresh = message.run !== model.run;
   if (fresh) Object.assign(model, newModel(), { run: message.run });
   model.state = message.state || model.state;
-  for (const key of ["meta", "ruler", "files"]) if (message[key]) model[key] = message[key];
-  if (message.curve) spliceCurve(model, message.curve);
+  for (const key of ["meta", "files"]) if (message[key]) model[key] = message[key];
+  if (message.ruler) model.ruler = JSON.parse(message.ruler);
+  if (message.curve) spliceCurve(model, JSON.parse(message.curve));
   for (const frame of message.frames || []) addFrame(model, frame);
   // A restart makes the curve shorter: what lay beyond its new end belongs to the attempt given up.
   if (message.curve) model.frames = model.frames.filter((frame) => frame.step <= lastStep(model));

@@ -1,7 +1,12 @@
-"""From a trace to what the viewer is sent: the same JSON, every picture a file that Gradio serves."""
+"""From a trace to what the viewer is sent: the same JSON, every picture a file that Gradio serves.
 
+Curves and rulers go as text: Gradio's script copies a value several times a message, and every number of it by itself.
+"""
+
+import base64
 import hashlib
 import io
+import json
 import os
 import secrets
 import threading
@@ -22,6 +27,8 @@ _TRIM_EVERY_S = 10
 # A message may be lost on its way; each repeats the last few steps so that the curves have no gap.
 _REPEAT = 8
 
+_INLINE_BYTES = 400_000  # of a picture that may go within a message
+
 
 def put(name: str, data: bytes) -> dict:
     """Store bytes where Gradio serves them; returns the FileData dict that stands for them in a message."""
@@ -35,6 +42,14 @@ def put(name: str, data: bytes) -> dict:
         unfinished.write_bytes(data)
         unfinished.replace(path)
     return FileData(path=str(path), orig_name=name).model_dump()
+
+
+def inline(name: str, data: bytes) -> dict:
+    """The same for a picture that is wanted at once: it goes within the message, unless it is large. To ask for a file
+    takes the browser as long as half a step of the attack."""
+    if len(data) > _INLINE_BYTES:
+        return put(name, data)
+    return {"url": f"data:image/{name.rsplit('.')[-1]};base64,{base64.b64encode(data).decode()}"}
 
 
 def keep_bounded(app) -> None:
@@ -81,7 +96,8 @@ def whole(run: str, state: str, trace, saved: bytes | None = None) -> dict:
         shown = trace.to_json(put)
     saved = put("trace.zip", saving.result() if saving else saved)  # no stranger's name in an address
     files = {"trace": {**saved, "orig_name": f"{trace.name}.trace.zip"}}
-    return {**shown, "run": run, "state": state, "files": files}
+    texts = {key: json.dumps(shown[key]) for key in ("curve", "ruler")}
+    return {**shown, **texts, "run": run, "state": state, "files": files}
 
 
 def _saved(trace):
@@ -98,6 +114,7 @@ class Stream:
         self._meta = recorder.meta_json(put)
         self._start = recorder.start
         self._steps, self._frames = [], {}
+        self._begun = False  # whether there was a message with steps
 
     def first(self) -> dict:
         """The message that clears the viewer and shows the picture about to be attacked."""
@@ -115,8 +132,13 @@ class Stream:
 
         Of several frames of the same lanes the latest must do: nobody has seen the others, and the complete trace has them.
         """
-        steps, frames = self._steps, [frame_json(frame, self._start, put) for frame in self._frames.values()]
+        # The first pictures that are shown, of the lanes with which the viewer begins, are wanted at once.
+        steps, wanted, self._begun = self._steps, not self._begun, True
+        frames = [
+            frame_json(frame, self._start, inline if wanted and 0 in lanes else put)
+            for lanes, frame in self._frames.items()
+        ]
         self._steps, self._frames = steps[-_REPEAT:], {}
         curves = {key: [getattr(step, key) for step in steps] for key in curve_keys(steps[0])}
         head = self.first() if steps[0].index == 0 else self._head
-        return {**head, "curve": curve_json(steps[0].index, curves), "frames": frames}
+        return {**head, "curve": json.dumps(curve_json(steps[0].index, curves)), "frames": frames}

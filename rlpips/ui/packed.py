@@ -11,15 +11,23 @@ _LASTING = (b"cache-control", b"public, max-age=31536000, immutable")
 
 
 class Packed:
-    """ASGI middleware around the app. The scripts and styles under /assets/ are a few megabytes, all of them together."""
+    """ASGI middleware around the app. The scripts and styles under /assets/ are a few megabytes, all of them together.
 
-    def __init__(self, app):
+    `head` is HTML that the page gets at the end of its own; so does, from the second visitor on, what the first visitor's
+    browser asked for until Gradio was at work: Gradio's scripts name each other in a chain, which takes longer.
+    """
+
+    def __init__(self, app, head: str = ""):
         self._app = app
-        self._page = GZipMiddleware(app, compresslevel=6)  # it carries the whole app's configuration
+        self._head = head
+        self._page = GZipMiddleware(self._with_head, compresslevel=6)  # it carries the whole app's configuration
         self._files = BrotliMiddleware(app)
         self._kept = {}  # (path, encodings) -> the response's messages
+        self._first, self._at_work = [], False  # paths that the opening needs; whether they are known
 
     async def __call__(self, scope, receive, send):
+        if scope["type"] == "http" and scope["path"].endswith("/queue/join"):
+            self._at_work = True
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
         elif scope["path"] == "/":
@@ -30,17 +38,39 @@ class Packed:
         else:
             await self._app(scope, receive, send)
 
+    async def _with_head(self, scope, receive, send):
+        start, *parts = await _messages(self._app, scope, receive)
+        body = b"".join(part.get("body", b"") for part in parts)
+        links = [_link(path) for path in self._first if self._at_work and path.encode() not in body]
+        body = body.replace(b"</head>", "".join([self._head, *links, "</head>"]).encode(), 1)
+        headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+        await send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await send({"type": "http.response.body", "body": body})
+
     async def _file(self, scope, receive):
         key = scope["path"], dict(scope["headers"]).get(b"accept-encoding")
         if key in self._kept:
             return self._kept[key]
-        messages = []
-
-        async def collect(message):
-            messages.append(message)
-
-        await self._files(scope, receive, collect)
+        messages = await _messages(self._files, scope, receive)
         if messages[0]["status"] == 200:
             messages[0]["headers"] = [*messages[0]["headers"], _LASTING]
             self._kept[key] = messages
+            if not self._at_work and scope["path"] not in self._first:
+                self._first.append(scope["path"])
         return messages
+
+
+async def _messages(app, scope, receive):
+    """What the app sends."""
+    messages = []
+
+    async def collect(message):
+        messages.append(message)
+
+    await app(scope, receive, collect)
+    return messages
+
+
+def _link(path):
+    kind = "stylesheet" if path.endswith(".css") else "modulepreload"
+    return f'<link rel="{kind}" crossorigin href=".{path}">'

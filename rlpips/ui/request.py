@@ -1,5 +1,6 @@
 """From what the controls of the Duel page say to arguments for `rlpips.attack_steps`."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,7 +70,7 @@ def read(said: Controls):
     if mine != said.mine:
         picked = mine[0] if mine else str(SAMPLES[0].path)
         candidate = "mine" if len(mine) > 1 and candidate == "itself" else candidate
-    reference = images.read_picture(Path(picked), said.size if picked in mine else images.LARGEST_SIDE)
+    reference = _read(picked, said.size if picked in mine else images.LARGEST_SIDE)
     notes = list(reference.notes)
     pushed = _candidate(candidate, reference, [path for path in mine if path != picked], said.size)
     if pushed is not None and pushed.shape != reference.pixels.shape:
@@ -84,6 +85,11 @@ def read(said: Controls):
         "step_size": None if said.step_size is None else said.step_size * unit,
         "precision": None if said.precision == "auto" else said.precision,
     }, reference.name, notes  # fmt: skip
+
+
+@lru_cache(maxsize=4)  # the same picture is attacked again and again; what was uploaded has a path of its own
+def _read(path, size):
+    return images.read_picture(Path(path), size)
 
 
 def _whole(value):

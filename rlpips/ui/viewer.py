@@ -1,7 +1,7 @@
 """The trace viewer: one `gr.HTML` whose markup, style and script live in assets/viewer/.
 
 Everything it shows is computed in the browser from a trace given as plain JSON (see rlpips/trace.py), in which
-every file is a Gradio FileData dict. Nothing here needs torch.
+every file is a Gradio FileData dict; `rlpips.ui.files` makes it. Nothing here needs torch.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ def viewer(value: dict | None = None, empty: str = "", borrowed: bool = False, *
     """The viewer of traces and pairs.
 
     Args:
-        value: what to show first: a trace as JSON with FileData dicts for files, or None for a quiet placeholder.
+        value: what to show first: a message of `rlpips.ui.files`, or None for a quiet placeholder.
             Later values may be whole traces or the pieces of a running one.
         empty: what the placeholder says.
         borrowed: whether its script is that of another viewer, on the tab that the page opens with.
