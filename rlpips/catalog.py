@@ -288,7 +288,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
         _small(
             "pat-self",
             "PAT self",
-            "",
+            "58000741c29ac24ad92edba94db138d25056ab87beee8dce34f22daaafb1f49b",
             "Trained here on pictures attacked by Fast-LPA within 0.5 in the classifier's own features.",
             PAT_PAPER,
         ),

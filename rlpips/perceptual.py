@@ -9,11 +9,15 @@ with phi the features of a network, of unit length over the channels, layer l di
 With a metric of our catalogue each channel is multiplied by the square root of its weight as well, so that
 ||phi(x) - phi(y)||_2² is exactly the metric's distance: a bound of 0.5 is an LPIPS of 0.25.
 
-`ppgd` and `lpa` bounded by "lpips" are the paper's attacks, bounded by "rlpips-linf" their counterparts R-PPGD and R-LPA;
-`fast_lpa` is for adversarial training. All are generators over iterates (N, 3, H, W) in [0, 1], the first the start. In
-place of the last they yield the result: the iterate with the highest margin of those in the ball. So a result is never
-outside, where the authors' code may return a point that its bisection tried in vain, and is never weaker than an iterate.
-Other differences from that code are said where they are.
+`ppgd` and `lpa` bounded by "lpips" are the paper's attacks, bounded by "rlpips-linf" their counterparts R-PPGD and R-LPA of
+Ghazanfari et al. (arXiv 2307.15157). The code of the latter takes something else for phi: the weighted sum over the channels, one
+number at each position, not averaged over positions. Changes that leave this sum alone are free there, so its ball is not one of
+the metric, and the same bound means something else. Here the ball is of the metric's distance itself. `fast_lpa` is for
+adversarial training.
+
+All are generators over iterates (N, 3, H, W) in [0, 1], the first the start. In place of the last they yield the result: the
+iterate with the highest margin of those in the ball. So a result is never outside, where the authors' code may return a point
+that its bisection tried in vain, and is never weaker than an iterate. Other differences from that code are said where they are.
 """
 
 import math

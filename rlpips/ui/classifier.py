@@ -63,7 +63,7 @@ def build(tab):
             with gr.Row():
                 first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0", **SMALL)
                 second = gr.Dropdown(ATTACKS, value="r-ppgd", label="against", elem_id="fool-attack-1", **SMALL)
-            bounds = gr.Dropdown(words.BOUNDS, value="paper", label="Bounds", elem_id="fool-bounds")
+            bounds = gr.Dropdown(words.BOUNDS, value="matched", label="Bounds", elem_id="fool-bounds")
             allowed = gr.HTML(elem_id="fool-allowed", elem_classes="hint")
             with gr.Row():
                 steps = gr.Number(STEPS, label=f"Steps (1 to {MOST_STEPS})", precision=0, elem_id="fool-steps", **SMALL)
@@ -131,7 +131,7 @@ def _opened(seen):
     return (
         True, _grid(grid, selected_index=chosen), grid, grid[chosen] if grid else None,
         gr.Radio(words.classifiers(names), value=names[0] if names else None), words.trained(names[0] if names else None),
-        words.allowed("paper", "ppgd", "r-ppgd", None, None),
+        words.allowed("matched", "ppgd", "r-ppgd", None, None),
         gr.Dropdown(examples, value=examples[0][1] if examples else None), message, said, words.experiment(),
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ from rlpips import cards, catalog, threats
 from rlpips.ui import classifier_table
 
 BOUNDS = [
-    ("the paper's: 0.5 for both", "paper"),
     ("matched by natural distortion", "matched"),
+    ("the papers': 0.5 for both", "paper"),
     ("my own (under More)", "own"),
 ]
 RESULTS = cards.WEIGHTS / "classifiers.json"
@@ -66,7 +66,7 @@ def bounds(choice, attacks, own) -> tuple[float, float] | None:
     if choice == "matched":
         matched = threats.matched_bounds()
         if matched is None:
-            raise ValueError("The matched bounds have not been measured yet; choose the paper's, or your own.")
+            raise ValueError("The matched bounds have not been measured yet; choose the papers', or your own.")
         each = (threats.attack(name) for name in attacks)
         return tuple(matched[attack.metric] if attack.metric else attack.bound for attack in each)
     if None in own:
