@@ -295,7 +295,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
         _small(
             "pat-alexnet",
             "PAT AlexNet",
-            "",
+            "62a726071e34b7c933789b157dde4764fe6578e5a0cf9ee8dcd1031f248e9a59",
             "Trained here on pictures attacked by Fast-LPA within 0.3 in the features of LPIPS on AlexNet.",
             PAT_PAPER,
         ),

@@ -289,7 +289,7 @@ def accuracy(classifier, pictures):
     return _right(classifier, pictures, lambda x, y, n: x)
 
 
-def robust_accuracy(classifier, pictures, norm, eps, steps=PGD_STEPS, seed=0):
+def accuracy_under_pgd(classifier, pictures, norm, eps, steps=PGD_STEPS, seed=0):
     """The fraction that is still classified rightly after PGD from a random start, steps of 2.5 eps / steps, in float32."""
     step_size = 2.5 * eps / steps
     return _right(classifier, pictures, lambda x, y, n: ascend(classifier, x, y, norm, eps, steps, step_size, seed + n))
@@ -329,6 +329,7 @@ def main(arguments=None):
             raise ValueError(f"--out must be a folder that is there; got {chosen.out}.")
         device, progress = pick_device(chosen.device), Progress()
         pictures = cifar10.read("train", chosen.images).subset(chosen.subset, chosen.seed)
+        test = cifar10.read("test", chosen.images)  # now, so that it is missed before the training
         precision = pick_precision(None, device)
         options = chosen.epochs, chosen.seed, device, precision, state, chosen.resume, progress
         classifier, seconds = train(chosen.name, pictures, *options)
@@ -342,7 +343,7 @@ def main(arguments=None):
             "sha256": hashlib.sha256(raw).hexdigest(),
             "name": chosen.name,
             **_trained(chosen, pictures, precision, device, seconds),
-            "results": measure(shipped, cifar10.read("test", chosen.images)),
+            "results": measure(shipped, test),
             "limits": LIMITS,
         }
         file = chosen.out / card["file"]
@@ -374,7 +375,7 @@ def measure(classifier, test):
     some = test.subset(min(PGD_PICTURES, len(test)))
     found = {"clean": {"accuracy": round(accuracy(classifier, test), 4), "pictures": len(test)}}
     for norm, eps in YARDSTICKS.items():
-        right = robust_accuracy(classifier, some, norm, eps)
+        right = accuracy_under_pgd(classifier, some, norm, eps)
         found[f"pgd-{norm}"] = {"accuracy": round(right, 4), "pictures": len(some), "eps": eps, "steps": PGD_STEPS}
     return found
 

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rlpips import catalog
+from rlpips.threats import ATTACKS
 from rlpips.trace_format import NOISE
 
 _LINES = {"own": {"linewidth": 2}, "other": {"linestyle": "--"}, "noise": {"linestyle": ":"}}
@@ -13,6 +14,7 @@ def overview(trace, amplify=None):
     """A matplotlib `Figure` of a `Trace`: per pushed lane its last picture, the perturbation times `amplify` around
     grey, where each metric sees the difference (one scale for all), and below them every distance over the steps.
 
+    Of attacks on a classifier (`rlpips.fooling`) the same, a row and a line for each of the two.
     Of a pair (`rlpips.readings.compare`) the other picture, the difference to it, and a bar per metric.
     `amplify` is 100/255 over the largest perturbation unless given.
     """
@@ -38,7 +40,10 @@ def overview(trace, amplify=None):
         if row == 0:
             for axis, title in zip(axes, titles, strict=True):
                 axis.set_title(title, fontsize=9)
-        if not pair:
+        if trace.classes:
+            attack = ATTACKS[trace.lanes[row]]
+            axes[0].set_ylabel(attack.title, color=attack.color)
+        elif not pair:
             axes[0].set_ylabel(f"against {cards[row].title}", color=cards[row].color)
 
     axis = below.subplots()
@@ -56,8 +61,11 @@ def _bars(axis, trace, cards):
 def _curves(axis, trace, cards):
     for column, card in enumerate(cards):
         for lane, name in enumerate(trace.lanes):
-            kind = "noise" if name == NOISE else "own" if lane == column else "other"
-            said = {"own": "attacked", "other": "the other attack", "noise": "noise"}[kind]
+            if trace.classes:  # two attacks on a classifier, neither of which pushes a metric
+                kind, said = "other" if lane else "own", ATTACKS[name].title
+            else:
+                kind = "noise" if name == NOISE else "own" if lane == column else "other"
+                said = {"own": "attacked", "other": "the other attack", "noise": "noise"}[kind]
             label = f"{card.title}, {said}"
             axis.semilogy(trace.distance[:, lane, column], color=card.color, label=label, **_LINES[kind])
     axis.set(xlabel="step", ylabel="distance to the reference")

@@ -184,14 +184,16 @@ def natural_step(ball, x, gradient, cg_steps, size):
     square = _dot(rest, rest)
     for count in range(cg_steps):
         pushed = jacobian.push(direction)
-        share = square / _dot(pushed, pushed).clamp_min(_TINY)
+        reach = _dot(pushed, pushed)
+        share = (square / reach.clamp_min(_TINY)).where(reach > _TINY, 0)  # where the features do not move: no step
         step = step + _wide(share) * direction
         moved = moved + share[:, None] * pushed
         if count < cg_steps - 1:  # what follows is for the next
             rest = rest - _wide(share) * jacobian.pull(pushed)
             before, square = square, _dot(rest, rest)
             direction = rest + _wide(square / before.clamp_min(_TINY)) * direction
-    return step * _wide(size / _length(moved).clamp_min(_TINY))
+    length = _length(moved)
+    return step * _wide((size / length.clamp_min(_TINY)).where(length > _TINY, 0))
 
 
 class Jacobian:
@@ -304,7 +306,7 @@ PROJECTIONS = {"newton": newton, "bisection": bisection}
 def lpa(classifier, x, labels, ball, steps=20, searches=5, step_size=None, projection="newton", seed=0):
     """Lagrangian perceptual attack, the paper's algorithm 2: gradient ascent on margin - lambda · (distance - bound, if above
     0), `searches` times `steps` steps, each time from where the last one ended; lambda begins at 0.01 and grows tenfold,
-    picture by picture, when a search has ended outside the ball. Yields steps · searches + 1 times.
+    picture by picture, when a search has come to its last step outside the ball. Yields steps · searches + 1 times.
 
     Arguments are those of `ppgd`; `step_size` is that of the first step of a search, `ball.bound` unless given, and falls to a
     tenth. Iterates may lie outside the ball; the result does not. A picture that is fooled inside the ball stays as it is

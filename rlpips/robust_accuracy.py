@@ -88,7 +88,9 @@ def robust_accuracy(names, load, data, metrics, how=None, known=None, progress=q
     progress("natural distortions")
     bounds = bounds_of(x[:NATURAL], [metrics[name] for name in METRICS], bound, seed)
     plan = _plan(bounds["settings"])
-    found = _kept(known, how, bounds)
+    found = _kept(known, how, bounds, plan)
+    if known and not found:
+        progress("what was measured before was measured under other conditions: beginning anew", keep=True)
     matching = time.monotonic() - began
 
     def report():
@@ -99,9 +101,7 @@ def robust_accuracy(names, load, data, metrics, how=None, known=None, progress=q
         return {"how": {**how, "seconds": seconds}, "bounds": bounds, "classifiers": whole, "findings": findings}
 
     for at, name in enumerate(names):
-        sha256 = catalog.CLASSIFIERS[name].sha256
-        if found.get(name, {}).get("sha256") != sha256:
-            found[name] = {"sha256": sha256, "right": "", "rows": []}
+        found.setdefault(name, {"sha256": catalog.CLASSIFIERS[name].sha256, "right": "", "rows": []})
         trial = None
         for index, (attack, size) in enumerate(plan):
             if index < len(found[name]["rows"]):
@@ -295,13 +295,18 @@ def _plan(settings):
     return list(dict.fromkeys([("none", None), *IN_PIXELS.items(), *perceptual_rows]))
 
 
-def _kept(known, how, bounds):
-    """The classifiers of an earlier report, if it was made under the same conditions."""
+def _kept(known, how, bounds, plan):
+    """The classifiers of an earlier report that was made under the same conditions, if they are what they were."""
     if not known or known["bounds"]["settings"] != bounds["settings"]:
         return {}
     was = {key: value for key, value in known["how"].items() if key not in ("seconds", "command")}
     is_now = {key: value for key, value in how.items() if key != "command"}
-    return dict(known["classifiers"]) if was == is_now else {}
+
+    def holds(name, one):
+        made = [(row["attack"], row["bound"]) for row in one["rows"]]
+        return one["sha256"] == catalog.CLASSIFIERS[name].sha256 and made == plan[: len(made)]
+
+    return {name: one for name, one in known["classifiers"].items() if was == is_now and holds(name, one)}
 
 
 def _measured_by(attack):

@@ -64,6 +64,7 @@ def matched_bounds() -> dict[str, float] | None:
 
     The same number is not the same ball: the metrics have different scales, so "bound 0.5" allows one of them far more.
     """
-    if not MATCHED.is_file():
+    try:
+        return json.loads(MATCHED.read_text("utf-8"))["bounds"]["settings"]["matched"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return json.loads(MATCHED.read_text("utf-8"))["bounds"]["settings"]["matched"]

@@ -46,6 +46,7 @@ def measure_keys(frame):
 _MOST_JSON = 32 * 2**20  # bytes
 _MOST_FRAMES = 256
 _MOST_DECODED = 256 * 2**20  # bytes of all frames together
+_MOST_BOUND = 10_000  # of an attack on a classifier: more than the l2 norm of any picture
 _MOST_MAP = 256  # pixels a side
 _MOST_CLASSES = 1000  # as many as ImageNet has
 
@@ -199,6 +200,7 @@ def _trace(value, unpack):
     distinct = len(set(metrics)) == len(metrics) and len(set(lanes)) == len(lanes)
     _require(distinct and lanes == fitting, "its lanes do not fit its metrics and objective")
     _require(layers, "it has no layers")
+    _require(receipt["objective"] != "fool" or len(attacks) == 2, "it does not have two attacks")
     verdicts = _verdicts(meta["verdicts"]) if attacks else {}
 
     each = {"distance": (len(lanes), len(metrics)), "linf": (len(lanes),), "l2": (len(lanes),)}
@@ -366,7 +368,7 @@ def _attack(value):
     name, bound = _text(value["name"]), _real(value["bound"])
     _require(name in ATTACKS, "its attacks are not known here")
     card = ATTACKS[name]
-    _require(0 < bound, "a bound above zero was expected")
+    _require(0 < bound <= _MOST_BOUND, f"a bound above zero, and at most {_MOST_BOUND}, was expected")
     return {
         "name": name, "title": card.title, "metric": card.metric, "bound": bound, "unit": card.unit,
         "steps": _whole(value["steps"]),

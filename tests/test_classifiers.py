@@ -266,8 +266,8 @@ def test_accuracies_are_counted(untrained, monkeypatch):
     verdict = untrained(some.x / 255).argmax(1)
     some = Pictures(some.x, torch.where(torch.arange(20) < 15, verdict, (verdict + 1) % 10))
     assert training.accuracy(untrained, some) == 0.75
-    assert training.robust_accuracy(untrained, some, "linf", 1.0, steps=3) < 0.75
-    assert training.robust_accuracy(untrained, some, "linf", 1e-9, steps=3) == 0.75
+    assert training.accuracy_under_pgd(untrained, some, "linf", 1.0, steps=3) < 0.75
+    assert training.accuracy_under_pgd(untrained, some, "linf", 1e-9, steps=3) == 0.75
 
 
 def test_the_command_writes_weights_and_a_card(tiny, tmp_path, monkeypatch):

@@ -4,6 +4,8 @@ import torch
 
 import rlpips
 from rlpips.figures import overview
+from rlpips.fooling import fool
+from rlpips.precompute import SAMPLES
 from rlpips.readings import compare
 
 
@@ -42,3 +44,13 @@ def test_a_pair_of_equals_and_a_single_metric(tmp_path):
     same = torch.rand(1, 3, 48, 61, generator=torch.Generator().manual_seed(1))
     overview(compare(same, same)).savefig(tmp_path / "a.png")
     assert len(overview(rlpips.attack(same, metrics="lpips", steps=1)).axes) == 3 + 1
+
+
+def test_attacks_on_a_classifier_are_named_after_themselves(tmp_path):
+    trace = fool(SAMPLES / "cifar10" / "frog-01.png", 6, "undefended", ("ppgd", "pgd-linf"), steps=2)
+    *pictures, chart = overview(trace).axes
+    assert [pictures[row].get_ylabel() for row in (0, 4)] == ["PPGD", "PGD l∞"]
+    assert [line.get_label() for line in chart.lines] == [
+        f"{metric}, {attack}" for metric in ("LPIPS", "R-LPIPS l∞") for attack in ("PPGD", "PGD l∞")
+    ]
+    np.testing.assert_array_equal(chart.lines[1].get_ydata(), trace.distance[:, 1, 0])

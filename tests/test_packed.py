@@ -1,4 +1,6 @@
+import asyncio
 import gzip
+from urllib.parse import unquote
 
 import pytest
 from starlette.applications import Starlette
@@ -84,3 +86,39 @@ def test_from_the_second_visitor_on_the_page_names_what_the_opening_needs():
     links = '<link rel="modulepreload" crossorigin href="./assets/chunk-D2.js">'
     links += '<link rel="stylesheet" crossorigin href="./assets/chunk-D3.css">'
     assert client.get("/").text == page.replace("</head>", f"<script>early()</script>{links}</head>")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/%22%3E%3Cscript%3Ealert(1)%3C/script%3E/../../index-D1.js",
+        "/assets/a/../index-D1.js",
+        "/assets/a%20b.js",
+    ],
+)
+def test_an_address_that_spells_a_file_in_its_own_way_is_neither_kept_nor_named_in_the_page(path):
+    async def app(scope, receive, send):
+        body = b"<head></head>" if scope["path"] == "/" else SCRIPT.encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def ask(method, path, encoding=b"gzip"):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": method, "path": unquote(path), "headers": [(b"accept-encoding", encoding)]}
+        await packed(scope, None, send)
+        return b"".join(message.get("body", b"") for message in sent)
+
+    packed = Packed(app, head="<meta>")
+    asyncio.run(ask("GET", path))
+    asyncio.run(ask("GET", "/assets/index-D1.js"))
+    asyncio.run(ask("GET", "/assets/index-D1.js", b"gzip, made-up"))
+    asyncio.run(ask("GET", "/x/queue/join"))
+    assert b"modulepreload" not in asyncio.run(ask("GET", "/", b""))  # somebody asking is not Gradio at work
+    asyncio.run(ask("POST", "/gradio_api/queue/join"))
+    page = asyncio.run(ask("GET", "/", b"")).decode()
+    assert page == '<head><meta><link rel="modulepreload" crossorigin href="./assets/index-D1.js"></head>'
+    assert len(packed._kept) == 1

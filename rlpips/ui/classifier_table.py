@@ -27,7 +27,7 @@ def page(report: dict) -> str:
         '<div class="fool-stored"><h2>How every classifier holds up</h2>'
         f"<p>{html.escape(_how(report))}</p>"
         f"{_table('Right under attack', names, _rows(report, names, sections, _accuracy))}{_findings(report)}"
-        f"<dl>{''.join(f'<dt>{_title(name)}</dt><dd>{html.escape(catalog.CLASSIFIERS[name].training)}</dd>' for name in names)}</dl>"
+        f"<dl>{''.join(f'<dt>{_title(name)}</dt><dd>{html.escape(catalog.CLASSIFIERS[name].training)}</dd>' for name in names if name in catalog.CLASSIFIERS)}</dl>"
         "<details><summary>What the attacks changed</summary><p>Means over the pictures attacked: LPIPS, R-LPIPS l∞ (both "
         "as distances, of the pictures enlarged to 64×64), l2 norm on [0, 1], SSIM.</p>"
         f"{_table('What the attacks changed', names, _rows(report, names, sections, _cost))}</details>"
@@ -44,7 +44,7 @@ def _how(report):
     count = how["pictures"]
     far = "As " if count >= 1000 else f"Only {count} pictures, so the intervals are wide: as "
     return (
-        f"{count} pictures of {how['data'].rstrip('.')}, shown to small networks that were trained here in minutes, not to "
+        f"{count} pictures {how['data'].rstrip('.')}, shown to small networks that were trained here in minutes, not to "
         "those of the papers. Accuracy is the share of pictures that are still classified rightly. "
         f"{far}small numbers, 95 % bootstrap intervals."
     )

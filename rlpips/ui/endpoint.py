@@ -85,6 +85,8 @@ def _controls(picture, candidate, metrics, longest_side, norm, eps, step_size, p
         raise ValueError(
             f"longest_side must be {images.SMALLEST_SIDE} to {images.LARGEST_SIDE} pixels; got {longest_side!r}."
         )
+    if len({each["path"] for each in pictures}) < len(pictures):
+        raise ValueError("candidate must be another picture than the reference; none pushes the reference itself.")
     paths, unit = [each["path"] for each in pictures], 255 if norm == "linf" else 1  # the slider's, of request.read
     return request.Controls(
         picked=paths[0], mine=paths, upload=paths, candidate="itself" if candidate is None else "mine", norm=norm,

@@ -3,11 +3,15 @@
 Gradio reads and compresses every file of its own anew for every visitor, milliseconds each, and does not compress the page.
 """
 
+import re
+
 from gradio.brotli_middleware import BrotliMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 # Gradio's files have a digest of what they contain in their names.
 _LASTING = (b"cache-control", b"public, max-age=31536000, immutable")
+# Nothing else is kept or named in the page: an address may spell a file in any way that it likes.
+_NAMED = re.compile(r"/assets/[\w.-]+")
 
 
 class Packed:
@@ -22,17 +26,16 @@ class Packed:
         self._head = head
         self._page = GZipMiddleware(self._with_head, compresslevel=6)  # it carries the whole app's configuration
         self._files = BrotliMiddleware(app)
-        self._kept = {}  # (path, encodings) -> the response's messages
+        self._kept = {}  # (path, the packings that the browser knows) -> the response's messages
         self._first, self._at_work = [], False  # paths that the opening needs; whether they are known
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "http" and scope["path"].endswith("/queue/join"):
-            self._at_work = True
         if scope["type"] != "http" or scope["method"] != "GET":
+            self._at_work = self._at_work or scope.get("path", "").endswith("/queue/join")
             await self._app(scope, receive, send)
         elif scope["path"] == "/":
             await self._page(scope, receive, send)
-        elif scope["path"].startswith("/assets/"):
+        elif _NAMED.fullmatch(scope["path"]):
             for message in await self._file(scope, receive):
                 await send(message)
         else:
@@ -48,7 +51,8 @@ class Packed:
         await send({"type": "http.response.body", "body": body})
 
     async def _file(self, scope, receive):
-        key = scope["path"], dict(scope["headers"]).get(b"accept-encoding")
+        accepted = dict(scope["headers"]).get(b"accept-encoding", b"")
+        key = scope["path"], b"br" in accepted, b"gzip" in accepted
         if key in self._kept:
             return self._kept[key]
         messages = await _messages(self._files, scope, receive)
