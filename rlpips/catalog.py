@@ -281,7 +281,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
         _small(
             "at-l2",
             "AT l2",
-            "",
+            "1cfb40343ed443f8e7450978f50b0689a3a0b6f97d85a42881dbff98b5dc9e42",
             "Trained here on pictures attacked by PGD in an l2 ball of 1.0.",
             AT_PAPER,
         ),

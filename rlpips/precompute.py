@@ -37,12 +37,12 @@ DUELS = (
 )
 # (sample, classifier, attacks, whether the two balls are matched or have the papers' bound of 0.5, steps).
 FOOLED = (
-    ("cat-02", "undefended", ("ppgd", "r-ppgd"), True, 20),
-    ("ship-03", "undefended", ("pgd-linf", "ppgd"), False, 40),
-    ("truck-01", "at-linf", ("pgd-linf", "ppgd"), False, 20),
-    ("dog-02", "at-linf", ("lpa", "r-lpa"), True, 8),
+    ("airplane-03", "at-l2", ("ppgd", "r-ppgd"), True, 20),
     ("automobile-01", "pat-self", ("ppgd", "r-ppgd"), True, 20),
-    ("horse-02", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
+    ("cat-02", "undefended", ("ppgd", "r-ppgd"), True, 20),
+    ("ship-03", "at-l2", ("lpa", "r-lpa"), True, 8),
+    ("truck-01", "at-linf", ("pgd-linf", "ppgd"), False, 20),
+    ("truck-03", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
 QUESTIONS_EACH, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
 SEED = 0  # of the questions: the first that `judge.draw` draws, whatever the metrics say about them

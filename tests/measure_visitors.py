@@ -126,7 +126,7 @@ class Visitor(Session):
         return [{"path": answer.json()[0], "orig_name": name, "meta": {"_type": "gradio.FileData"}}]
 
     def _new_pictures(self, shown):
-        urls = {url for url in _urls(shown) if not url.endswith(".zip")} - self._seen
+        urls = {url for url in _urls(shown) if not url.startswith("data:") and not url.endswith(".zip")} - self._seen
         self._seen |= urls
         return urls
 

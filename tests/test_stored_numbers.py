@@ -64,6 +64,21 @@ def test_the_attacks_on_classifiers_are_whole_and_belong_to_what_is_shipped():
             assert all(one >= other for one, other in zip(map(int, one["right"]), robust))
 
 
+def test_what_the_readme_says_of_the_finding_is_what_was_found():
+    at_papers, matched = [], []
+    for one in attacked()["findings"]:
+        (at_papers if one["setting"] == "paper" else matched).append(one["difference"]["value"])
+        assert one["verdict"] != "held"
+    assert set(at_papers) == {0} and min(matched) >= 0
+    rows = {
+        name: {row["attack"]: row["accuracy"]["value"] for row in one["rows"] if (row["bound"] or 1) > 0.1}
+        for name, one in attacked()["classifiers"].items()
+    }
+    for attack in ("ppgd", "lpa"):  # at the matched bound, the last one above 0.1
+        best = sorted(rows, key=lambda name: rows[name][attack])[-2:]
+        assert set(best) == {"pat-self", "pat-alexnet"}
+
+
 def test_how_it_works_has_the_stored_figures():
     page = how_it_works.text()
     assert "[[" not in page
