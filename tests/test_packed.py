@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 import pytest
@@ -112,13 +113,17 @@ def test_an_address_that_spells_a_file_in_its_own_way_is_neither_kept_nor_named_
         await packed(scope, None, send)
         return b"".join(message.get("body", b"") for message in sent)
 
+    def run(coroutine):  # in a thread of its own: browser tests leave a loop running in this one
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, coroutine).result()
+
     packed = Packed(app, head="<meta>")
-    asyncio.run(ask("GET", path))
-    asyncio.run(ask("GET", "/assets/index-D1.js"))
-    asyncio.run(ask("GET", "/assets/index-D1.js", b"gzip, made-up"))
-    asyncio.run(ask("GET", "/x/queue/join"))
-    assert b"modulepreload" not in asyncio.run(ask("GET", "/", b""))  # somebody asking is not Gradio at work
-    asyncio.run(ask("POST", "/gradio_api/queue/join"))
-    page = asyncio.run(ask("GET", "/", b"")).decode()
+    run(ask("GET", path))
+    run(ask("GET", "/assets/index-D1.js"))
+    run(ask("GET", "/assets/index-D1.js", b"gzip, made-up"))
+    run(ask("GET", "/x/queue/join"))
+    assert b"modulepreload" not in run(ask("GET", "/", b""))  # somebody asking is not Gradio at work
+    run(ask("POST", "/gradio_api/queue/join"))
+    page = run(ask("GET", "/", b"")).decode()
     assert page == '<head><meta><link rel="modulepreload" crossorigin href="./assets/index-D1.js"></head>'
     assert len(packed._kept) == 1

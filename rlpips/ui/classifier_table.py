@@ -5,6 +5,7 @@ assets/viewer/classifier.css.
 
 import html
 import re
+from collections import Counter
 
 from rlpips import catalog, tables, threats
 from rlpips.ui.robustness_words import percent
@@ -75,11 +76,15 @@ def _rows(report, names, sections, cell):
     by = {name: {(row["attack"], row["bound"]): row for row in report["classifiers"][name]["rows"]} for name in names}
     for heading, attacks in sections:
         if heading:
-            yield f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}">{heading}</th></tr>'
+            yield _section(heading, names)
         for attack, bound in attacks:
             color = threats.attack(attack).color if attack != "none" and threats.attack(attack).metric else _NEUTRAL
             cells = "".join(cell(by[name].get((attack, bound)), color) for name in names)
             yield f'<tr><th scope="row" {_ink(color)}>{_called(attack, bound)}</th>{cells}</tr>'
+
+
+def _section(heading, names):
+    return f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}">{heading}</th></tr>'
 
 
 def _called(name, bound):
@@ -118,22 +123,44 @@ def _table(caption, names, rows):
 
 
 def _findings(report):
-    """Whether R-PPGD is the stronger attack, classifier by classifier, in plain sentences."""
-    said = [_finding(found) for found in report.get("findings", [])]
-    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in said)}</ul>" if said else ""
+    """Whether attacks bounded by R-LPIPS are the stronger ones: in a sentence, and classifier by classifier in a table."""
+    found = report.get("findings", [])
+    if not found:
+        return ""
+    told = [
+        one for one in found if any(one["difference"].values())
+    ]  # where neither attack leaves anything, nobody can tell
+    counts = Counter(one["verdict"] for one in told)
+    said = (
+        "Ghazanfari et al. report that attacks bounded by R-LPIPS are the stronger ones. "
+        f"Of the {len(found)} comparisons here, {len(found) - len(told)} say nothing, as both attacks leave the same pictures right, "
+        f"or none; of the others {counts['held']} found them stronger, {counts['did not hold']} weaker, and "
+        f"{counts['undecided']} are undecided."
+    )
+    names = list(report["classifiers"])
+    cells = {(one["setting"], one["attack"], one["than"], one["classifier"]): one for one in found}
+    rows, headed = [], None
+    for setting, attack, than in dict.fromkeys(key[:3] for key in cells):
+        if setting != headed:
+            rows.append(_section(SETTINGS.get(setting, setting), names))
+            headed = setting
+        each = "".join(_finding(cells.get((setting, attack, than, name))) for name in names)
+        pair = " against ".join(f"<b>{html.escape(threats.attack(one).title)}</b>" for one in (attack, than))
+        rows.append(f'<tr><th scope="row">{pair}</th>{each}</tr>')
+    head = "Points of accuracy that the attack bounded by R-LPIPS leaves more than the other, with 95 % intervals:"
+    return f"<p>{html.escape(said)} {head}</p>{_table('Is the robust metric the stronger bound', names, rows)}"
 
 
 def _finding(found):
-    first, second = (threats.attack(found[key]).title for key in ("attack", "than"))
-    difference, low, high = (100 * found["difference"][part] for part in ("value", "low", "high"))
-    against = f"{_plain_title(found['classifier'])}, {SETTINGS.get(found['setting'], found['setting'])}"
-    between = f"(95 %: {low:+.0f} to {high:+.0f})".replace("-", "−")
-    if found["verdict"] == "undecided":
-        return f"{against}: whether {first} is stronger than {second} is undecided, {difference:+.0f} points {between}.".replace(
-            " -", " −"
-        )
-    stronger = "stronger" if difference < 0 else "weaker"
-    return f"{against}: {first} is the {stronger} attack; it leaves {abs(difference):.0f} points {'fewer' if difference < 0 else 'more'} right than {second} {between}."
+    if found is None:
+        return "<td>–</td>"
+    if not any(found["difference"].values()):
+        return "<td>the same</td>"
+    value, low, high = (
+        f"{100 * found['difference'][part]:+.0f}".replace("-", "−") for part in ("value", "low", "high")
+    )
+    verdict = {"held": "stronger", "did not hold": "weaker"}.get(found["verdict"], found["verdict"])
+    return f"<td><b>{value}</b><small>{low} to {high}</small> {verdict}</td>"
 
 
 def _plain_title(name):
