@@ -134,7 +134,7 @@ def _findings(report):
     said = (
         "Ghazanfari et al. report that attacks bounded by R-LPIPS are the stronger ones. "
         f"Of the {len(found)} comparisons here, {len(found) - len(told)} say nothing, as both attacks leave the same pictures right, "
-        f"or none; of the others {counts['held']} found them stronger, {counts['did not hold']} weaker, and "
+        f"or none; in the others they are stronger {counts['held']} times and weaker {counts['did not hold']} times, and "
         f"{counts['undecided']} are undecided."
     )
     names = list(report["classifiers"])
