@@ -115,8 +115,8 @@ def visit(browser, url, width=1440, height=900, **options):
 
 
 # Every new text of the status line and every step and state of the viewer, from now on.
-_WATCH = """() => {
-  const status = document.querySelector('#status'), viewer = document.querySelector('#viewer .rv');
+_WATCH = """(page) => {
+  const status = document.querySelector(`#${page}status`), viewer = document.querySelector(`#${page}viewer .rv`);
   for (const old of window.watchers || []) old.disconnect();
   window.said = []; window.steps = []; window.states = [];
   // Not Gradio's own report on progress, which is there too, but hidden. innerText would lay out the page every time.
@@ -138,9 +138,10 @@ _WATCH = """() => {
 }"""
 
 
-def watch(page):
-    """From now on `said(page, word)` waits for a new status, and window.steps and window.states collect the viewer's."""
-    page.evaluate(_WATCH)
+def watch(page, which=""):
+    """From now on `said(page, word)` waits for a new status, and window.steps and window.states collect the viewer's.
+    `which` begins the ids of the page meant, "" those of the Duel."""
+    page.evaluate(_WATCH, which)
 
 
 def said(page, word):
