@@ -17,6 +17,7 @@ function newViewer(element, props, watch) {
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
   let columnsOf = null;             // the run that the columns were built for
+  let guessed = null;               // the amplification that the viewer has chosen by itself
   let settled = false;              // this run's first pictures are there, or will never be
   let patience = 0;                 // when a run without pictures shows what it starts from
   let writeTable = () => {};
@@ -59,7 +60,7 @@ function newViewer(element, props, watch) {
     const { meta } = model;
     columnsOf = model.run;
     view.lanes = meta.lanes.length > 1 ? [0, 1] : [0];
-    view.factor ??= fittingFactor();
+    view.factor ??= guessed = fittingFactor();
     view.against = meta.start ? "start" : "reference";
     root.dataset.kind = isPair(model) ? "pair" : isFooling(model) ? "fooling" : "attack";
     root.classList.toggle("rv-crisp", Math.max(meta.width, meta.height) <= CRISP_SIDE);
@@ -124,6 +125,8 @@ function newViewer(element, props, watch) {
     if (!model.meta) return;
     if (columnsOf !== model.run && (settled || !columns.length)) build();
     if (columnsOf !== model.run) return;
+    // How far a perceptual ball lets pixels move is known when the attack has ended, and no sooner.
+    if (isFooling(model) && model.state !== "running" && view.factor === guessed) view.factor = guessed = fittingFactor();
     for (const column of columns) showColumn(column, model, view, cache);
     writeTable();
     writeBar();
