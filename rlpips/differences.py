@@ -8,6 +8,8 @@ what is measured: distances stay within one per cent of float32's, at any eps.
 
 import torch
 
+from rlpips.convolutions import Prepared, multiplies_bfloat16
+
 LOW = torch.bfloat16
 PRECISIONS = ("float32", "bfloat16")
 
@@ -25,44 +27,38 @@ def pick_precision(precision=None, device="cpu"):
 def _multiplies_bfloat16(device):
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # The tiles of AMX, that is. With the dot products of AVX-512 alone it is slower than float32. Older releases of torch
-    # cannot tell.
-    return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16"))
+    return multiplies_bfloat16()
 
 
 class Differences:
-    """The convolutions of a trunk for lanes beside N references: `trunk.raw(reference, differences.keep)` once, and then
-    `trunk.raw(lanes, differences)` for N·K lanes, K of the first reference, then K of the next."""
+    """The convolutions of a trunk for lanes beside N references, in place of `Prepared`: the references go first, through
+    `keep`, and then N·K lanes, K of the first reference, then K of the next."""
 
     def __init__(self):
+        self._low = Prepared()
         self._kept = {}  # Convolution -> (the references' input, their output)
 
     def keep(self, convolution, x):
-        y = convolution(x)
+        """What `convolution.forward` gives."""
+        y = convolution.forward(x)
         self._kept[convolution] = (x, y.clone())  # a ReLU is about to write over y
         return y
 
-    def __call__(self, convolution, x):
-        return _Differing.apply(x, convolution, *self._kept[convolution])
-
-
-class _Differing(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, convolution, before, after):
-        ctx.convolution, ctx.size = convolution, x.shape
+    def forward(self, convolution, x):
+        """The same up to rounding."""
+        before, after = self._kept[convolution]
         lanes = (len(before), -1)  # (N·K, …) as (N, K, …)
         # Separate operations: those that mix types in one are several times slower on a CPU.
         difference = (x.unflatten(0, lanes) - before[:, None]).flatten(0, 1)
         low = difference.to(LOW)
-        y = convolution.forward(low, bias=None).float()
+        y = self._low.linear(convolution, low).float()
         if convolution.reads_picture:
             # An attacked picture differs by plus or minus eps nearly everywhere: that is rounded alike everywhere, and would
             # not average out. So what rounding has cut off is added.
-            y += convolution.forward((difference - low.float()).to(LOW), bias=None).float()
+            y += self._low.linear(convolution, (difference - low.float()).to(LOW)).float()
         y.unflatten(0, lanes).add_(after[:, None])
         return y
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        return ctx.convolution.backward(gradient.to(LOW), ctx.size).float(), None, None, None
+    def backward(self, convolution, gradient, size):
+        """The gradient with respect to an input of this size of that with respect to the output, float32."""
+        return self._low.backward(convolution, gradient.to(LOW), size).float()

@@ -1,16 +1,15 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from rlpips import catalog, images
-from rlpips.backbones import EPS, Trunk, pick_device
-from rlpips.differences import Differences
+from rlpips.backbones import pick_device
 from rlpips.fidelity import psnr, ssim
+from rlpips.lanes import Lanes
 from rlpips.metrics import layer_shares, load_metric, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
 from rlpips.trace import Frame, Step, Trace
@@ -28,16 +27,13 @@ class Panel:
     def __init__(self, metrics, reference, precision="float32"):
         self.metrics = list(metrics)
         self.reference = reference
-        self._groups = []
+        self._groups, order = [], []
         with torch.no_grad():
             for trunk in {id(metric.trunk): metric.trunk for metric in self.metrics}.values():
                 members = [index for index, metric in enumerate(self.metrics) if metric.trunk is trunk]
                 heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
-                differences = Differences() if precision == "bfloat16" else None
-                features = trunk.raw(reference, differences.keep) if differences else trunk.raw(reference)
-                minus = [_units(layer).neg_() for layer in features]
-                self._groups.append(_Group(trunk, members, heads, minus, differences))
-        order = [index for group in self._groups for index in group.members]
+                self._groups.append(Lanes(trunk, heads, reference, precision))
+                order += members
         # Back to the order in which metrics were given.
         self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
 
@@ -82,73 +78,6 @@ class Panel:
             Frame(step=step, lanes=tuple(lanes), **{key: value[index] for key, value in parts.items()})
             for index in range(len(self.reference))
         ]
-
-
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The metrics on one trunk."""
-
-    trunk: Trunk
-    members: list  # which of the panel's metrics
-    heads: list  # per layer (M, C)
-    minus: list  # per layer the references' features of unit length, (N, P, C) at P positions, times -1
-    differences: Differences | None
-
-    def shares(self, x):
-        features = self.trunk.raw(x, self.differences) if self.differences else self.trunk.raw(x)
-        return torch.stack([LaneShares.apply(*layer) for layer in zip(features, self.minus, self.heads)], -1)
-
-    def maps(self, x):
-        for features, minus, heads in zip(self.trunk.raw(x), self.minus, self.heads):
-            difference = _units(features).unflatten(0, (len(minus), -1)) + minus[:, None]
-            yield (difference.flatten(0, 1).square_() @ heads.T).transpose(1, 2).unflatten(2, features.shape[2:])
-
-
-class LaneShares(torch.autograd.Function):
-    """Unit length, difference to the reference, weights and mean over positions of one layer in one, with the gradient
-    written out: nearly all the time that attacks spend outside of convolutions goes here, and this takes a third of it.
-
-    `features` (N·K, C, h, w) are raw, K lanes of each of N pictures, one picture after the other; `minus` (N, h·w, C) the unit
-    features of the pictures, times -1; `heads` (M, C). Gives (N·K, M). Only `features` get a gradient.
-    """
-
-    @staticmethod
-    def forward(ctx, features, minus, heads):
-        rows = _rows(features)
-        scale = _scale(rows)
-        by_reference = (len(minus), -1)
-        parts = (each.unflatten(0, by_reference) for each in (rows, scale))
-        difference = torch.addcmul(minus[:, None], *parts).flatten(0, 1)
-        ctx.save_for_backward(rows, scale, difference, heads)
-        ctx.size = features.shape[2:]
-        return difference.square().sum(1) @ heads.T / rows.shape[1]
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient):
-        rows, scale, difference, heads = ctx.saved_tensors
-        weights = gradient @ heads * (2 / rows.shape[1])  # (N·K, C)
-        by_unit = difference * weights[:, None]
-        # What would only change the length is lost in the scaling.
-        along = (by_unit * rows).sum(2, keepdim=True).mul_(scale * scale)
-        by_rows = by_unit.addcmul_(rows, along, value=-1).mul_(scale)
-        return by_rows.unflatten(1, ctx.size).permute(0, 3, 1, 2), None, None
-
-
-def _rows(features):
-    """(N, C, h, w) as (N, h·w, C): no copy where channels lie last."""
-    return features.permute(0, 2, 3, 1).flatten(1, 2)
-
-
-def _units(features):
-    """(N, C, h, w) -> (N, h·w, C), of unit length over the channels."""
-    rows = _rows(features)
-    return rows * _scale(rows)
-
-
-def _scale(rows):
-    """What brings (N, P, C) to length one over the channels, (N, P, 1); a zero stays zero."""
-    return torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min_(EPS).reciprocal_()
 
 
 def in_8_bits(x):

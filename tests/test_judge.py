@@ -40,9 +40,17 @@ class Angles:
     def __init__(self):
         self.scale = torch.ones(1)
 
-    def raw(self, x):
+    def raw(self, x, convolve=None):
         angle = x.mean(1, keepdim=True)
         return [torch.cat([angle.sin(), angle.cos()], 1)]
+
+    def stages(self, x, way):
+        (features,) = self.raw(x)
+        sine, cosine = features.split(1, 1)
+        yield (
+            features,
+            lambda gradient: ((gradient * torch.cat([cosine, -sine], 1)).sum(1, keepdim=True) / 3).expand_as(x),
+        )
 
 
 def metric_of(trunk, weight, name):

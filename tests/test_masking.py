@@ -65,8 +65,12 @@ def test_rows(parts):
 class Rounding(Trunk):
     """A trunk that rounds its pictures first: the gradient is zero everywhere, and the features nearly the same."""
 
-    def raw(self, x):
-        return super().raw((255 * x).round() / 255)
+    def raw(self, x, *convolve):
+        return super().raw((255 * x).round() / 255, *convolve)
+
+    def stages(self, x, way):
+        for features, back in super().stages((255 * x).round() / 255, way):
+            yield features, lambda gradient, back=back: 0 * back(gradient)
 
     def forward(self, x):
         return super().forward((255 * x).round() / 255)

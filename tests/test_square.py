@@ -65,14 +65,14 @@ def test_stripes_come_first(lpips, pictures):
 
 
 def test_asks_for_no_gradient_and_no_more_often_than_allowed(lpips, pictures, monkeypatch):
-    asked = []
-    raw = type(lpips.trunk).raw
+    asked, trunk = [], type(lpips.trunk)
+    for name in ("raw", "stages"):
 
-    def counting(trunk, x):
-        asked.append(torch.is_grad_enabled() or x.requires_grad)
-        return raw(trunk, x)
+        def counting(self, x, how, really=getattr(trunk, name)):
+            asked.append(torch.is_grad_enabled() or x.requires_grad)
+            return really(self, x, how)
 
-    monkeypatch.setattr(type(lpips.trunk), "raw", counting)
+        monkeypatch.setattr(trunk, name, counting)
     run(lpips, *pictures, 1.0, queries=9)
     assert asked == [False] * (9 + 1)  # once more for the references
 

@@ -11,8 +11,11 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 import rlpips
 from rlpips import attacks, readings, replay
+from rlpips.backbones import Trunk
 from rlpips.benchmark.ours import METRICS
 from rlpips.benchmark.timing import synchronise
+from rlpips.convolutions import Convolution, Prepared
+from rlpips.differences import Differences
 
 BALL = "the ball: step and projection"
 NORMALISE = "the picture: normalised, cut into blocks, and back"
@@ -32,20 +35,20 @@ PARTS = (FORWARD, BACKWARD, LOW, RELU, SHARES, SHARES_BACKWARD, NORMALISE, BALL,
 
 # Functions that run under the name of their part while they are measured.
 _NAMED = (
-    (readings.Panel, "read", READING), (readings.Panel, "shares", NORMALISE), (attacks, "to_steps", READING),
-    (readings.Panel, "frame", FRAME_REST), (readings.Panel, "maps", FRAME_PASS), (readings, "psnr", FRAME_QUALITY),
-    (readings, "ssim", FRAME_QUALITY),
+    (Prepared, "linear", FORWARD), (Prepared, "backward", BACKWARD),
+    (Differences, "forward", LOW), (Differences, "backward", LOW),
+    (Trunk, "_centred", NORMALISE), (Convolution, "lay", NORMALISE), (Convolution, "unlay", NORMALISE),
+    (readings.Panel, "read", READING), (attacks, "to_steps", READING), (readings.Panel, "frame", FRAME_REST),
+    (readings.Panel, "maps", FRAME_PASS), (readings, "psnr", FRAME_QUALITY), (readings, "ssim", FRAME_QUALITY),
 )  # fmt: skip
 _FRAMES = (FRAME_PASS, FRAME_QUALITY, FRAME_REST)
 # What the profiler calls operations, and their parts; the innermost that is found here counts.
 _OPERATIONS = {
-    "aten::conv2d": FORWARD, "aten::convolution": FORWARD, "aten::convolution_backward": BACKWARD,
-    "ConvolutionBackward0": BACKWARD, "_Differing": LOW, "_DifferingBackward": LOW, "aten::relu_": RELU,
-    "aten::relu": RELU, "aten::max_pool2d": RELU, "ReluBackward0": RELU, "MaxPool2DWithIndicesBackward0": RELU,
-    "LaneShares": SHARES, "LaneSharesBackward": SHARES_BACKWARD, **{part: part for part in PARTS},
+    "aten::relu_": RELU, "aten::threshold_backward": RELU, "aten::max_pool2d_with_indices": RELU,
+    "aten::max_pool2d_with_indices_backward": RELU, "_Shares": SHARES, "_SharesBackward": SHARES_BACKWARD,
+    **{part: part for part in PARTS},
 }  # fmt: skip
-_OPERATION = "aten::"
-_GRADIENT = "autograd::engine::evaluate_function: "
+_OPERATION = ("aten::", "mkldnn::")
 
 
 def breakdown(reference, eps, steps, norm, precision, backbone="alex", rounds=3):
@@ -90,8 +93,7 @@ def _part(event):
     operations spends its own time between them."""
     part = None if event.name.startswith(_OPERATION) else BETWEEN
     while event:
-        name = event.name.removeprefix(_GRADIENT)
-        found = _OPERATIONS.get(name) or (NORMALISE if name != event.name else None)
+        found = _OPERATIONS.get(event.name)
         if found in _FRAMES and part != BETWEEN:
             return found
         part, event = part or found, event.cpu_parent

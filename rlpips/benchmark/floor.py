@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from rlpips.backbones import BACKBONES
 from rlpips.benchmark.timing import in_turns
+from rlpips.convolutions import Fixed
 
 FORMATS = (torch.channels_last, torch.contiguous_format)
 
@@ -76,10 +77,11 @@ def macs(backbone, size, lanes):
     return 2 * lanes * sum(each.macs for each in convolutions(backbone, size))
 
 
-def ways(convolution, lanes, dtype, device):
+def ways(convolution, lanes, dtype, device, prepared=False):
     """({name: a call} that computes the convolution of `lanes` pictures, {name: a call} that computes its gradient with
     respect to the input): in both memory formats, as it is and in blocks, and the gradient also as the convolution
-    with the kernel turned round, which it is where the stride is 1."""
+    with the kernel turned round, which it is where the stride is 1; if `prepared`, also with the weights in order
+    beforehand (see `rlpips.convolutions.Fixed`)."""
     forward, backward = {}, {}
     for how, each in (("as it is", convolution), ("in blocks", convolution.in_blocks())):
         for layout in FORMATS if each else ():
@@ -100,6 +102,9 @@ def ways(convolution, lanes, dtype, device):
                 turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=layout)
                 around = each.kernel - 1 - each.padding
                 backward[f"{name}, turned round"] = partial(F.conv2d, gradient, turned, None, 1, around)
+                if prepared and layout == torch.channels_last:
+                    forward[f"{name}, prepared"] = partial(Fixed(weight, [1, 1], [each.padding] * 2), x, bias)
+                    backward[f"{name}, prepared"] = partial(Fixed(turned, [1, 1], [around] * 2), gradient)
     return forward, backward
 
 
@@ -109,12 +114,12 @@ def fastest(calls, rounds, device):
     return calls[min(times, key=times.get)]
 
 
-def floor(backbone, size, lanes, dtype, device="cpu", rounds=5):
-    """A call that runs, back to back, every convolution of a step in its fastest way: all forward, then all
-    gradients in the order of the backward pass."""
+def floor(backbone, size, lanes, dtype, device="cpu", rounds=5, prepared=False):
+    """A call that runs, back to back, every convolution of a step in its fastest way (see `ways`): all forward, then
+    all gradients in the order of the backward pass."""
     forward, backward = [], []
     for each in convolutions(backbone, size):
-        there, back = ways(each, lanes, dtype, device)
+        there, back = ways(each, lanes, dtype, device, prepared)
         forward.append(fastest(there, rounds, device))
         backward.insert(0, fastest(back, rounds, device))
 

@@ -73,26 +73,34 @@ def floor_table(cases, rounds=3, device="cpu", precisions=("float32",), backbone
     for size, batch in cases:
         lanes, reference = batch * len(ours.METRICS), ours.pictures(batch, size, device)
         for precision in precisions:
-            convolve = floor(backbone, size, lanes, getattr(torch, precision), device)
-            step = partial(ours.Steps(reference, "linf", precision, backbone).run, 1)
-            times = in_turns(
-                {"floor": convolve, "step": step}, STEPS_AT_ONCE * rounds, device, {"": convolve, " ": step}
-            )
+            dtype, step = getattr(torch, precision), ours.Steps(reference, "linf", precision, backbone)
+            plain, prepared = (floor(backbone, size, lanes, dtype, device, prepared=each) for each in (False, True))
+            calls = {"plain": partial(_again, plain), "prepared": partial(_again, prepared)}
+            times = in_turns({**calls, "step": partial(step.run, STEPS_AT_ONCE)}, 5 * rounds, device)
+            times = {name: [each / STEPS_AT_ONCE for each in spent] for name, spent in times.items()}
             count = macs(backbone, size, lanes)
-            speed = 2 * count / statistics.median(times["floor"]) / 1e6
+            speed = 2 * count / statistics.median(times["plain"]) / 1e6
             rows.append([
-                _size(size), batch, precision, f"{count / 1e9:.2f}", f"{speed:.0f}", median(times["floor"], 2),
-                median(times["step"], 2), ratio(times["step"], times["floor"]),
+                _size(size), batch, precision, f"{count / 1e9:.2f}", f"{speed:.0f}", median(times["plain"], 2),
+                median(times["prepared"], 2), median(times["step"], 2), ratio(times["step"], times["plain"]),
+                ratio(times["step"], times["prepared"]),
             ])  # fmt: skip
     return Table(
         "The least that a step can cost",
         f"The {len(convolutions(backbone, (256, 256)))} convolutions of the trunk alone, forward and the gradient "
         "with respect to their input, for both lanes of each picture: back to back, each in the fastest way that "
-        "torch has for it (memory format, strides as blocks). The step is ours without keyframes; step / floor says "
-        "how much it spends on all else.",
-        ["size", "batch", "precision", "GMAC a step", "GFLOP/s", "floor", "step", "step / floor"],
+        "torch's functions have for it (memory format, strides as blocks, kernel turned round); that is the floor. "
+        "Prepared: the same where, as in ours, weights may be put in order beforehand. The step is ours without "
+        "keyframes; step / floor says how much it spends on all else.",
+        ["size", "batch", "precision", "GMAC a step", "GFLOP/s", "floor", "prepared", "step", "step / floor",
+         "step / prepared"],
         rows,
-    )
+    )  # fmt: skip
+
+
+def _again(call):
+    for _ in range(STEPS_AT_ONCE):  # as steps follow steps
+        call()
 
 
 def parts_table(size, batch=1, norm="linf", steps=40, rounds=3, device="cpu", precisions=("float32",), backbone="alex"):

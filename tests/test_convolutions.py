@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import nn
+
+from rlpips import convolutions
+from rlpips.convolutions import Convolution, Prepared
+
+LAYERS = {
+    "11×11, in blocks": (3, 64, 11, 4, 2), "5×5": (8, 16, 5, 1, 2), "3×3": (16, 8, 3, 1, 1), "1×1": (16, 8, 1, 1, 0),
+    "stride 2": (3, 8, 3, 2, 0),
+}  # fmt: skip
+
+
+@pytest.fixture(params=["ordered once", "without oneDNN"])
+def way(request, monkeypatch):
+    if request.param == "without oneDNN":
+        monkeypatch.setattr(convolutions, "_in_order", lambda *_: None)
+    return Prepared()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@torch.no_grad()
+def test_prepared_convolutions_are_the_plain_ones_at_any_size(way, name):
+    inputs, *rest = LAYERS[name]
+    torch.manual_seed(0)
+    plain = nn.Conv2d(inputs, *rest)
+    fast = Convolution(plain)
+    for size in ((2, 37, 52), (3, 64, 45), (2, 37, 52)):
+        x = torch.randn(size[0], inputs, *size[1:]).contiguous(memory_format=torch.channels_last)
+        laid = fast.lay(x)
+        expected = plain(x)
+        torch.testing.assert_close(fast.forward(laid), expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(way.forward(fast, laid), expected, atol=1e-5, rtol=1e-4)
+        low = way.linear(fast, laid.bfloat16())
+        assert low.dtype == torch.bfloat16
+        torch.testing.assert_close(low.float() + plain.bias[:, None, None], expected, atol=0.05, rtol=0.05)
+        gradient = torch.randn(expected.shape).contiguous(memory_format=torch.channels_last)
+        back = torch.nn.grad.conv2d_input(x.shape, plain.weight, gradient, plain.stride, plain.padding)
+        for each, slack in ((gradient, 1e-4), (gradient.bfloat16(), 0.1)):
+            found = fast.unlay(way.backward(fast, each, laid.shape), x.shape)
+            assert found.dtype == each.dtype and found.shape == x.shape
+            torch.testing.assert_close(found.float(), back, atol=slack, rtol=slack)
+
+
+def test_a_cpu_that_does_not_know_bfloat16_is_not_asked_for_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False}, raising=False)
+    weight = torch.zeros(8, 8, 3, 3)
+    order = ([1, 1], [1, 1], (2, 8, 9, 7))
+    assert convolutions._in_order(weight.bfloat16(), *order) is None
+    assert convolutions._in_order(weight.double(), *order) is None
