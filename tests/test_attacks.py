@@ -237,6 +237,17 @@ def test_the_callers_tensor_is_left_alone():
     assert torch.equal(reference, before) and not reference.requires_grad
 
 
+def test_an_attack_on_the_same_picture_again_is_the_same_and_one_on_another_is_not():
+    picture, attack = photograph(), rlpips.attack
+    first, again = (attack(picture, steps=2) for _ in range(2))
+    assert np.array_equal(first.distance, again.distance)
+    picture.copy_(picture.flip(-1))  # the caller's own, written over
+    other, alone = (attack(each, steps=2) for each in (picture, picture.flip(-1).flip(-1)))
+    assert not np.allclose(first.distance, other.distance) and np.array_equal(other.distance, alone.distance)
+    turned = attack(picture, steps=2, metrics=("rlpips-linf", "lpips"))
+    assert np.allclose(turned.distance[:, 1, 1], other.distance[:, 0, 0], rtol=1e-3)
+
+
 def test_iterating_leaves_the_callers_gradient_mode_alone():
     metric, reference = rlpips.load_metric("lpips"), photograph()
     z = photograph(seed=3).requires_grad_()
