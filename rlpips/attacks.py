@@ -12,7 +12,7 @@ Where we differ from the official R-LPIPS code: it attacks a freshly drawn ranki
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from rlpips.readings import (
 )
 from rlpips.replay import Replay
 from rlpips.trace import Recorder
-from rlpips.trace_format import NOISE
+from rlpips.trace_format import MEASURES, NOISE
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
 MAX_STEPS = 10_000
@@ -245,10 +245,22 @@ def _run(plan):
                 continue  # to ask a GPU for its numbers is to wait for it
             frames = []
             if index in kept:
-                frames = list(zip(shown_panel.frame(index, range(lanes), x, shown)))
+                frames = list(zip(_frames(shown_panel, index, lanes, x, shown)))
                 frames = [(*made, still) if index == 0 else made for made, still in zip(frames, noise_frames)]
             yield from to_steps(waiting, noise_reading, index, restart, frames, count)
             waiting = []
+
+
+def _frames(panel, index, lanes, x, shown):
+    """The frame of every picture's pushed lanes. At step 0 these are one picture still, which is measured once: see
+    `_first_points`."""
+    if index > 0:
+        return panel.frame(index, range(lanes), x, shown)
+    repeated = ("attacked", "maps", *MEASURES)
+    return [
+        replace(frame, lanes=tuple(range(lanes)), **{key: np.repeat(getattr(frame, key), lanes, 0) for key in repeated})
+        for frame in panel.frame(0, (0,), x[::lanes], shown[::lanes])
+    ]
 
 
 def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
