@@ -191,7 +191,7 @@ def _first_points(plan, norm, generators):
     return torch.cat(points).repeat_interleave(lanes, 0)
 
 
-_LAST = None  # (metrics, precision, reference, panel) of the last attack, if its pictures were small
+_LAST = None  # (what it was made of, reference, panel) of the last attack, if its pictures were small
 
 
 def _panel(plan):
@@ -199,13 +199,14 @@ def _panel(plan):
     Run again need not wait for."""
     global _LAST
     wanted = plan.reference
-    if _LAST and _LAST[:2] == (plan.metrics, plan.precision):
-        _, _, reference, panel = _LAST
+    made_of = plan.precision, [(metric.name, metric.trunk) for metric in plan.metrics]
+    if _LAST and _LAST[0] == made_of:
+        _, reference, panel = _LAST
         if reference.shape == wanted.shape and reference.device == wanted.device and torch.equal(reference, wanted):
             return panel
     panel = Panel(plan.metrics, wanted, plan.precision)
     # A copy, as the caller may write over theirs.
-    _LAST = (plan.metrics, plan.precision, wanted.clone(), panel) if wanted.numel() <= _SMALL else None
+    _LAST = (made_of, wanted.clone(), panel) if wanted.numel() <= _SMALL else None
     return panel
 
 

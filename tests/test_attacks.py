@@ -6,6 +6,7 @@ from truth import official
 import rlpips
 from rlpips import attacks, images
 from rlpips.norms import NORMS
+from rlpips.readings import Panel
 from rlpips.trace_format import NOISE
 
 BUDGETS = [("linf", 4 / 255), ("l2", 1.5)]
@@ -237,10 +238,12 @@ def test_the_callers_tensor_is_left_alone():
     assert torch.equal(reference, before) and not reference.requires_grad
 
 
-def test_an_attack_on_the_same_picture_again_is_the_same_and_one_on_another_is_not():
-    picture, attack = photograph(), rlpips.attack
-    first, again = (attack(picture, steps=2) for _ in range(2))
-    assert np.array_equal(first.distance, again.distance)
+def test_an_attack_on_the_same_picture_again_takes_its_features_and_one_on_another_does_not(monkeypatch):
+    picture, attack, made = photograph(seed=7), rlpips.attack, []
+    monkeypatch.setattr(attacks, "Panel", lambda *how: made.append(how) or Panel(*how))
+    first = attack(picture, steps=2)
+    before, again = len(made), attack(picture, steps=2)
+    assert np.array_equal(first.distance, again.distance) and len(made) == 2 * before - 1
     picture.copy_(picture.flip(-1))  # the caller's own, written over
     other, alone = (attack(each, steps=2) for each in (picture, picture.flip(-1).flip(-1)))
     assert not np.allclose(first.distance, other.distance) and np.array_equal(other.distance, alone.distance)
