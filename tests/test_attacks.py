@@ -6,6 +6,7 @@ from truth import official
 import rlpips
 from rlpips import attacks, images
 from rlpips.norms import NORMS
+from rlpips.readings import Panel
 from rlpips.trace_format import NOISE
 
 BUDGETS = [("linf", 4 / 255), ("l2", 1.5)]
@@ -235,6 +236,19 @@ def test_the_callers_tensor_is_left_alone():
     before = reference.clone()
     rlpips.attack(reference, steps=2)
     assert torch.equal(reference, before) and not reference.requires_grad
+
+
+def test_an_attack_on_the_same_picture_again_takes_its_features_and_one_on_another_does_not(monkeypatch):
+    picture, attack, made = photograph(seed=7), rlpips.attack, []
+    monkeypatch.setattr(attacks, "Panel", lambda *how: made.append(how) or Panel(*how))
+    first = attack(picture, steps=2)
+    before, again = len(made), attack(picture, steps=2)
+    assert np.array_equal(first.distance, again.distance) and len(made) == 2 * before - 1
+    picture.copy_(picture.flip(-1))  # the caller's own, written over
+    other, alone = (attack(each, steps=2) for each in (picture, picture.flip(-1).flip(-1)))
+    assert not np.allclose(first.distance, other.distance) and np.array_equal(other.distance, alone.distance)
+    turned = attack(picture, steps=2, metrics=("rlpips-linf", "lpips"))
+    assert np.allclose(turned.distance[:, 1, 1], other.distance[:, 0, 0], rtol=1e-3)
 
 
 def test_iterating_leaves_the_callers_gradient_mode_alone():

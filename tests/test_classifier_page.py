@@ -256,9 +256,8 @@ def test_the_scrubber_moves_verdicts_too_without_the_server(page):
 
 
 def test_a_run_grows_and_its_trace_can_be_taken_home(page, tmp_path):
-    with page.expect_response(re.compile("/queue/join")):  # the server must have heard of it before Run is pressed
-        page.locator("#fool-samples .thumbnail-item").nth(4).click()
     b.enter(page, "#fool-steps", 3)
+    page.locator("#fool-samples .thumbnail-item").nth(4).click()  # and Run at once
     status = run(page)
     assert re.match(r"Done: 3 steps in \d+\.\d s\. PPGD: .*R-PPGD: ", status)
     page.wait_for_selector(f"{ROOT} .rv[data-state=done]")

@@ -72,21 +72,56 @@ def test_the_page_is_packed_and_what_may_change_is_asked_for_each_time(served):
     assert client.head("/assets/index-D1.js").content == b""
 
 
-def test_from_the_second_visitor_on_the_page_names_what_the_opening_needs():
-    paths = ["/assets/index-D1.js", "/assets/chunk-D2.js", "/assets/chunk-D3.css"]
-    page = f'<html><head><script src=".{paths[0]}"></script></head><body></body></html>'
-    routes = [Route(path, lambda _: PlainTextResponse("")) for path in (*paths, "/assets/later-D4.js")]
-    routes += [Route("/", lambda _: HTMLResponse(page))]
+THEME = '{"theme_hash":"a1","root":"http://testserver"}'
+
+
+@pytest.fixture
+def opened():
+    """(client whose first visitor's Gradio is at work, the page before that, how often the page was made)."""
+    page = (
+        f'<html><head><script>{THEME}</script><script src="./assets/index-D1.js"></script></head><body></body></html>'
+    )
+    made = []
+
+    def make(request):
+        made.append(request)
+        return HTMLResponse(page)
+
+    files = {"index-D1.js": "", "chunk-D2.js": "", "chunk-D3.css": "p { color: red }", "later-D4.js": ""}
+    routes = [Route(f"/assets/{name}", lambda _, text=text: PlainTextResponse(text)) for name, text in files.items()]
+    routes += [Route("/theme.css", lambda _: PlainTextResponse("b { color: blue }")), Route("/", make)]
     routes += [Route("/gradio_api/queue/join", lambda _: PlainTextResponse(""), methods=["POST"])]
     client = TestClient(Packed(Starlette(routes=routes), head="<script>early()</script>"))
-    assert client.get("/").text == page.replace("</head>", "<script>early()</script></head>")
-    for path in paths:
-        client.get(path)
+    first = client.get("/").text
+    for name in list(files)[:3]:
+        client.get(f"/assets/{name}")
     client.post("/gradio_api/queue/join")
     client.get("/assets/later-D4.js")  # of another tab
-    links = '<link rel="modulepreload" crossorigin href="./assets/chunk-D2.js">'
-    links += '<link rel="stylesheet" crossorigin href="./assets/chunk-D3.css">'
-    assert client.get("/").text == page.replace("</head>", f"<script>early()</script>{links}</head>")
+    assert first == page.replace("<head>", "<head><script>early()</script>")
+    return client, first, made
+
+
+def test_from_the_second_visitor_on_the_page_names_scripts_and_holds_styles_that_the_opening_needs(opened):
+    client, first, _ = opened
+    added = '<link rel="modulepreload" crossorigin href="./assets/chunk-D2.js">'
+    added += '<link rel="stylesheet" disabled href="./assets/chunk-D3.css"><style>p { color: red }</style>'
+    added += '<link rel="stylesheet" disabled href="http://testserver/theme.css?v=a1"><style>b { color: blue }</style>'
+    assert client.get("/").text == first.replace("</head>", f"{added}</head>")
+
+
+def test_the_page_is_made_once_for_each_way_of_asking_for_it(opened):
+    client, _, made = opened
+    made.clear()
+    for headers in ({}, {"host": "other"}, {"accept-encoding": "identity"}, {}, {"host": "other"}, {"cookie": "a=1"}):
+        client.get("/", headers=headers)
+    assert len(made) == 3
+    for number in range(20):  # whoever makes names up pushes out what others asked for, and no more than that
+        client.get("/", headers={"host": f"host-{number}"})
+    made.clear()
+    client.get("/", headers={"host": "host-19"})
+    assert not made
+    client.get("/")
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from rlpips import Trace, cards, catalog, images
 from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, live, request
-from rlpips.ui.samples import SAMPLES, thumbnail
+from rlpips.ui.samples import SAMPLES, chosen, thumbnail
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDED = gallery.FOLDER / gallery.OPENING
@@ -240,7 +240,9 @@ def test_stream_repeats_a_few_steps_so_that_a_message_may_be_lost():
     kept = [(frame.step, frame.lanes) for frame in recorder.trace().frames]
     assert len(kept) > len(messages)  # some were overtaken within their message, and need not be sent
     for at, message in enumerate(messages):
-        new = {lanes: step for step, lanes in sorted(kept) if 2 * at - 2 < step <= 2 * at}
+        # Of the first message only the pictures with which the viewer begins; the noise comes with the next.
+        new = {lanes: step for step, lanes in sorted(kept) if 2 * at - 2 < step <= 2 * at and 0 in lanes}
+        new |= {(2,): 0} if at == 1 else {}
         assert {tuple(frame["lanes"]): frame["step"] for frame in message["frames"]} == new
 
 
@@ -327,6 +329,15 @@ def test_page_and_recorded_duels_need_no_torch(tmp_path):
     assert done.stdout.startswith("built")
 
 
+@pytest.mark.parametrize("place", [2, -2, 1.0, "0", None])
+def test_run_is_for_a_picture_that_the_server_has_in_the_strip(place, monkeypatch):
+    monkeypatch.setattr(gr, "Warning", lambda text: None)
+    said = controls_saying(picked=place, steps=2, mine=["/etc/passwd"])
+    (_, words, left), *more = duel._attack(*said, ["/a.png", "/b.png"])
+    assert words.startswith("Refused: Choose a picture first") and left == live.ENDED and not more
+    assert [chosen(at, ["a", "b"], "mine") for at in (0, 1, -1)] == ["a", "b", "mine"]
+
+
 def test_stop_before_the_first_step_says_so_and_a_refusal_stands():
     message, said, left = live.stopped(None)
     assert said == "Stopped: before the first step." and left is None
@@ -342,11 +353,11 @@ def test_stop_before_the_first_step_says_so_and_a_refusal_stands():
 def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
     monkeypatch.setattr(engine, "DEADLINE_S", 0.0)
     said = request.Controls(
-        str(SAMPLES[0].path), [], None, "away", "linf", "itself", 4, 30, "lpips", "rlpips-linf", 0, None, 1, "alex", 256,
+        0, [], None, "away", "linf", "itself", 4, 30, "lpips", "rlpips-linf", 0, None, 1, "alex", 256,
         "auto",
     )  # fmt: skip
     engine.warm_up()._thread.join()  # else loading itself is what takes too long
-    *_, (message, words, _) = duel._attack(*said)
+    *_, (message, words, _) = duel._attack(*said, [str(SAMPLES[0].path)])
     assert message["state"] == "stopped" and len(json.loads(message["curve"])["linf"]) == 1
     assert words.startswith("Stopped: 0 steps") and "others" in words
 

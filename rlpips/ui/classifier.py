@@ -18,7 +18,7 @@ from rlpips.trace import Trace
 from rlpips.ui import classifier_words as words
 from rlpips.ui import engine, files, live
 from rlpips.ui.samples import FOLDER as SAMPLES
-from rlpips.ui.samples import thumbnail
+from rlpips.ui.samples import chosen, chosen_js, thumbnail
 from rlpips.ui.viewer import viewer
 
 RECORDED = Path(__file__).resolve().parents[2] / "precomputed" / "classifier"
@@ -49,7 +49,7 @@ class Controls(NamedTuple):
 def build(tab):
     """Lay the page out in the Blocks at hand; it is filled when `tab` is first opened, not before."""
     running = gr.State(time_to_live=2 * engine.DEADLINE_S)  # as on the Duel page
-    picked, mine, strip = gr.State(None), gr.State(None), gr.State([])
+    mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # as on the Duel page
     seen = gr.State(False)
     with gr.Row(elem_classes="beside", elem_id="fool-page"):
         with gr.Column(scale=0, elem_classes="controls"):
@@ -92,11 +92,10 @@ def build(tab):
     tab.select(
         _opened,
         seen,
-        [seen, pictures, strip, picked, network, trained, allowed, recorded, shown, status, table],
+        [seen, pictures, strip, network, trained, allowed, recorded, shown, status, table],
         **PRIVATE,
     )
-    pictures.select(_pick, strip, picked, **PRIVATE)
-    upload.change(_uploaded, upload, [pictures, strip, picked, mine, status], **PRIVATE)
+    upload.change(_uploaded, upload, [pictures, strip, mine, status], **PRIVATE)
     network.change(words.trained, network, trained, **PRIVATE)
     for attack, bound in zip((first, second), own):
         attack.change(_own_bound, attack, bound, **PRIVATE)
@@ -109,9 +108,11 @@ def build(tab):
     )
     recorded.select(_recorded, recorded, [shown, status], **PRIVATE)
 
-    controls = Controls(picked, mine, upload, network, first, second, bounds, *own, steps, seed)
+    controls = Controls(place, mine, upload, network, first, second, bounds, *own, steps, seed)
     run.click(None, None, status, js=f"() => '{live.WAITING}'", **PRIVATE)
-    attack = run.click(_attack, list(controls), [shown, status, running], **engine.UNLIMITED, **PRIVATE)
+    attack = run.click(
+        _attack, [*controls, strip], [shown, status, running], js=chosen_js(pictures), **engine.UNLIMITED, **PRIVATE
+    )
     attack.then(live.stopped, running, [shown, status, running], **PRIVATE)
     stop.click(None, cancels=[attack], api_visibility="private")
 
@@ -122,14 +123,14 @@ def build(tab):
 def _opened(seen):
     """Fill the page, once a visit."""
     if seen:
-        return (gr.skip(),) * 11
+        return (gr.skip(),) * 10
     grid, examples = samples(), list(_examples())
     names = words.available()
     message, said = _recorded(examples[0][1]) if examples else (gr.skip(), _nothing_yet(names))
     on_show = message["meta"]["name"] if "meta" in message else None
-    chosen = next((index for index, path in enumerate(grid) if Path(path).stem == on_show), 0)
+    place = next((index for index, path in enumerate(grid) if Path(path).stem == on_show), 0)
     return (
-        True, _grid(grid, selected_index=chosen), grid, grid[chosen] if grid else None,
+        True, _grid(grid, selected_index=place if grid else None), grid,
         gr.Radio(words.classifiers(names), value=names[0] if names else None), words.trained(names[0] if names else None),
         words.allowed("matched", "ppgd", "r-ppgd", None, None),
         gr.Dropdown(examples, value=examples[0][1] if examples else None), message, said, words.experiment(),
@@ -198,22 +199,18 @@ def _small(path):
     return picture, "your picture" if label is None else catalog.CIFAR10_CLASSES[label]
 
 
-def _pick(strip, event: gr.SelectData):
-    return strip[event.index]
-
-
 def _uploaded(path):
-    """(grid, its paths, the picture to attack, the visitor's own, status): their picture goes first."""
+    """(grid, its paths, the visitor's own picture, status): their picture goes first."""
     grid = samples()
     if not path:
-        return _grid(grid), grid, grid[0] if grid else None, None, gr.skip()
+        return _grid(grid), grid, None, gr.skip()
     try:
         notes = images.read_picture(Path(path)).notes
         said = " ".join(["Loading done: your picture is chosen. Its middle square is scaled to 32×32 pixels.", *notes])
-        return _grid([path, *grid]), [path, *grid], path, path, live.line(said)
+        return _grid([path, *grid]), [path, *grid], path, live.line(said)
     except ValueError as error:  # it stays chosen, so that Run does not silently attack another picture
         gr.Warning(live.line(error))
-        return _grid(grid, selected_index=None), grid, path, path, live.line(f"Refused: {error}")
+        return _grid(grid, selected_index=None), grid, path, live.line(f"Refused: {error}")
 
 
 def _own_bound(name):
@@ -252,16 +249,17 @@ def read(said: Controls):
 
 def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    yield from live.run(_ready(Controls(*values)))
+    yield from live.run(_ready(*values))
 
 
-def _ready(said):
-    """Yields what is loading; returns the `live.Job`."""
+def _ready(*values):
+    """Yields what is loading; returns the `live.Job`. As on the Duel page the first control's value is a place in the grid."""
+    said, strip = Controls(*values[:-1]), values[-1]
     loading = engine.Loading(("lpips", "rlpips-linf"), "alex")
     while loading.busy():
         yield loading.text
     loading.result()
-    asked, name, notes = read(said)
+    asked, name, notes = read(said._replace(picked=chosen(said.picked, strip, said.mine)))
     return live.Job(
         asked, name, notes, engine.fool, words.verdict, lambda _, recorder: engine.fool_ruler_alone(recorder)
     )

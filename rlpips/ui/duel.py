@@ -6,7 +6,7 @@ import gradio as gr
 
 from rlpips import catalog, images
 from rlpips.ui import engine, live, request
-from rlpips.ui.samples import SAMPLES, thumbnail
+from rlpips.ui.samples import SAMPLES, chosen, chosen_js, thumbnail
 from rlpips.ui.viewer import viewer
 
 # The budget in both conventions, computed in the browser while the slider moves.
@@ -28,8 +28,8 @@ def build(opening):
     # The `live.Live` attack, so that Stop can keep what there is; ENDED; None before there is one. Where a tab was closed in
     # the middle Gradio would keep it, some megabytes, for an hour.
     running = gr.State(time_to_live=2 * engine.DEADLINE_S)
-    # Pictures by their paths: the one to attack, the visitor's own, and those in the strip of thumbnails.
-    picked, mine, strip = gr.State(_SAMPLES[0] if _SAMPLES else None), gr.State([]), gr.State(_SAMPLES)
+    # Pictures by their paths: the visitor's own, and those in the strip of thumbnails; and which of these Run is for.
+    mine, strip, place = gr.State([]), gr.State(_SAMPLES), gr.Number(visible=False, precision=0)
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
             pictures = gr.Gallery(
@@ -78,14 +78,13 @@ def build(opening):
                 precision = gr.Dropdown(request.PRECISIONS, value="auto", label="Precision", elem_id="precision")
         shown = viewer(opening, empty="Nothing to show yet. Choose a picture and press Run.")
 
-    pictures.select(_pick, strip, picked, **PRIVATE)
-    upload.change(_uploaded, upload, [pictures, strip, picked, mine, candidate, status], **PRIVATE)
+    upload.change(_uploaded, upload, [pictures, strip, mine, candidate, status], **PRIVATE)
     objective.change(_pushed_by, [objective, candidate], candidate, **PRIVATE)
     norm.change(_slider_of, norm, eps, **PRIVATE)
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
 
     controls = request.Controls(
-        picked,
+        place,
         mine,
         upload,
         objective,
@@ -105,7 +104,9 @@ def build(opening):
     run.click(
         None, None, status, js=f"() => '{live.WAITING}'", **PRIVATE
     )  # at once, by the browser; others may be first
-    attack = run.click(_attack, list(controls), [shown, status, running], **engine.UNLIMITED, **PRIVATE)
+    attack = run.click(
+        _attack, [*controls, strip], [shown, status, running], js=chosen_js(pictures), **engine.UNLIMITED, **PRIVATE
+    )
     attack.then(live.stopped, running, [shown, status, running], **PRIVATE)
     stop.click(None, cancels=[attack], api_visibility="private")
     return shown, status
@@ -116,14 +117,10 @@ def _thumbnails(paths):
     return [(thumbnail(picture.pixels), picture.name.replace("_", " ")) for picture in pictures]
 
 
-def _pick(strip, event: gr.SelectData):
-    return strip[event.index]
-
-
 def _uploaded(paths):
     """The visitor's pictures go first in the strip; a pair is attacked as one, its second picture being pushed."""
     if not paths:
-        return gr.Gallery(_thumbnails(_SAMPLES), selected_index=0), _SAMPLES, _SAMPLES[0], [], "itself", gr.skip()
+        return gr.Gallery(_thumbnails(_SAMPLES), selected_index=0), _SAMPLES, [], "itself", gr.skip()
     mine = paths[:2]
     pushed = "mine" if len(mine) > 1 else "itself"
     try:
@@ -132,13 +129,12 @@ def _uploaded(paths):
         said = " ".join(["Loading done: your picture is chosen.", *filter(None, notes)])
         if len(paths) > 2:
             said += " Only the first two of your pictures are used."
-        return gr.Gallery(_thumbnails(shown), selected_index=0), shown, mine[0], mine, pushed, live.line(said)
+        return gr.Gallery(_thumbnails(shown), selected_index=0), shown, mine, pushed, live.line(said)
     except ValueError as error:  # it stays chosen, so that Run does not silently attack another picture
         gr.Warning(live.line(error))
         return (
             gr.Gallery(_thumbnails(_SAMPLES), selected_index=None),
             _SAMPLES,
-            mine[0],
             mine,
             pushed,
             live.line(f"Refused: {error}"),
@@ -173,7 +169,13 @@ def _verdict(trace):
 
 def _attack(*values):
     """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    yield from live.run(ready(request.Controls(*values)))
+    yield from live.run(_asked(*values))
+
+
+def _asked(*values):
+    """`ready` for what the page's controls say, of which the first is a place in the strip, and for the strip's paths."""
+    said, strip = request.Controls(*values[:-1]), values[-1]
+    return (yield from ready(said._replace(picked=chosen(said.picked, strip, next(iter(said.mine), None)))))
 
 
 def ready(said: request.Controls):

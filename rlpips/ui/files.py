@@ -132,13 +132,13 @@ class Stream:
 
         Of several frames of the same lanes the latest must do: nobody has seen the others, and the complete trace has them.
         """
-        # The first pictures that are shown, of the lanes with which the viewer begins, are wanted at once.
-        steps, wanted, self._begun = self._steps, not self._begun, True
-        frames = [
-            frame_json(frame, self._start, inline if wanted and 0 in lanes else put)
-            for lanes, frame in self._frames.items()
-        ]
-        self._steps, self._frames = steps[-_REPEAT:], {}
+        # The first pictures that are shown, of the lanes with which the viewer begins, are wanted at once, others are not.
+        steps, later, store = self._steps, {}, put
+        if not self._begun:
+            self._begun, store = True, inline
+            later = {lanes: self._frames.pop(lanes) for lanes in list(self._frames) if 0 not in lanes}
+        frames = [frame_json(frame, self._start, store) for frame in self._frames.values()]
+        self._steps, self._frames = steps[-_REPEAT:], later
         curves = {key: [getattr(step, key) for step in steps] for key in curve_keys(steps[0])}
         head = self.first() if steps[0].index == 0 else self._head
         return {**head, "curve": json.dumps(curve_json(steps[0].index, curves)), "frames": frames}
