@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from rlpips import checks, images
+from rlpips import checks, images, rig
+from rlpips.ascent import inside
 from rlpips.backbones import pick_device
 from rlpips.differences import pick_precision
 from rlpips.metrics import load_metric
@@ -33,13 +34,11 @@ from rlpips.readings import (
     to_steps,
     weights_digest,
 )
-from rlpips.replay import Replay
 from rlpips.trace import Recorder
 from rlpips.trace_format import MEASURES, NOISE
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
 MAX_STEPS = 10_000
-_SMALL = 3 * 256 * 256  # numbers of pictures whose features are kept: 7 MB of AlexNet's
 
 
 def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
@@ -98,52 +97,6 @@ class AttackSteps:
         self._made.close()
 
 
-def pgd(start, initial, objective, norm, eps, steps, step_size):
-    """Projected gradient ascent on a batch; yields (iterate, *readings) steps + 1 times, the initial point first.
-
-    `start` (B, 3, H, W) in [0, 1] is the centre of the balls, `initial` the first iterate. `objective(x)` returns the
-    values to raise, (B,), and tensors to hand on as readings; it is recorded where that pays, see `rlpips.replay`. `norm` is
-    one of `rlpips.norms.NORMS`' values.
-    """
-    return Ascent(start, objective, norm, eps, step_size, steps).climb(initial, steps)
-
-
-class Ascent:
-    """What `pgd` does, for several initial points in turn, so that it is recorded once; `steps` are those of all of them."""
-
-    def __init__(self, start, objective, norm, eps, step_size, steps):
-        start = start.contiguous(memory_format=torch.channels_last)  # as networks like it
-
-        @torch.no_grad()
-        def ascend(x):
-            with torch.enable_grad():
-                here = x.detach().requires_grad_()
-                values, *readings = objective(here)
-                (gradient,) = torch.autograd.grad(values.sum(), here)
-            moved = norm.step(gradient, step_size).add_(x).sub_(start)
-            return _inside(moved, start, norm, eps), *(each.detach() for each in readings)
-
-        self.start, self._objective, self._norm, self._eps = start, objective, norm, eps
-        self._step = Replay(ascend, steps)
-
-    def climb(self, initial, steps):
-        """Yields (iterate, *readings) steps + 1 times."""
-        initial = initial.contiguous(memory_format=torch.channels_last)
-        x = _inside(initial - self.start, self.start, self._norm, self._eps)
-        for _ in range(steps):
-            further, *readings = self._step(x)
-            yield x, *readings
-            x = further
-        with torch.no_grad():  # closed before the yield: whoever iterates has a mode of their own
-            readings = self._objective(x)[1:]
-        yield x, *readings
-
-
-def _inside(delta, start, norm, eps):
-    # Clipping moves every value towards `start`, which is an image itself, so the point stays in either ball.
-    return norm.project(delta, eps).add_(start).clamp_(0, 1)
-
-
 def keyframes(steps, height, width):
     """The steps at which pictures and maps are kept, denser early: about 16, fewer for large pictures."""
     count = max(6, min(16, round(16 * (256 * 256) / (height * width))))
@@ -191,52 +144,33 @@ def _first_points(plan, norm, generators):
     return torch.cat(points).repeat_interleave(lanes, 0)
 
 
-_LAST = None  # (what it was made of, reference, panel) of the last attack, if its pictures were small
-
-
-def _panel(plan):
-    """What knows the reference's features: that of the last attack if it was on the same picture, which a visitor who presses
-    Run again need not wait for."""
-    global _LAST
-    wanted = plan.reference
-    made_of = plan.precision, [(metric.name, metric.trunk) for metric in plan.metrics]
-    if _LAST and _LAST[0] == made_of:
-        _, reference, panel = _LAST
-        if reference.shape == wanted.shape and reference.device == wanted.device and torch.equal(reference, wanted):
-            return panel
-    panel = Panel(plan.metrics, wanted, plan.precision)
-    # A copy, as the caller may write over theirs.
-    _LAST = (made_of, wanted.clone(), panel) if wanted.numel() <= _SMALL else None
-    return panel
-
-
 def _run(plan):
     """Yield a list of N `Step` for every iterate of every restart."""
+    with rig.lent(plan.metrics, plan.reference, plan.precision) as lent:
+        yield from _climb(plan, lent)
+
+
+def _climb(plan, lent):
     settings, count, lanes = plan.settings, len(plan.reference), len(plan.metrics)
     norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
     generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
-    panel = _panel(plan)
+    panel = lent.panel
     seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
     shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
-    start = plan.start.repeat_interleave(lanes, 0).contiguous(memory_format=torch.channels_last)  # (N·K, 3, H, W)
-    own = torch.arange(lanes, device=device).repeat(count)  # which metric each row is pushed against
-    sign = OBJECTIVES[settings["objective"]]
-
-    def objective(x):
-        reading = panel.read(x, start)
-        return sign * reading.shares.sum(-1).gather(1, own[:, None])[:, 0], *reading
-
     with torch.no_grad():  # the noise never moves: it is read once
         shown = in_8_bits(plan.start)
         draws = torch.cat([norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)])
-        noise = _inside(draws, plan.start, norm, eps)
+        noise = inside(draws, plan.start, norm, eps)
         noise_reading = panel.read(noise, plan.start)
         noise_frames = shown_panel.frame(0, (lanes,), noise, shown)
         shown = shown.repeat_interleave(lanes, 0)
 
     kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
     steps = settings["steps"]
-    ascent = Ascent(start, objective, norm, eps, settings["step_size"], steps * settings["restarts"])
+    ascent = lent.ascent(
+        plan.start.repeat_interleave(lanes, 0), settings["norm"], OBJECTIVES[settings["objective"]], eps,
+        settings["step_size"], steps * settings["restarts"],
+    )  # fmt: skip
     for restart in range(settings["restarts"]):
         first = _first_points(plan, norm, generators)
         waiting = []  # readings that are still on the device

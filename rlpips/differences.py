@@ -39,9 +39,13 @@ class Differences:
         self._kept = {}  # Convolution -> (the references' input, their output)
 
     def keep(self, convolution, x):
-        """What `convolution.forward` gives."""
+        """What `convolution.forward` gives. References that come later are kept in the same memory."""
         y = convolution.forward(x)
-        self._kept[convolution] = (x, y.clone())  # a ReLU is about to write over y
+        if convolution in self._kept:
+            for old, new in zip(self._kept[convolution], (x, y)):
+                old.copy_(new)
+        else:
+            self._kept[convolution] = (x.clone(), y.clone())  # what follows may write over them
         return y
 
     def forward(self, convolution, x):

@@ -8,7 +8,7 @@ rounded to 8 bits before anything is measured, so that what is judged is what is
 import numpy as np
 import torch
 
-from rlpips.attacks import pgd
+from rlpips.ascent import pgd
 from rlpips.distortions import DISTORTIONS
 from rlpips.images import to_uint8
 from rlpips.judge_format import Question, Verdict

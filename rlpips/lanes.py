@@ -19,13 +19,22 @@ class Lanes:
         self.trunk, self.heads = trunk, heads
         self._exact = Prepared()
         # What computes the convolutions of lanes: `way.forward(convolution, x)`, `way.backward(convolution, gradient, size)`.
-        self.way, keep = self._exact, Convolution.forward
+        self.way, self._keep = self._exact, Convolution.forward
         if precision == "bfloat16":
             self.way = Differences()
-            keep = self.way.keep
-        features = trunk.raw(reference, keep)
+            self._keep = self.way.keep
         # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
-        self.minus = [-each * _scale(each) for each in (_by_reference(layer, len(layer)) for layer in features)]
+        self.minus = self._read(reference)
+
+    @torch.no_grad()
+    def renew(self, reference):
+        """Read other references, of the same size, into the same memory."""
+        for old, new in zip(self.minus, self._read(reference)):
+            old.copy_(new)
+
+    def _read(self, reference):
+        features = (_by_reference(layer, len(layer)) for layer in self.trunk.raw(reference, self._keep))
+        return [-each * _scale(each) for each in features]
 
     def shares(self, x):
         """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.

@@ -27,8 +27,8 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from rlpips import checks
+from rlpips.ascent import pgd as ascend
 from rlpips.attacks import MAX_STEPS
-from rlpips.attacks import pgd as ascend
 from rlpips.backbones import EPS
 from rlpips.metrics import check_images
 from rlpips.norms import NORMS

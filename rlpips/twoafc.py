@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from rlpips.attacks import pgd
+from rlpips.ascent import pgd
 from rlpips.distortions import DISTORTIONS
 from rlpips.images import read_picture
 from rlpips.norms import NORMS

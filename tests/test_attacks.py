@@ -1,10 +1,12 @@
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
 from truth import official
 
 import rlpips
-from rlpips import attacks, images
+from rlpips import ascent, attacks, images, rig
 from rlpips.norms import NORMS
 from rlpips.readings import Panel
 from rlpips.trace_format import NOISE
@@ -24,14 +26,14 @@ def photograph(n=1, height=72, width=56, seed=0):
 @pytest.mark.parametrize("objective", ["away", "toward"])
 def test_every_iterate_stays_in_the_ball_and_in_the_range_of_images(norm, eps, objective, monkeypatch):
     seen = []
-    honest = attacks.Ascent.climb
+    honest = ascent.Ascent.climb
 
     def spying(ascent, *rest):
         for x, *readings in honest(ascent, *rest):
             seen.append((x.clone(), ascent.start))
             yield x, *readings
 
-    monkeypatch.setattr(attacks.Ascent, "climb", spying)
+    monkeypatch.setattr(ascent.Ascent, "climb", spying)
     reference = photograph(2)
     rlpips.attack(reference, photograph(2, seed=1), norm=norm, eps=eps, objective=objective, steps=6, restarts=2)
     assert len(seen) == 2 * 7
@@ -240,7 +242,9 @@ def test_the_callers_tensor_is_left_alone():
 
 def test_an_attack_on_the_same_picture_again_takes_its_features_and_one_on_another_does_not(monkeypatch):
     picture, attack, made = photograph(seed=7), rlpips.attack, []
-    monkeypatch.setattr(attacks, "Panel", lambda *how: made.append(how) or Panel(*how))
+    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
+    for room in (attacks, rig):
+        monkeypatch.setattr(room, "Panel", lambda *how: made.append(how) or Panel(*how))
     first = attack(picture, steps=2)
     before, again = len(made), attack(picture, steps=2)
     assert np.array_equal(first.distance, again.distance) and len(made) == 2 * before - 1

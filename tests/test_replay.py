@@ -1,8 +1,10 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 
 import rlpips
-from rlpips import replay
+from rlpips import replay, rig
 
 
 class Recording:
@@ -69,10 +71,15 @@ def test_on_a_cpu_there_is_nothing_to_record_with():
 
 
 def test_an_attack_that_is_replayed_is_the_same_attack(recording, monkeypatch):
-    x = torch.rand(2, 3, 45, 64, generator=torch.Generator().manual_seed(0))
-    replayed = rlpips.attack(x, steps=8, restarts=2)
-    assert recording.made == 1  # for all restarts
+    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
+    x = torch.rand(4, 3, 45, 64, generator=torch.Generator().manual_seed(0))
+    asked = [{"reference": x[:2], "eps": 0.01}, {"reference": x[2:], "eps": 0.02}, {"reference": x[2:], "eps": 0.01}]
+    replayed = [trace for each in asked for trace in rlpips.attack(**each, steps=8, restarts=2)]
+    assert recording.made == 1  # for all restarts, and all pictures of one size
     monkeypatch.setattr(replay, "ENABLED", False)
-    for found, expected in zip(replayed, rlpips.attack(x, steps=8, restarts=2)):
+    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
+    for found, expected in zip(
+        replayed, (trace for each in asked for trace in rlpips.attack(**each, steps=8, restarts=2))
+    ):
         assert (found.distance == expected.distance).all() and (found.l2 == expected.l2).all()
         assert (found.adversarial == expected.adversarial).all()

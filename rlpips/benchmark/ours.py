@@ -6,7 +6,7 @@ import torch
 
 import rlpips
 from rlpips import images
-from rlpips.attacks import pgd
+from rlpips.ascent import pgd
 from rlpips.norms import NORMS
 from rlpips.readings import Panel
 
@@ -60,7 +60,7 @@ class Steps:
         self._endless = self.iterates(10**9, 2.5 * self.eps / 40)
 
     def iterates(self, steps, size=None):
-        """`rlpips.attacks.pgd`: steps + 1 times an iterate (N·M, 3, H, W), its shares (N·M, M, L) and its two norms
+        """`rlpips.ascent.pgd`: steps + 1 times an iterate (N·M, 3, H, W), its shares (N·M, M, L) and its two norms
         (N·M,)."""
         return pgd(self.start, self.first, self._objective, self.norm, self.eps, steps, size or 2.5 * self.eps / steps)
 
