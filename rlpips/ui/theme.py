@@ -38,6 +38,8 @@ CSS = """
 
 .beside { flex-wrap: nowrap; align-items: flex-start; gap: 14px; }
 .controls { min-width: 272px !important; max-width: 272px; gap: 8px; }
+/* Gradio may put what is beside the controls on the page a frame before them: it does not jump then. */
+.beside > .block:first-child { margin-left: 286px; }
 .controls .row { gap: 8px; }
 .controls .block.padded { padding: 5px 10px 7px; }
 .controls .block .wrap-inner { padding: 0 4px; }
@@ -84,6 +86,7 @@ CSS = """
   #pages > .tab-wrapper .tab-container button { padding: 0 8px; }
   .beside { flex-direction: column; align-items: stretch; }
   .beside > * { flex: none; width: 100%; }
+  .beside > .block:first-child { margin-left: 0; }
   .controls { max-width: none; }
   #samples .grid-container { grid-template-columns: repeat(8, minmax(0, 1fr)) !important; }
   #judge { order: -1; }
