@@ -16,12 +16,14 @@ def pgd(start, initial, objective, norm, eps, steps, step_size):
 
 
 class Ascent:
-    """What `pgd` does, for several initial points in turn, so that it is recorded once; `steps` are those of all of them."""
+    """What `pgd` does, for several initial points in turn, so that it is recorded once; `steps` is how many there will be at
+    least, as to record a few does not pay."""
 
     def __init__(self, start, objective, norm, eps, step_size, steps):
         start = start.contiguous(memory_format=torch.channels_last)  # as networks like it
         self.start, self._objective, self._norm = start, objective, norm
-        self._eps, self._step_size = (_where_a_recording_finds_it(each, start.device) for each in (eps, step_size))
+        eps, step_size = (_where_a_recording_finds_it(each, start.device) for each in (eps, step_size))
+        self._numbers = numbers = {"eps": eps, "step_size": step_size}
 
         @torch.no_grad()
         def ascend(x):
@@ -29,20 +31,22 @@ class Ascent:
                 here = x.detach().requires_grad_()
                 values, *readings = objective(here)
                 (gradient,) = torch.autograd.grad(values.sum(), here)
-            moved = norm.step(gradient, self._step_size).add_(x).sub_(start)
-            return inside(moved, start, norm, self._eps), *(each.detach() for each in readings)
+            moved = norm.step(gradient, numbers["step_size"]).add_(x).sub_(start)
+            return inside(moved, start, norm, numbers["eps"]), *(each.detach() for each in readings)
 
         self._step = Replay(ascend, steps)
 
     def aim(self, start, eps, step_size):
         """Climb in other balls of the same number and size from now on."""
         self.start.copy_(start)
-        self._eps, self._step_size = _changed(self._eps, eps), _changed(self._step_size, step_size)
+        for name, number in (("eps", eps), ("step_size", step_size)):
+            held = self._numbers[name]
+            self._numbers[name] = held.fill_(number) if torch.is_tensor(held) else number
 
     def climb(self, initial, steps):
         """Yields (iterate, *readings) steps + 1 times."""
         initial = initial.contiguous(memory_format=torch.channels_last)
-        x = inside(initial - self.start, self.start, self._norm, self._eps)
+        x = inside(initial - self.start, self.start, self._norm, self._numbers["eps"])
         for _ in range(steps):
             further, *readings = self._step(x)
             yield x, *readings
@@ -60,8 +64,4 @@ def inside(delta, start, norm, eps):
 
 def _where_a_recording_finds_it(number, device):
     # A number would be recorded for good. On a CPU, where nothing is recorded, numbers are faster than tensors.
-    return torch.tensor(number, device=device) if device.type == "cuda" else number
-
-
-def _changed(held, number):
-    return held.fill_(number) if torch.is_tensor(held) else number
+    return torch.as_tensor(number, device=device) if device.type == "cuda" else number

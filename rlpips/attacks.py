@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from rlpips import checks, images, rig
+from rlpips import checks, images
 from rlpips.ascent import inside
 from rlpips.backbones import pick_device
 from rlpips.differences import pick_precision
@@ -34,6 +34,7 @@ from rlpips.readings import (
     to_steps,
     weights_digest,
 )
+from rlpips.rig import lent
 from rlpips.trace import Recorder
 from rlpips.trace_format import MEASURES, NOISE
 
@@ -146,15 +147,15 @@ def _first_points(plan, norm, generators):
 
 def _run(plan):
     """Yield a list of N `Step` for every iterate of every restart."""
-    with rig.lent(plan.metrics, plan.reference, plan.precision) as lent:
-        yield from _climb(plan, lent)
+    with lent(plan.metrics, plan.reference, plan.precision) as rig:
+        yield from _climb(plan, rig)
 
 
-def _climb(plan, lent):
+def _climb(plan, rig):
     settings, count, lanes = plan.settings, len(plan.reference), len(plan.metrics)
     norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
     generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
-    panel = lent.panel
+    panel = rig.panel
     seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
     shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
     with torch.no_grad():  # the noise never moves: it is read once
@@ -167,7 +168,7 @@ def _climb(plan, lent):
 
     kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
     steps = settings["steps"]
-    ascent = lent.ascent(
+    ascent = rig.ascent(
         plan.start.repeat_interleave(lanes, 0), settings["norm"], OBJECTIVES[settings["objective"]], eps,
         settings["step_size"], steps * settings["restarts"],
     )  # fmt: skip
@@ -236,6 +237,6 @@ def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, 
 def _read(source, device):
     """(batch, name, notes): what reading a picture changed, such as its size, is told in the receipt."""
     if isinstance(source, (torch.Tensor, np.ndarray)):
-        return images.to_tensor(source, device), images.name_of(source), []
+        return images.to_tensor(source, device).detach(), images.name_of(source), []
     picture = images.read_picture(source)
     return images.to_tensor(picture, device), picture.name, list(picture.notes)

@@ -63,7 +63,7 @@ class Trunk(nn.Module):
         import torchvision
 
         self.name = name
-        self._fast = {}  # nn.Conv2d -> Convolution
+        self._fast, self.version = {}, 0  # nn.Conv2d -> Convolution; how often these were made anew
         self.spec = BACKBONES[trunk_card(name).name]
         # On "meta" the layers, which are about to be filled, and the classifier cost no memory and no random numbers.
         with torch.device("meta"):
@@ -122,7 +122,7 @@ class Trunk(nn.Module):
                 backs = []
 
     def _apply(self, fn, recurse=True):
-        self._fast = {}  # made again of the numbers as they are then
+        self._fast, self.version = {}, self.version + 1  # made again of the numbers as they are then
         return super()._apply(fn, recurse)
 
 

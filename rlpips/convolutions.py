@@ -1,7 +1,15 @@
 """The frozen convolutions of a trunk, laid out and prepared for attacks: the same sums in less time, in float32 or bfloat16."""
 
+from contextlib import suppress
+
 import torch
 import torch.nn.functional as F
+
+_REFUSALS = (
+    AttributeError,
+    RuntimeError,
+    TypeError,
+)  # of an operation that is not there, fails, or takes something else
 
 
 class Convolution:
@@ -49,7 +57,7 @@ class Prepared:
         self._forward, self._backward = {}, {}  # (Convolution, precision) -> Fixed
 
     def forward(self, convolution, x):
-        """What `convolution.forward` gives."""
+        """What `convolution.forward` gives, float32."""
         return self.linear(convolution, x, convolution.bias)
 
     def linear(self, convolution, x, bias=None):
@@ -73,10 +81,10 @@ class Prepared:
 
 
 class Fixed:
-    """A convolution that on a CPU puts its weights into the order that suits an input once, and not at every call as
-    `F.conv2d` does, which takes as long as the sums themselves where pictures are small.
+    """A convolution that on a CPU puts its weights into the order that suits its input when the size of that changes, and not at
+    every call as `F.conv2d` does, which takes as long as the sums themselves where pictures are small.
 
-    The operations for that are those of torch's own compiler, and not promised to anyone; without them it is `F.conv2d`.
+    The operations for that are those of torch's own compiler, and not promised to anyone; where they fail it is `F.conv2d`.
     """
 
     def __init__(self, weight, stride, padding):
@@ -87,19 +95,22 @@ class Fixed:
         stride, padding = self._how
         if x.shape != self._size:  # an order that suits another size would still be right, but slow
             self._size, self._ordered = x.shape, _in_order(self._weight, stride, padding, x.shape)
-        if self._ordered is None:
-            return F.conv2d(x, self._weight, bias, stride, padding)
-        return torch.ops.mkldnn._convolution_pointwise(
-            x, self._ordered, bias, padding, stride, [1, 1], 1, "none", [], ""
-        )
+        if self._ordered is not None:
+            with suppress(*_REFUSALS):
+                return torch.ops.mkldnn._convolution_pointwise(
+                    x, self._ordered, bias, padding, stride, [1, 1], 1, "none", [], ""
+                )
+            self._ordered = None
+        return F.conv2d(x, self._weight, bias, stride, padding)
 
 
 def _in_order(weight, stride, padding, size):
-    # AMX has float32, too; without it bfloat16 may not be known at all.
     known = weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and multiplies_bfloat16())
-    if weight.device.type != "cpu" or not known or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
-        return None
-    return torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, [1, 1], 1, list(size))
+    usable = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
+    if weight.device.type == "cpu" and known and usable:
+        with suppress(*_REFUSALS):
+            return torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, [1, 1], 1, list(size))
+    return None
 
 
 def multiplies_bfloat16():

@@ -36,7 +36,7 @@ class Replay:
             except RuntimeError as error:  # too little memory, say
                 warnings.warn(f"Running without a CUDA graph, which is slower: {error}", stacklevel=2)
             self._worthwhile = self._recorded is not None
-        if self._recorded is None:
+        if not ENABLED or self._recorded is None:
             return self._function(x)
         graph, given, results = self._recorded
         given.copy_(x)

@@ -2,8 +2,6 @@
 (`rlpips.replay`) reads the same memory whichever picture it is about, and features of a reference need not be found twice.
 """
 
-import threading
-from collections import OrderedDict
 from contextlib import contextmanager
 
 import torch
@@ -13,12 +11,11 @@ from rlpips.ascent import Ascent
 from rlpips.norms import NORMS
 from rlpips.readings import Panel
 
-KEPT = {"cuda": 4}  # rigs that nobody uses; of other devices one, as little but the features is saved there
-LARGEST = (
-    3 * 256 * 256
-)  # numbers of all their pictures together: of AlexNet that is 7 MB of features, and 20 MB of weights
-
-_IDLE, _LOCK = OrderedDict(), threading.Lock()  # (what it is for) -> Rig
+IDLE = {}  # what it is for -> a `Rig` that nobody uses, the latest last; every access is one operation, and needs no lock
+KEPT = {"cuda": 4}  # so many of a device, and one of others, where there is nothing but the features to save
+# No larger ones are kept: so many numbers in all pictures together, and in the weights of a trunk, which VGG has three times of.
+# With AlexNet a rig then holds 25 MB in bfloat16 and 40 MB in float32.
+LARGEST, LARGEST_TRUNK = 3 * 256 * 256, 5_000_000
 
 
 class Rig:
@@ -43,23 +40,25 @@ class Rig:
         if key in self._ascents:
             self._ascents[key].aim(start, eps, step_size)
         else:
-            own = torch.arange(len(start) // len(self._reference), device=start.device).repeat(len(self._reference))
+            panel, count = self.panel, len(self._reference)
+            start = start.contiguous(memory_format=torch.channels_last)
+            own = torch.arange(len(start) // count, device=start.device).repeat(count)
 
             def objective(x):
-                reading = self.panel.read(x, made.start)
+                reading = panel.read(x, start)
                 return sign * reading.shares.sum(-1).gather(1, own[:, None])[:, 0], *reading
 
-            made = self._ascents[key] = Ascent(start, objective, NORMS[norm], eps, step_size, steps)
+            self._ascents[key] = Ascent(start, objective, NORMS[norm], eps, step_size, steps)
         return self._ascents[key]
 
 
 @contextmanager
 def lent(metrics, reference, precision):
     """A `Rig` for these metrics and references (N, 3, H, W), for the caller alone while the context lasts: one that an earlier
-    attack left, or a new one. The last few are kept, if their pictures are small."""
-    key = tuple((metric.name, metric.trunk) for metric in metrics), reference.shape, reference.device, precision
-    with _LOCK:
-        rig = _IDLE.pop(key, None)
+    attack left, or a new one."""
+    read_by = tuple((metric.name, metric.trunk, metric.trunk.version) for metric in metrics)
+    key = read_by, reference.shape, reference.device, precision, torch.backends.cudnn.allow_tf32
+    rig = IDLE.pop(key, None)
     if rig:
         rig.refer(reference)
     else:
@@ -67,16 +66,17 @@ def lent(metrics, reference, precision):
     try:
         yield rig
     except GeneratorExit:  # stopped; after any other error it is not to be trusted
-        _keep(key, rig, reference)
+        _keep(key, rig)
         raise
-    _keep(key, rig, reference)
+    _keep(key, rig)
 
 
-def _keep(key, rig, reference):
-    if reference.numel() > LARGEST:
+def _keep(key, rig):
+    read_by, shape, device, *_ = key
+    weights = max(sum(each.numel() for each in trunk.parameters()) for _, trunk, _ in read_by)
+    if shape.numel() > LARGEST or weights > LARGEST_TRUNK:
         return
-    with _LOCK:
-        _IDLE[key] = rig
-        like = [other for other in _IDLE if other[2].type == reference.device.type]
-        for other in like[: -KEPT.get(reference.device.type, 1)]:
-            del _IDLE[other]
+    IDLE[key] = rig
+    like = [other for other in list(IDLE) if other[2].type == device.type]
+    for other in like[: -KEPT.get(device.type, 1)]:
+        IDLE.pop(other, None)

@@ -1,5 +1,3 @@
-from collections import OrderedDict
-
 import numpy as np
 import pytest
 import torch
@@ -242,7 +240,7 @@ def test_the_callers_tensor_is_left_alone():
 
 def test_an_attack_on_the_same_picture_again_takes_its_features_and_one_on_another_does_not(monkeypatch):
     picture, attack, made = photograph(seed=7), rlpips.attack, []
-    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
+    monkeypatch.setattr(rig, "IDLE", {})
     for room in (attacks, rig):
         monkeypatch.setattr(room, "Panel", lambda *how: made.append(how) or Panel(*how))
     first = attack(picture, steps=2)

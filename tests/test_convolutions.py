@@ -48,3 +48,16 @@ def test_a_cpu_that_does_not_know_bfloat16_is_not_asked_for_it(monkeypatch):
     order = ([1, 1], [1, 1], (2, 8, 9, 7))
     assert convolutions._in_order(weight.bfloat16(), *order) is None
     assert convolutions._in_order(weight.double(), *order) is None
+
+
+@pytest.mark.parametrize("missing", ["_reorder_convolution_weight", "_convolution_pointwise"])
+@torch.no_grad()
+def test_where_the_operations_refuse_it_goes_on_without_them(missing, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("could not create a primitive descriptor")
+
+    monkeypatch.setattr(torch.ops.mkldnn, missing, refuse)
+    plain, x = nn.Conv2d(4, 6, 3, padding=1), torch.randn(2, 4, 9, 7)
+    way = Prepared()
+    for _ in range(2):
+        torch.testing.assert_close(way.forward(Convolution(plain), x), plain(x))

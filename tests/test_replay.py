@@ -1,5 +1,3 @@
-from collections import OrderedDict
-
 import pytest
 import torch
 
@@ -71,13 +69,13 @@ def test_on_a_cpu_there_is_nothing_to_record_with():
 
 
 def test_an_attack_that_is_replayed_is_the_same_attack(recording, monkeypatch):
-    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
+    monkeypatch.setattr(rig, "IDLE", {})
     x = torch.rand(4, 3, 45, 64, generator=torch.Generator().manual_seed(0))
     asked = [{"reference": x[:2], "eps": 0.01}, {"reference": x[2:], "eps": 0.02}, {"reference": x[2:], "eps": 0.01}]
     replayed = [trace for each in asked for trace in rlpips.attack(**each, steps=8, restarts=2)]
     assert recording.made == 1  # for all restarts, and all pictures of one size
-    monkeypatch.setattr(replay, "ENABLED", False)
-    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
+    monkeypatch.setattr(replay, "ENABLED", False)  # the recording that is kept is left alone, too
+    monkeypatch.setattr(Recording, "replay", None)
     for found, expected in zip(
         replayed, (trace for each in asked for trace in rlpips.attack(**each, steps=8, restarts=2))
     ):

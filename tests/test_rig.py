@@ -1,4 +1,5 @@
-from collections import OrderedDict
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ METRICS = ("lpips", "rlpips-linf")
 
 @pytest.fixture(autouse=True)
 def nothing_idle(monkeypatch):
-    monkeypatch.setattr(rig, "_IDLE", OrderedDict())
-    return rig._IDLE
+    monkeypatch.setattr(rig, "IDLE", {})
+    return rig.IDLE
 
 
 def pictures(count, seed, size=(45, 64)):
@@ -84,8 +85,29 @@ def test_only_the_last_is_kept_and_nothing_large_or_broken(nothing_idle):
 def test_numbers_where_a_recording_finds_them_are_the_same_numbers(norm, monkeypatch):
     x = pictures(2, 0)
     plain = [rlpips.attack(x, norm=norm, eps=eps, steps=4) for eps in (0.02, 0.01)]
-    rig._IDLE.clear()
+    rig.IDLE.clear()
     monkeypatch.setattr(ascent, "_where_a_recording_finds_it", lambda number, device: torch.tensor(number))
     held = [rlpips.attack(x, norm=norm, eps=eps, steps=4) for eps in (0.02, 0.01)]
     for found, expected in zip(sum(held, []), sum(plain, [])):
         np.testing.assert_allclose(found.distance, expected.distance, rtol=1e-5)
+
+
+def test_nothing_of_the_callers_graph_is_held_and_a_rig_goes_when_it_is_let_go(nothing_idle):
+    x = pictures(2, 0).requires_grad_()
+    rlpips.attack(0.5 * x, steps=2)
+    ((key, held),) = nothing_idle.items()
+    assert not held._reference.requires_grad and not any(each.start.requires_grad for each in held._ascents.values())
+    gone = weakref.ref(held)
+    gc.disable()  # it must not wait for that
+    try:
+        del held, nothing_idle[key]
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_a_trunk_that_was_moved_is_read_anew():
+    metric, x = rlpips.load_metric("lpips"), pictures(1, 0)
+    before = rlpips.attack(x, steps=2, precision="bfloat16")
+    metric.trunk.to("cpu")
+    assert np.array_equal(rlpips.attack(x, steps=2, precision="bfloat16").distance, before.distance)
