@@ -27,7 +27,7 @@ METRICS = ("lpips", "rlpips-linf")
 def answer(pictures, steps, told):
     """Attack all of the pictures, uint8 (N, H, W, 3), at once; calls `told` whenever one more of them is complete."""
     from rlpips import attack_steps
-    from rlpips.ui import duel, engine, files
+    from rlpips.ui import engine, files, live
 
     attack = attack_steps(pictures, metrics=METRICS, steps=steps)
     streams = [files.Stream("run", recorder) for recorder in attack.recorders]
@@ -36,7 +36,7 @@ def answer(pictures, steps, told):
         for stream, recorder, step in zip(streams, attack.recorders, made if len(pictures) > 1 else [made]):
             stream.add(step)
             recorder.add(step)
-        if clock() - last > duel.CROWDED_S:
+        if clock() - last > live.CROWDED_S:
             last = clock()
             for stream in streams:
                 stream.next()

@@ -48,9 +48,9 @@ class Page:
     def request(self, session, changes):
         known = {name for name, _ in self._fields}
         assert changes.keys() <= known, changes.keys() - known
-        data = [changes.get(name, value) for name, value in self._fields]
+        _, *data = (changes.get(name, value) for name, value in self._fields)
         return {
-            "data": data,
+            "data": [0, *data],  # the first is the place of the chosen thumbnail, as the page's script finds it
             "fn_index": self.run["id"],
             "session_hash": session,
             "trigger_id": self.run["targets"][0][0],
@@ -325,7 +325,9 @@ async def measure_memory(server, visit, said):
 
 async def measure(server, said, folder):
     """Print what is said to be measured."""
-    what, limits = {"crowd": measure_crowd, "memory": measure_memory}[said.what], httpx.Limits(max_connections=None)
+    what = {"crowd": measure_crowd, "memory": measure_memory}[said.what]
+    # The server lets go of a connection that is idle for 5 s. A browser that uses it just then asks again; httpx does not.
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
         page = Page((await client.get("config")).raise_for_status().json())
         ways = {"page": lambda: Visitor(client, page), "client": lambda: Script(server.url, folder)}

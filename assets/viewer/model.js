@@ -23,7 +23,7 @@ function accept(model, message) {
   for (const key of ["meta", "files"]) if (message[key]) model[key] = message[key];
   if (message.ruler) model.ruler = JSON.parse(message.ruler);
   if (message.curve) spliceCurve(model, JSON.parse(message.curve));
-  for (const frame of message.frames || []) addFrame(model, frame);
+  for (const frame of Object.values(message.frames || {})) addFrame(model, frame);
   // A restart makes the curve shorter: what lay beyond its new end belongs to the attempt given up.
   if (message.curve) model.frames = model.frames.filter((frame) => frame.step <= lastStep(model));
   findPeaks(model);

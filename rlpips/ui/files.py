@@ -137,7 +137,8 @@ class Stream:
         if not self._begun:
             self._begun, store = True, inline
             later = {lanes: self._frames.pop(lanes) for lanes in list(self._frames) if 0 not in lanes}
-        frames = [frame_json(frame, self._start, store) for frame in self._frames.values()]
+        # By their first lanes: of a list that becomes shorter by more than one Gradio sends changes that cannot be applied.
+        frames = {str(lanes[0]): frame_json(frame, self._start, store) for lanes, frame in self._frames.items()}
         self._steps, self._frames = steps[-_REPEAT:], later
         curves = {key: [getattr(step, key) for step in steps] for key in curve_keys(steps[0])}
         head = self.first() if steps[0].index == 0 else self._head

@@ -1,0 +1,26 @@
+"""The programs that measure still fit the app, as nobody runs them every day."""
+
+import asyncio
+
+import httpx
+import measure_batches
+import measure_visitors
+import numpy as np
+
+
+def test_visitors_of_the_page_are_answered_each_with_a_picture_of_their_own(server):
+    async def crowd():
+        async with httpx.AsyncClient(base_url=server.url, timeout=60, trust_env=False) as client:
+            page = measure_visitors.Page((await client.get("config")).json())
+            return await measure_visitors.crowd(lambda: measure_visitors.Visitor(client, page), 2, 0.1, "own", 5)
+
+    everyone, wrong = asyncio.run(crowd())
+    assert wrong == [] and all(visitor.told[-1][1].startswith("Done: 5 steps") for visitor in everyone)
+    rows = dict(measure_visitors.table(everyone, wrong, 1))
+    assert rows["visitors, done, refused, errors"] == "2, 2, 0, 0"
+
+
+def test_visitors_are_answered_in_batches():
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 48, 40, 3), np.uint8)
+    ends = measure_batches.crowd(pictures, 2, 1)
+    assert len(ends) == 3 and ends == sorted(ends)
