@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from rlpips import checks, images
-from rlpips.ascent import inside
+from rlpips.ascent import inside, pgd
 from rlpips.backbones import pick_device
 from rlpips.differences import pick_precision
 from rlpips.metrics import load_metric
@@ -34,8 +34,7 @@ from rlpips.readings import (
     to_steps,
     weights_digest,
 )
-from rlpips.rig import lent
-from rlpips.trace import Recorder
+from rlpips.trace import Recorder, Steps
 from rlpips.trace_format import MEASURES, NOISE
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
@@ -77,25 +76,8 @@ def attack_steps(reference, candidate=None, metrics=("lpips", "rlpips-linf"), ba
     """
     plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
                  precision)  # fmt: skip
-    return AttackSteps(plan)
-
-
-class AttackSteps:
-    """The iterator of `attack_steps`; `close()` ends it early."""
-
-    def __init__(self, plan):
-        self.recorders = plan.recorders()
-        self._made = _run(plan)
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        made = next(self._made)
-        return made if len(made) > 1 else made[0]
-
-    def close(self):
-        self._made.close()
+    made = _run(plan)
+    return Steps(plan.recorders(), made if len(plan.reference) > 1 else (step for (step,) in made))
 
 
 def keyframes(steps, height, width):
@@ -147,15 +129,10 @@ def _first_points(plan, norm, generators):
 
 def _run(plan):
     """Yield a list of N `Step` for every iterate of every restart."""
-    with lent(plan.metrics, plan.reference, plan.precision) as rig:
-        yield from _climb(plan, rig)
-
-
-def _climb(plan, rig):
     settings, count, lanes = plan.settings, len(plan.reference), len(plan.metrics)
     norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
     generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
-    panel = rig.panel
+    panel = Panel(plan.metrics, plan.reference, plan.precision)
     seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
     shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
     with torch.no_grad():  # the noise never moves: it is read once
@@ -168,14 +145,20 @@ def _climb(plan, rig):
 
     kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
     steps = settings["steps"]
-    ascent = rig.ascent(
-        plan.start.repeat_interleave(lanes, 0), settings["norm"], OBJECTIVES[settings["objective"]], eps,
-        settings["step_size"], steps * settings["restarts"],
-    )  # fmt: skip
+    start = plan.start.repeat_interleave(lanes, 0).contiguous(memory_format=torch.channels_last)  # as networks like it
+    attacked = torch.arange(lanes, device=device).repeat(count)[:, None]  # which metric each lane is pushed against
+    sign = OBJECTIVES[settings["objective"]]
+
+    def objective(x):
+        reading = panel.read(x, start)
+        return sign * reading.shares.sum(-1).gather(1, attacked)[:, 0], *reading
+
     for restart in range(settings["restarts"]):
         first = _first_points(plan, norm, generators)
         waiting = []  # readings that are still on the device
-        for index, (x, *reading) in enumerate(ascent.climb(first, steps)):
+        for index, (x, *reading) in enumerate(
+            pgd(start, first, objective, norm, eps, steps, settings["step_size"])
+        ):
             waiting.append(Reading(*reading))
             if index not in kept and device.type != "cpu":
                 continue  # to ask a GPU for its numbers is to wait for it

@@ -8,12 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from rlpips import weights
 from rlpips.catalog import trunk_card
-from rlpips.convolutions import Convolution
 from rlpips.weights import LPIPS_SCALE, LPIPS_SHIFT
 
 
@@ -63,7 +61,6 @@ class Trunk(nn.Module):
         import torchvision
 
         self.name = name
-        self._fast, self.version = {}, 0  # nn.Conv2d -> Convolution; how often these were made anew
         self.spec = BACKBONES[trunk_card(name).name]
         # On "meta" the layers, which are about to be filled, and the classifier cost no memory and no random numbers.
         with torch.device("meta"):
@@ -78,104 +75,12 @@ class Trunk(nn.Module):
         # Rounded exactly as LPIPS does it, step by step: a max pool or a ReLU may turn on the last bit, and a gradient
         # with it.
         x = (2 * x - 1 - self.shift) / self.scale
-        return [unit_length(features) for features, _ in self._stages(x, lambda conv, each: (conv(each), None))]
-
-    def raw(self, x, convolve=Convolution.forward):
-        """The features before they are scaled to unit length, as `forward` has them up to the last bits, and faster: for
-        attacks. `convolve(convolution, x)` stands in for the calls of the trunk's `Convolution`s."""
-
-        def convolved(conv, each):
-            fast = self._fast_one(conv)
-            return convolve(fast, fast.lay(each)), None
-
-        return [features for features, _ in self._stages(self._centred(x), convolved)]
-
-    def stages(self, x, way):
-        """What `raw` gives, without autograd: yields for each layer (features, back), and `back(gradient)` takes a gradient
-        with respect to the features, which it writes over, to the features before, and from the first ones to `x`. `way` computes
-        the convolutions, `way.forward(convolution, x)` and `way.backward(convolution, gradient, size of x)`."""
-
-        def convolved(conv, each):
-            fast, size = self._fast_one(conv), each.shape
-            laid = fast.lay(each)
-            laid_size = laid.shape
-            return way.forward(fast, laid), lambda gradient: fast.unlay(way.backward(fast, gradient, laid_size), size)
-
-        return self._stages(self._centred(x), convolved)
-
-    def _fast_one(self, conv):
-        if conv not in self._fast:  # by `setdefault`, as several threads may come here at once
-            self._fast.setdefault(conv, Convolution(conv, 2 / self.scale if conv is self.features[0] else None))
-        return self._fast[conv]
-
-    def _centred(self, x):
-        # (2x - 1 - shift) / scale, the factor being in the first convolution's weights
-        return x.contiguous(memory_format=torch.channels_last) - (1 + self.shift) / 2
-
-    def _stages(self, x, convolve):
-        backs = []
+        features = []
         for index, layer in enumerate(self.features):
-            x, back = _through(layer, x, convolve)
-            backs.append(back)
+            x = layer(x)
             if index in self.spec.taps:
-                yield x, _one_after_another(backs)
-                backs = []
-
-    def _apply(self, fn, recurse=True):
-        self._fast, self.version = {}, self.version + 1  # made again of the numbers as they are then
-        return super()._apply(fn, recurse)
-
-
-def _through(layer, x, convolve):
-    """(y, back) of one layer of a trunk: what it makes of `x`, and what takes a gradient with respect to `y`, which it may
-    write over, to that with respect to `x`. `convolve(conv, x)` gives this pair of a convolution."""
-    if isinstance(layer, nn.Conv2d):
-        return convolve(layer, x)
-    if isinstance(layer, nn.ReLU):
-        return _relu(x)
-    if isinstance(layer, nn.MaxPool2d):
-        return _max_pool(layer, x)
-    # SqueezeNet's Fire module
-    squeezed, back = _through_all((layer.squeeze, layer.squeeze_activation), x, convolve)
-    one, back_one = _through_all((layer.expand1x1, layer.expand1x1_activation), squeezed, convolve)
-    three, back_three = _through_all((layer.expand3x3, layer.expand3x3_activation), squeezed, convolve)
-
-    def back_from_both(gradient):
-        left, right = gradient.split((one.shape[1], three.shape[1]), 1)
-        return back(back_one(left).add_(back_three(right)))
-
-    return torch.cat((one, three), 1), back_from_both
-
-
-def _through_all(layers, x, convolve):
-    backs = []
-    for layer in layers:
-        x, back = _through(layer, x, convolve)
-        backs.append(back)
-    return x, _one_after_another(backs)
-
-
-def _one_after_another(backs):
-    def back(gradient):
-        for each in reversed(backs):
-            gradient = each(gradient)
-        return gradient
-
-    return back
-
-
-def _relu(x):
-    y = F.relu_(x)
-    return y, lambda gradient: torch.ops.aten.threshold_backward.grad_input(gradient, y, 0, grad_input=gradient)
-
-
-def _max_pool(layer, x):
-    how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-    y, where = F.max_pool2d(x, *how, return_indices=True)
-    how = [2 * [each] if isinstance(each, int) else each for each in how[:-1]]
-    return y, lambda gradient: torch.ops.aten.max_pool2d_with_indices_backward(
-        gradient, x, *how, layer.ceil_mode, where
-    )
+                features.append(unit_length(x))
+        return features
 
 
 def unit_length(features):

@@ -1,57 +1,63 @@
 """Where a training stands, in one safetensors file, so that one that was interrupted goes on as if it had not been."""
 
 import json
-import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import Tensor, nn
 
 
 @dataclass
 class Course:
     """All that changes in the course of a training.
 
-    `theta` (C_0 + … + C_L-1,) is log w. `memory` has four tensors for each round remembered: the evidence of both
-    candidates of its attacked triplets, (A, C) each, their judge (A,), and that of pictures moved invisibly (B, C).
-    `best` is the rank of the best stage so far and `heads` its weights.
+    modules    {name: module}; their state dicts are kept
+    optimiser  over parameters of these modules
+    tensors    {name: tensor}: whatever else is tensors
+    numbers    {name: number}: whatever else is numbers
+    clock      which seconds count, such as `time.process_time` for CPU time
     """
 
-    theta: torch.Tensor
-    ranking: torch.nn.Module
+    modules: dict[str, nn.Module]
     optimiser: torch.optim.Optimizer
-    generator: torch.Generator
-    heads: torch.Tensor
-    best: float = -math.inf
-    turn: int = 0  # rounds done
-    memory: list = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    step: int = 0  # steps, or rounds, done
     seconds: float = 0.0  # spent before `since`
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(init=False)
+
+    def __post_init__(self):
+        self.since = self.clock()
 
     @property
-    def spent(self):
+    def spent(self) -> float:
         """Seconds since the training began, without those in which it was interrupted."""
-        return self.seconds + time.monotonic() - self.since
+        return self.seconds + self.clock() - self.since
 
-    def save(self, path, about):
+    def save(self, path: Path, about: Any) -> None:
         """Write all of it; `about`, anything that JSON can hold, says what is being trained on what."""
-        tensors = {"theta": self.theta.detach(), "heads": self.heads, "generator": self.generator.get_state()}
-        for name, value in self.ranking.state_dict().items():
-            tensors[f"ranking.{name}"] = value
+        tensors = {f"tensor.{name}": value for name, value in self.tensors.items()}
+        for name, module in self.modules.items():
+            tensors |= {f"module.{name}.{key}": value for key, value in module.state_dict().items()}
         for index, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
-        for index, parts in enumerate(self.memory):
-            tensors |= {f"memory.{index}.{part}": value for part, value in enumerate(parts)}
-        said = {"about": about, "best": self.best, "turn": self.turn, "seconds": self.spent}
+            tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
+        said = {"about": about, "numbers": self.numbers, "step": self.step, "seconds": self.spent}
         part = path.with_name(path.name + ".part")
-        safetensors.torch.save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"course": json.dumps(said)})
+        # Clones: two names of one tensor are refused.
+        tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
+        safetensors.torch.save_file(tensors, part, {"course": json.dumps(said)})
         os.replace(part, path)  # an interruption while writing leaves the older file
 
-    def resume(self, path, about):
-        """Continue from the file, if there is one of just this training; whether there was."""
+    def resume(self, path: Path, about: Any) -> bool:
+        """Go on from the file, if it is there and of just this training; whether it was. ValueError for a damaged one."""
         if not path.is_file():
             return False
         try:
@@ -60,24 +66,19 @@ class Course:
                 if said["about"] != json.loads(json.dumps(about)):
                     return False
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no state of a training ({error}); delete it to begin anew.") from error
-        wanted = {"theta", "heads", "generator", *(f"ranking.{name}" for name in self.ranking.state_dict())}
-        if missing := sorted(wanted - tensors.keys()):
-            raise ValueError(f"{path} lacks {', '.join(missing)}; delete it to begin anew.")
-        self.best, self.turn, self.seconds = said["best"], said["turn"], said["seconds"]
-        device = self.theta.device
-        with torch.no_grad():
-            self.theta.copy_(tensors["theta"])
-        self.heads = tensors["heads"].to(device)
-        self.generator.set_state(tensors["generator"])
-        self.ranking.load_state_dict({name: tensors[f"ranking.{name}"] for name in self.ranking.state_dict()})
-        held = {}
-        for key in tensors:
-            if key.startswith("optimiser."):
-                _, index, name = key.split(".")
-                held.setdefault(int(index), {})[name] = tensors[key]
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": held})
-        rounds = sum(name.startswith("memory.") for name in tensors) // 4
-        self.memory = [tuple(tensors[f"memory.{n}.{part}"].to(device) for part in range(4)) for n in range(rounds)]
+            for name, module in self.modules.items():
+                module.load_state_dict({key: tensors[f"module.{name}.{key}"] for key in module.state_dict()})
+            missing = [name for name in self.tensors if f"tensor.{name}" not in tensors]
+            if missing:
+                raise ValueError(f"it lacks {', '.join(missing)}")
+            self.numbers, self.step, self.seconds = said["numbers"], said["step"], said["seconds"]
+        except (safetensors.SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"{path} is no state of this training ({error}); delete it to begin anew.") from error
+        self.tensors = {name[7:]: value for name, value in tensors.items() if name.startswith("tensor.")}
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, key = name.split(".", 2)
+                state.setdefault(int(index), {})[key] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
         return True

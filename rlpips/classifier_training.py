@@ -19,7 +19,6 @@ averaged over the last steps, which helps robustness (Gowal et al., arXiv 2010.0
 import argparse
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,18 +26,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 import torch.nn.functional as F
 
 from rlpips import cards, cifar10
+from rlpips.ascent import ascend, inside
 from rlpips.backbones import pick_device
+from rlpips.checkpoint import Course
 from rlpips.classifiers import small_resnet
 from rlpips.differences import pick_precision
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.perceptual import fast_lpa, metric_ball, self_ball
+from rlpips.perceptual import fast_lpa, MetricBall, SelfBall
 from rlpips.progress import Progress, quiet
 
 BATCH = 128
@@ -70,7 +70,7 @@ class Recipe:
 
 def _in_pixels(norm, eps, steps, step_size):
     def arm(classifier):
-        return lambda x, y, seed: ascend(classifier, x, y, norm, eps, steps, step_size, seed)
+        return lambda x, y, seed: pgd_in_pixels(classifier, x, y, norm, eps, steps, step_size, seed)
 
     return arm
 
@@ -90,7 +90,7 @@ def _in_features(ball_of, steps):
 
 
 def _lpips_ball(classifier):
-    return metric_ball(load_metric("lpips", "alex", classifier.mean.device), LPIPS_BOUND)
+    return MetricBall(load_metric("lpips", "alex", classifier.mean.device), LPIPS_BOUND)
 
 
 RECIPES = {
@@ -102,7 +102,7 @@ RECIPES = {
     "pat-self": Recipe(
         4,
         f"Fast-LPA, 3 steps, bound {SELF_BOUND} on the feature distance of the classifier itself",
-        _in_features(lambda classifier: self_ball(classifier, SELF_BOUND), 3),
+        _in_features(lambda classifier: SelfBall(classifier, SELF_BOUND), 3),
         only_right=True,
     ),
     "pat-alexnet": Recipe(
@@ -114,18 +114,18 @@ RECIPES = {
 }
 
 
-def ascend(classifier, x, y, norm, eps, steps, step_size, seed=0):
-    """PGD on the cross entropy from one random start a picture, (N, 3, H, W) in [0, 1] -> the last iterate; eps and step_size
-    in [0, 1] pixel units. Bare, so that it costs no more than its passes."""
+def pgd_in_pixels(classifier, x, y, norm, eps, steps, step_size, seed=0):
+    """PGD on the cross entropy from one random start a picture, (N, 3, H, W) in [0, 1] -> the last iterate, which costs no pass
+    of its own; eps and step_size in [0, 1] pixel units."""
     ball = NORMS[norm]
-    delta = ball.random(x, eps, torch.Generator().manual_seed(seed))
-    here = (x + delta).clamp_(0, 1)
+
+    def objective(x):
+        return (F.cross_entropy(classifier(x), y, reduction="none"),)
+
+    iterate = inside(ball.random(x, eps, torch.Generator().manual_seed(seed)), x, ball, eps)
     for _ in range(steps):
-        here.requires_grad_()
-        (gradient,) = torch.autograd.grad(F.cross_entropy(classifier(here), y, reduction="sum"), here)
-        with torch.no_grad():
-            here = (x + ball.project(here + ball.step(gradient, step_size) - x, eps)).clamp_(0, 1)
-    return here.detach()
+        (iterate,) = ascend(iterate, x, objective, ball, eps, step_size)
+    return iterate
 
 
 def train(name, pictures, epochs=None, seed=0, device="cpu", precision=None, state=None, resume=False, progress=quiet):
@@ -143,7 +143,8 @@ def train(name, pictures, epochs=None, seed=0, device="cpu", precision=None, sta
     model = small_resnet(name).to(device, memory_format=torch.channels_last)
     averaged = small_resnet(name).to(device, memory_format=torch.channels_last)
     averaged.load_state_dict(model.state_dict())
-    course = Course(model, averaged)
+    optimiser = torch.optim.SGD(model.parameters(), PEAK, momentum=MOMENTUM, weight_decay=DECAY, nesterov=True)
+    course = Course({"model": model.train(), "averaged": averaged.eval()}, optimiser, clock=time.process_time)
     per_epoch = len(pictures) // BATCH
     total = epochs * per_epoch
     if total < 1:
@@ -151,6 +152,8 @@ def train(name, pictures, epochs=None, seed=0, device="cpu", precision=None, sta
     about = {"name": name, "epochs": epochs, "pictures": len(pictures), "seed": seed, "precision": precision}
     if resume and state and course.resume(state, about):
         progress(f"going on from step {course.step} of {total}, which {state.name} has kept", keep=True)
+    elif resume and state and state.is_file():
+        raise ValueError(f"{state} is of another training; begin anew without --resume.")
     attack = recipe.arm(model) if recipe.arm else None
     padded = F.pad(pictures.x.to(device), [PAD] * 4)
     labels = pictures.y.to(device)
@@ -168,7 +171,14 @@ def train(name, pictures, epochs=None, seed=0, device="cpu", precision=None, sta
                     x = _attacked(model, attack, x, y, drawn, recipe.only_right)
             logits = model(x)
             loss = F.cross_entropy(logits, y)
-        course.update(loss, PEAK * min((step + 1) / (total / 4), (total - step) / (total * 3 / 4)))
+        optimiser.param_groups[0]["lr"] = PEAK * min((step + 1) / (total / 4), (total - step) / (total * 3 / 4))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        course.step += 1
+        share = 1 - min(AVERAGE, course.step / (course.step + 10))
+        for average, value in zip(numbers(averaged), numbers(model)):
+            average.lerp_(value, share)
         if course.step % KEEP_EVERY == 0 or course.step == total:
             if not loss.isfinite():
                 raise FloatingPointError(f"The loss is not finite in step {course.step}; no weights were saved.")
@@ -217,68 +227,6 @@ def frozen(model):
         model.train().requires_grad_(True)
 
 
-class Course:
-    """What changes in the course of a training: the model, its weights averaged, SGD's momenta, the step and the time."""
-
-    def __init__(self, model, averaged):
-        self.model, self.averaged = model.train(), averaged.eval()
-        self.optimiser = torch.optim.SGD(model.parameters(), PEAK, momentum=MOMENTUM, weight_decay=DECAY, nesterov=True)
-        self.step, self.seconds, self.since = 0, 0.0, time.process_time()
-
-    @property
-    def spent(self):
-        """Seconds of CPU time, all threads, without those of interruptions."""
-        return self.seconds + time.process_time() - self.since
-
-    def update(self, loss, rate):
-        """One step of SGD with that learning rate, and of the average."""
-        self.optimiser.param_groups[0]["lr"] = rate
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
-        self.step += 1
-        with torch.no_grad():
-            share = 1 - min(AVERAGE, self.step / (self.step + 10))
-            torch._foreach_lerp_(numbers(self.averaged), numbers(self.model), share)
-
-    def save(self, path, about):
-        """Write all of it; `about`, anything that JSON can hold, says what is being trained on what."""
-        held = {
-            f"{part}.{name}": value for part, module in self._parts() for name, value in module.state_dict().items()
-        }
-        for index, parameter in self._momenta():
-            held[f"momentum.{index}"] = self.optimiser.state[parameter]["momentum_buffer"]
-        said = {"about": about, "step": self.step, "seconds": self.spent}
-        part = path.with_name(path.name + ".part")
-        safetensors.torch.save_file({k: v.contiguous() for k, v in held.items()}, part, {"course": json.dumps(said)})
-        os.replace(part, path)  # an interruption while writing leaves the older file
-
-    def resume(self, path, about):
-        """Continue from the file; whether it is there. ValueError if it is of another training."""
-        if not path.is_file():
-            return False
-        try:
-            with safetensors.safe_open(path, "pt") as file:
-                said = json.loads(file.metadata()["course"])
-                held = {name: file.get_tensor(name) for name in file.keys()}
-            if said["about"] != json.loads(json.dumps(about)):
-                raise ValueError(f"it is of {said['about']}, not of {about}")
-            for part, module in self._parts():
-                module.load_state_dict({name: held[f"{part}.{name}"] for name in module.state_dict()})
-            for index, parameter in self._momenta():
-                self.optimiser.state[parameter]["momentum_buffer"] = held[f"momentum.{index}"].to(parameter)
-            self.step, self.seconds = said["step"], said["seconds"]
-        except (safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} cannot be continued from ({error}); begin anew without --resume.") from error
-        return True
-
-    def _parts(self):
-        return ("model", self.model), ("averaged", self.averaged)
-
-    def _momenta(self):
-        return enumerate(self.model.parameters())
-
-
 def numbers(module):
     """All that a module has learnt, parameters and running statistics, but no counters."""
     return [value for value in module.state_dict().values() if value.is_floating_point()]
@@ -292,7 +240,7 @@ def accuracy(classifier, pictures):
 def accuracy_under_pgd(classifier, pictures, norm, eps, steps=PGD_STEPS, seed=0):
     """The fraction that is still classified rightly after PGD from a random start, steps of 2.5 eps / steps, in float32."""
     step_size = 2.5 * eps / steps
-    return _right(classifier, pictures, lambda x, y, n: ascend(classifier, x, y, norm, eps, steps, step_size, seed + n))
+    return _right(classifier, pictures, lambda x, y, n: pgd_in_pixels(classifier, x, y, norm, eps, steps, step_size, seed + n))
 
 
 def _right(classifier, pictures, change):

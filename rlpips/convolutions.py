@@ -1,15 +1,14 @@
 """The frozen convolutions of a trunk, laid out and prepared for attacks: the same sums in less time, in float32 or bfloat16."""
 
-from contextlib import suppress
+import logging
+from functools import cache
 
 import torch
 import torch.nn.functional as F
 
-_REFUSALS = (
-    AttributeError,
-    RuntimeError,
-    TypeError,
-)  # of an operation that is not there, fails, or takes something else
+log = logging.getLogger(__name__)
+# An operation is not there, fails, or takes other arguments.
+_REFUSALS = (AttributeError, RuntimeError, TypeError)
 
 
 class Convolution:
@@ -50,11 +49,11 @@ class Convolution:
         return 2, right, 2, down
 
 
-class Prepared:
-    """`Convolution`s of inputs that come in the same sizes again and again, and their gradients, without autograd."""
+class Convolver:
+    """Computes `Convolution`s of inputs that come in the same sizes again and again, and their gradients, without autograd."""
 
     def __init__(self):
-        self._forward, self._backward = {}, {}  # (Convolution, precision) -> Fixed
+        self._forward, self._backward = {}, {}  # (Convolution, dtype) -> OrderedConvolution
 
     def forward(self, convolution, x):
         """What `convolution.forward` gives, float32."""
@@ -64,7 +63,7 @@ class Prepared:
         """The same without its own bias, in the precision of `x`."""
         key = (convolution, x.dtype)
         if key not in self._forward:
-            self._forward[key] = Fixed(convolution.weight.to(x.dtype), convolution.stride, convolution.padding)
+            self._forward[key] = OrderedConvolution(convolution.weight.to(x.dtype), convolution.stride, convolution.padding)
         return self._forward[key](x, bias)
 
     def backward(self, convolution, gradient, size):
@@ -76,15 +75,15 @@ class Prepared:
         if key not in self._backward:  # the convolution with the kernel turned round
             turned = weight.to(gradient.dtype).flip(2, 3).transpose(0, 1)
             around = [side - 1 - each for side, each in zip(weight.shape[2:], padding)]
-            self._backward[key] = Fixed(turned.contiguous(memory_format=torch.channels_last), stride, around)
+            self._backward[key] = OrderedConvolution(turned.contiguous(memory_format=torch.channels_last), stride, around)
         return self._backward[key](gradient)
 
 
-class Fixed:
+class OrderedConvolution:
     """A convolution that on a CPU puts its weights into the order that suits its input when the size of that changes, and not at
     every call as `F.conv2d` does, which takes as long as the sums themselves where pictures are small.
 
-    The operations for that are those of torch's own compiler, and not promised to anyone; where they fail it is `F.conv2d`.
+    The operations for that are private ones of torch's own compiler; where they fail it is `F.conv2d`, and the log says so once.
     """
 
     def __init__(self, weight, stride, padding):
@@ -96,11 +95,13 @@ class Fixed:
         if x.shape != self._size:  # an order that suits another size would still be right, but slow
             self._size, self._ordered = x.shape, _in_order(self._weight, stride, padding, x.shape)
         if self._ordered is not None:
-            with suppress(*_REFUSALS):
+            try:
                 return torch.ops.mkldnn._convolution_pointwise(
                     x, self._ordered, bias, padding, stride, [1, 1], 1, "none", [], ""
                 )
-            self._ordered = None
+            except _REFUSALS:
+                _log_slow_path()
+                self._ordered = None
         return F.conv2d(x, self._weight, bias, stride, padding)
 
 
@@ -108,9 +109,16 @@ def _in_order(weight, stride, padding, size):
     known = weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and multiplies_bfloat16())
     usable = torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled
     if weight.device.type == "cpu" and known and usable:
-        with suppress(*_REFUSALS):
+        try:
             return torch.ops.mkldnn._reorder_convolution_weight(weight, padding, stride, [1, 1], 1, list(size))
+        except _REFUSALS:
+            _log_slow_path()
     return None
+
+
+@cache  # once
+def _log_slow_path():
+    log.warning("Convolutions take longer than they could: this torch refuses to order their weights beforehand.", exc_info=True)
 
 
 def multiplies_bfloat16():

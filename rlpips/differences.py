@@ -8,7 +8,7 @@ what is measured: distances stay within one per cent of float32's, at any eps.
 
 import torch
 
-from rlpips.convolutions import Prepared, multiplies_bfloat16
+from rlpips.convolutions import Convolver, multiplies_bfloat16
 
 LOW = torch.bfloat16
 PRECISIONS = ("float32", "bfloat16")
@@ -30,22 +30,18 @@ def _multiplies_bfloat16(device):
     return multiplies_bfloat16()
 
 
-class Differences:
-    """The convolutions of a trunk for lanes beside N references, in place of `Prepared`: the references go first, through
+class DifferenceConvolver:
+    """Computes the convolutions of lanes beside N references, in place of a `Convolver`: the references go first, through
     `keep`, and then N·K lanes, K of the first reference, then K of the next."""
 
     def __init__(self):
-        self._low = Prepared()
+        self._low = Convolver()
         self._kept = {}  # Convolution -> (the references' input, their output)
 
     def keep(self, convolution, x):
-        """What `convolution.forward` gives. References that come later are kept in the same memory."""
+        """What `convolution.forward` gives, kept for the lanes that come later."""
         y = convolution.forward(x)
-        if convolution in self._kept:
-            for old, new in zip(self._kept[convolution], (x, y)):
-                old.copy_(new)
-        else:
-            self._kept[convolution] = (x.clone(), y.clone())  # what follows may write over them
+        self._kept[convolution] = (x.clone(), y.clone())  # what follows may write over them
         return y
 
     def forward(self, convolution, x):

@@ -23,7 +23,7 @@ from rlpips.distortions import make_ruler
 from rlpips.metrics import load_metric
 from rlpips.readings import Panel, picture_digest, surroundings, weights_digest
 from rlpips.threats import ATTACKS, WIDEST
-from rlpips.trace import Recorder, Step
+from rlpips.trace import Recorder, Step, Steps
 
 METRICS = ("lpips", "rlpips-linf")  # what every iterate is read with
 BACKBONE = "alex"
@@ -60,7 +60,8 @@ def fool_steps(picture, label=None, classifier="undefended", attacks=("ppgd", "r
     Arguments are checked at once. Its attribute `recorders` holds one empty `Recorder`, which makes the `Trace` of the steps
     it is given, complete or not.
     """
-    return FoolingSteps(_plan(picture, label, classifier, attacks, bounds, steps, seed, device))
+    plan = _plan(picture, label, classifier, attacks, bounds, steps, seed, device)
+    return Steps([plan.recorder()], _run(plan))
 
 
 def ruler_of(trace, device=None):
@@ -69,23 +70,6 @@ def ruler_of(trace, device=None):
     device = pick_device(device)
     metrics = [load_metric(name, BACKBONE, device) for name in trace.metrics]
     return make_ruler(images.to_tensor(trace.reference, device), metrics, panel=EnlargedPanel)
-
-
-class FoolingSteps:
-    """The iterator of `fool_steps`; `close()` ends it early."""
-
-    def __init__(self, plan):
-        self.recorders = [plan.recorder()]
-        self._made = _run(plan)
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        return next(self._made)
-
-    def close(self):
-        self._made.close()
 
 
 class EnlargedPanel(Panel):
@@ -130,7 +114,7 @@ class _Plan:
         asked = (self.classifier, self.picture, label)
         if attack.metric is None:
             return perceptual.pgd(*asked, attack.norm, bound, steps=self.steps, seed=self.seed)
-        ball = perceptual.metric_ball(self.metrics[METRICS.index(attack.metric)], bound)
+        ball = perceptual.MetricBall(self.metrics[METRICS.index(attack.metric)], bound)
         if _searches(attack) == 1:
             return perceptual.ppgd(*asked, ball, steps=self.steps, seed=self.seed)
         return perceptual.lpa(*asked, ball, steps=self.steps, searches=SEARCHES, seed=self.seed)

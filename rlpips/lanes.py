@@ -7,8 +7,9 @@ book, and it makes a new tensor where one that nobody needs any more could be wr
 import torch
 
 from rlpips.backbones import EPS, Trunk
-from rlpips.convolutions import Convolution, Prepared
-from rlpips.differences import Differences
+from rlpips.convolutions import Convolution, Convolver
+from rlpips.differences import DifferenceConvolver
+from rlpips.fast_trunk import FastTrunk
 
 
 class Lanes:
@@ -16,25 +17,15 @@ class Lanes:
 
     def __init__(self, trunk: Trunk, heads, reference, precision):
         """`heads`: per layer (M, C_l); `precision` is "float32", or "bfloat16" (see `rlpips.differences`)."""
-        self.trunk, self.heads = trunk, heads
-        self._exact = Prepared()
-        # What computes the convolutions of lanes: `way.forward(convolution, x)`, `way.backward(convolution, gradient, size)`.
-        self.way, self._keep = self._exact, Convolution.forward
+        self.trunk, self.heads = FastTrunk(trunk), heads
+        self._float32 = Convolver()
+        self.convolver, convolve = self._float32, Convolution.forward
         if precision == "bfloat16":
-            self.way = Differences()
-            self._keep = self.way.keep
+            self.convolver = DifferenceConvolver()
+            convolve = self.convolver.keep
+        layers = (_by_reference(layer, len(layer)) for layer in self.trunk.features(reference, convolve))
         # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
-        self.minus = self._read(reference)
-
-    @torch.no_grad()
-    def renew(self, reference):
-        """Read other references, of the same size, into the same memory."""
-        for old, new in zip(self.minus, self._read(reference)):
-            old.copy_(new)
-
-    def _read(self, reference):
-        features = (_by_reference(layer, len(layer)) for layer in self.trunk.raw(reference, self._keep))
-        return [-each * _scale(each) for each in features]
+        self.minus = [-features * _scale(features) for features in layers]
 
     def shares(self, x):
         """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.
@@ -45,7 +36,7 @@ class Lanes:
 
     def maps(self, x):
         """Per layer a map (N·K, M, h_l, w_l), whose means are the `shares`; in float32 always."""
-        for (features, _), minus, heads in zip(self.trunk.stages(x, self._exact), self.minus, self.heads):
+        for (features, _), minus, heads in zip(self.trunk.stages(x, self._float32), self.minus, self.heads):
             features = _by_reference(features, len(minus))
             difference = torch.addcmul(minus, features, _scale(features))
             yield (difference.square_() @ heads.T).flatten(0, 1).permute(0, 3, 1, 2)
@@ -55,7 +46,7 @@ class _Shares(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, lanes):
         ctx.layers, shares = [], []
-        for stage, minus, heads in zip(lanes.trunk.stages(x, lanes.way), lanes.minus, lanes.heads):
+        for stage, minus, heads in zip(lanes.trunk.stages(x, lanes.convolver), lanes.minus, lanes.heads):
             layer = Layer(*stage, minus, heads)
             shares.append(layer.shares)
             if ctx.needs_input_grad[0]:
@@ -68,10 +59,10 @@ class _Shares(torch.autograd.Function):
         layers, ctx.layers = ctx.layers, None
         if layers is None:
             raise RuntimeError("The gradient of shares can be had once; read the lanes off again for another.")
-        found = None
-        for own in reversed(gradient.unbind(-1)):
-            found = layers.pop().backward(own, found)  # which frees them one by one
-        return found, None
+        carried = None
+        for of_shares in reversed(gradient.unbind(-1)):
+            carried = layers.pop().backward(of_shares, carried)  # which frees them one by one
+        return carried, None
 
 
 class Layer:
@@ -88,17 +79,17 @@ class Layer:
         # (N·K, M)
         self.shares = (self._difference.square().sum((2, 3)) @ self._weights.T).flatten(0, 1)
 
-    def backward(self, own, deeper):
-        """`own` (N·K, M) is the gradient with respect to the shares, `deeper` that with respect to the features by way of
-        the layers behind this one, or None. The latter is written over, and so is the difference."""
+    def backward(self, of_shares, carried):
+        """`of_shares` (N·K, M) is the gradient with respect to the shares, `carried` that with respect to the features that the
+        layers behind this one give, or None. The latter is written over, and so is the difference."""
         features, scale = self._features, self._scale
-        found = torch.zeros_like(features) if deeper is None else _by_reference(deeper, len(features))
-        weights = (2 * own @ self._weights).unflatten(0, features.shape[:2])  # (N, K, C)
+        gradient = torch.zeros_like(features) if carried is None else _by_reference(carried, len(features))
+        weights = (2 * of_shares @ self._weights).unflatten(0, features.shape[:2])  # (N, K, C)
         by_unit = self._difference.mul_(weights[:, :, None, None])
         # What would only change the length is lost in the scaling.
         along = (by_unit * features).sum(-1, keepdim=True).mul_(scale.pow(3))
-        found.addcmul_(by_unit, scale).addcmul_(features, along, value=-1)
-        return self._back(found.flatten(0, 1).permute(0, 3, 1, 2))
+        gradient.addcmul_(by_unit, scale).addcmul_(features, along, value=-1)
+        return self._back(gradient.flatten(0, 1).permute(0, 3, 1, 2))
 
 
 def _by_reference(features, count):

@@ -30,6 +30,7 @@ from rlpips import checks
 from rlpips.ascent import pgd as ascend
 from rlpips.attacks import MAX_STEPS
 from rlpips.backbones import EPS
+from rlpips.fast_trunk import FastTrunk
 from rlpips.metrics import check_images
 from rlpips.norms import NORMS
 
@@ -45,38 +46,70 @@ _TINY = 1e-12
 
 
 class Ball:
-    """All pictures whose features lie within `bound` of a picture's own: see `metric_ball` and `self_ball`."""
+    """All pictures whose features lie within `bound` of a picture's own: a `MetricBall`, or a `SelfBall`."""
 
-    def __init__(self, bound, activations, weights=None, network=None):
-        """`activations(x)` gives a list of L tensors (N, C_l, h_l, w_l) for pictures (N, 3, H, W) in [0, 1]; `weights` are
-        L tensors (C_l,), none for one each; `network` is the classifier that the activations are of, if they are one's."""
+    def __init__(self, bound):
         checks.real("bound", bound, MAX_BOUND, "in feature distance")
         self.bound = float(bound)
-        self._activations, self._network = activations, network
-        self._roots = None if weights is None else [weight.sqrt() for weight in weights]
+
+    def prepare(self):
+        """Read the network with the weights that it has now; every attack does so when it begins."""
 
     def features(self, x):
         """(N, 3, H, W) in [0, 1] -> (N, D). Gradients flow to `x`."""
-        return self._flat(self._activations(x))
+        raise NotImplementedError
 
     def features_logits(self, classifier, x):
         """The features (N, D) and the classifier's logits (N, K), by one pass where both come from one network."""
-        if classifier is not self._network:
-            return self.features(x), classifier(x)
-        activations, logits = classifier.features_logits(x)
-        return self._flat(activations), logits
+        return self.features(x), classifier(x)
 
     def distance(self, x, y):
         """||phi(x) - phi(y)||_2 of each pair, (N,): the square root of the metric's distance."""
+        self.prepare()
         return _length(self.features(x) - self.features(y))
 
-    def _flat(self, activations):
-        layers = []
-        for index, layer in enumerate(activations):
-            rows = layer.permute(0, 2, 3, 1).flatten(1, 2)  # (N, positions, C): no copy where channels lie last
-            root = 1.0 if self._roots is None else self._roots[index]
-            layers.append((_Units.apply(rows) * (root / math.sqrt(rows.shape[1]))).flatten(1))
-        return torch.cat(layers, 1)
+
+class MetricBall(Ball):
+    """The ball of a `PerceptualMetric`, which is shown pictures as `enlarged` makes them."""
+
+    def __init__(self, metric, bound):
+        super().__init__(bound)
+        self.metric = metric
+        self.prepare()
+
+    def prepare(self):
+        self._trunk = FastTrunk(self.metric.trunk)
+        self._roots = [head.sqrt() for head in self.metric.heads]
+
+    def features(self, x):
+        return _flat(self._trunk.features(enlarged(x)), self._roots)
+
+
+class SelfBall(Ball):
+    """The ball of a classifier's own activations, unweighted: the paper's "self"."""
+
+    def __init__(self, classifier, bound):
+        super().__init__(bound)
+        self.classifier = classifier
+
+    def features(self, x):
+        return _flat(self.classifier.features_logits(x)[0])
+
+    def features_logits(self, classifier, x):
+        if classifier is not self.classifier:
+            return super().features_logits(classifier, x)
+        activations, logits = classifier.features_logits(x)
+        return _flat(activations), logits
+
+
+def _flat(layers, weights=None):
+    """L layers (N, C_l, h_l, w_l) as rows (N, D): of unit length at each position, times `weights`, L of (C_l,), if any."""
+    parts = []
+    for index, layer in enumerate(layers):
+        rows = layer.permute(0, 2, 3, 1).flatten(1, 2)  # (N, positions, C): no copy where channels lie last
+        weight = 1.0 if weights is None else weights[index]
+        parts.append((_Units.apply(rows) * (weight / math.sqrt(rows.shape[1]))).flatten(1))
+    return torch.cat(parts, 1)
 
 
 class _Units(torch.autograd.Function):
@@ -105,16 +138,6 @@ def enlarged(x):
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def metric_ball(metric, bound):
-    """The ball of a `PerceptualMetric`, which is shown pictures as `enlarged` makes them."""
-    return Ball(bound, lambda x: metric.trunk.raw(enlarged(x)), metric.heads)
-
-
-def self_ball(classifier, bound):
-    """The ball of a classifier's own activations, unweighted: the paper's "self"."""
-    return Ball(bound, lambda x: classifier.features_logits(x)[0], network=classifier)
-
-
 def margins(logits, labels):
     """The highest logit of another class minus that of the label, (N,): above 0 the classifier is wrong."""
     true = labels[:, None]
@@ -139,6 +162,7 @@ def ppgd(classifier, x, labels, ball, steps=10, cg_steps=5, step_size=None, proj
     finite differences; here products are exact.
     """
     _check(classifier, x, labels, steps, step_size, seed)
+    ball.prepare()
     checks.whole("cg_steps", cg_steps, 1, MAX_STEPS)
     checks.one_of("projection", projection, PROJECTIONS)
     size = step_size or 2 * ball.bound / steps
@@ -313,6 +337,7 @@ def lpa(classifier, x, labels, ball, steps=20, searches=5, step_size=None, proje
     and costs nothing further. (The authors' code takes another step after it has found such a picture.)
     """
     _check(classifier, x, labels, steps, step_size, seed)
+    ball.prepare()
     checks.whole("searches", searches, 1, 100)
     checks.one_of("projection", projection, PROJECTIONS)
     return _lpa(classifier, x, labels, ball, steps, searches, step_size or ball.bound, PROJECTIONS[projection], seed)
@@ -354,6 +379,7 @@ def fast_lpa(classifier, x, labels, ball, steps=20, step_size=None, seed=0, proj
     soft one, and results may lie somewhat outside. With "newton" or "bisection" the result lies inside.
     """
     _check(classifier, x, labels, steps, step_size, seed)
+    ball.prepare()
     if projection is not None:
         checks.one_of("projection", projection, PROJECTIONS)
     return _fast_lpa(classifier, x, labels, ball, steps, step_size or ball.bound, PROJECTIONS.get(projection), seed)
@@ -408,68 +434,6 @@ def _pgd(classifier, x, labels, norm, eps, steps, step_size, seed):
     ):
         best.see(everyone, now, found)
         yield now if index < steps else best.x
-
-
-def apgd_ce(classifier, x, labels, norm, eps, steps=20, seed=0):
-    """Auto-PGD on the cross entropy (Croce and Hein, arXiv 2003.01690, algorithm 1): PGD with momentum whose step begins at
-    2 eps and is halved, picture by picture, from the best point so far, where it has stopped to pay. Arguments and what is
-    yielded are those of `pgd`."""
-    return _apgd(
-        classifier, x, labels, _pixel_ball(classifier, x, labels, norm, eps, steps, None, seed), eps, steps, seed
-    )
-
-
-@torch.no_grad()
-def _apgd(classifier, x, labels, norm, eps, steps, seed):
-    def inside(z):
-        return norm.project(z - x, eps).add_(x).clamp_(0, 1)
-
-    def look(z):
-        with torch.enable_grad():
-            here = z.detach().requires_grad_()
-            logits = classifier(here)
-            loss = F.cross_entropy(logits, labels, reduction="none")
-            (gradient,) = torch.autograd.grad(loss.sum(), here)
-        best.see(everyone, z, margins(logits, labels).detach())
-        return loss.detach(), gradient
-
-    best, everyone = _Best(x), torch.arange(len(x), device=x.device)
-    now = before = inside(_scattered(x, norm, eps, seed))
-    loss, gradient = look(now)
-    top_x, top_loss, top_gradient = now, loss, gradient
-    size, rises = x.new_full((len(x),), 2 * eps), torch.zeros_like(loss)
-    size_then, top_then, then = size, top_loss, 0  # at the last mark
-    marks = _marks(steps)
-    for step in range(1, steps + 1):
-        yield now
-        moved = inside(now + norm.step(gradient, _wide(size)))
-        if step > 1:
-            moved = inside(now + 0.75 * (moved - now) + 0.25 * (now - before))
-        before, now, loss_before = now, moved, loss
-        loss, gradient = look(now)
-        rises += loss > loss_before
-        better = loss > top_loss
-        top_loss = torch.where(better, loss, top_loss)
-        top_x, top_gradient = now.where(_wide(better), top_x), gradient.where(_wide(better), top_gradient)
-        if step in marks:
-            halved = (rises < 0.75 * (step - then)) | ((size == size_then) & (top_loss == top_then))
-            size_then, top_then, then, rises = size, top_loss, step, torch.zeros_like(rises)
-            size = torch.where(halved, size / 2, size)
-            now, gradient, loss = (
-                top_x.where(_wide(halved), now),
-                top_gradient.where(_wide(halved), gradient),
-                top_loss.where(halved, loss),
-            )
-    yield best.x
-
-
-def _marks(steps):
-    """The steps after which the size of steps is thought over: at 22 % of all, and then ever more often."""
-    before, share, marks = 0, 22, set()  # in whole per cent, as 0.57 · 100 would be more than 57
-    while share <= 100:
-        marks.add(math.ceil(share * steps / 100))
-        before, share = share, share + max(share - before - 3, 6)
-    return marks
 
 
 class _Best:

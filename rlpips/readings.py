@@ -37,11 +37,6 @@ class Panel:
         # Back to the order in which metrics were given.
         self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
 
-    def renew(self):
-        """Read the references again, into the memory where they were: somebody has written other pictures over them."""
-        for group in self._groups:
-            group.renew(self.reference)
-
     def shares(self, x):
         """Distances per layer, (N·K, M, L); they sum over layers to the distances. Gradients flow to `x`."""
         return self._joined([group.shares(x) for group in self._groups])

@@ -157,7 +157,7 @@ class Trial:
             push, within = perceptual.pgd, (about.norm, bound)
         else:
             push = perceptual.ppgd if attack.endswith("ppgd") else perceptual.lpa
-            within = (perceptual.metric_ball(self.metrics[about.metric], bound),)
+            within = (perceptual.MetricBall(self.metrics[about.metric], bound),)
 
         def work(at):
             for last in push(self.classifier, x[at], labels[at], *within, **settings, seed=self.seed + int(at[0])):

@@ -207,3 +207,21 @@ class Recorder:
                     for key in ("attacked", "maps", *measure_keys(frame))
                 }
                 yield replace(frame, **rows)
+
+
+class Steps:
+    """An attack under way: an iterator over its steps. `recorders` holds an empty `Recorder` for each picture; `close()` ends it
+    early."""
+
+    def __init__(self, recorders, steps):
+        self.recorders = recorders
+        self._steps = steps
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._steps)
+
+    def close(self):
+        self._steps.close()

@@ -78,41 +78,48 @@ def train(settings, material, lpips, progress=quiet, state=None, ranking=None, a
     baseline = measure(lpips, lpips, *material.validation, settings.norm, settings.budget, steps=10)
 
     # Channels that LPIPS gives no weight start with a little, so that they can grow.
-    theta = (teacher + 0.01 * teacher.mean()).log().requires_grad_()
+    theta = torch.nn.Parameter((teacher + 0.01 * teacher.mean()).log())  # log w
     rates = settings.lr, settings.lr / 10  # a network needs smaller steps than weights that move by factors
     groups = [{"params": part, "lr": lr} for part, lr in zip(([theta], [*ranking.parameters()]), rates)]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    course = Course(theta, ranking, optimiser, torch.Generator().manual_seed(settings.seed), teacher)
+    generator = torch.Generator().manual_seed(settings.seed)
+    modules = {"weights": torch.nn.ParameterDict({"theta": theta}), "ranking": ranking}
+    course = Course(modules, optimiser, {"best heads": teacher, "generator": generator.get_state()}, {"best": -math.inf})
+    # Four tensors for each round remembered: the evidence of both candidates of its attacked triplets, (A, C) each, their
+    # judge (A,), and the evidence of pictures moved on their own (B, C).
+    memory = []
     about = {"settings": asdict(settings), "data": material.digest()}
     if state and course.resume(state, about):
-        progress(f"going on from round {course.turn}, which {state.name} has kept", keep=True)
+        progress(f"going on from round {course.step}, which {state.name} has kept", keep=True)
+        generator.set_state(course.tensors["generator"])
+        rounds = sum(name.startswith("memory.") for name in course.tensors) // 4
+        memory = [[course.tensors[f"memory.{n}.{part}"].to(device) for part in range(4)] for n in range(rounds)]
     elif state and state.is_file():
         progress(f"{state.name} is of another training and will be written over", keep=True)
     capacity = max(1, settings.memory // settings.attacked)
     every = max(1, settings.rounds // 4)
 
     def draw(count):
-        return torch.randint(count, (settings.batch,), generator=course.generator).to(device)
+        return torch.randint(count, (settings.batch,), generator=generator).to(device)
 
     def believe(d0, d1, judge):  # cross entropy between the judge's fraction for the second candidate and the metric's
         return F.binary_cross_entropy_with_logits(ranking(d0, d1), judge)
 
-    while course.turn < settings.rounds:
+    while course.step < settings.rounds:
         for group, lr in zip(optimiser.param_groups, rates):  # cosine, down to a twentieth
-            group["lr"] = lr * (0.525 + 0.475 * math.cos(math.pi * course.turn / settings.rounds))
+            group["lr"] = lr * (0.525 + 0.475 * math.cos(math.pi * course.step / settings.rounds))
 
         # 1. Attack with the present heads: one candidate of some triplets, and some references themselves.
         metric = PerceptualMetric(trunk, theta.detach().exp().split(channels), "in training")
-        rows = torch.randperm(len(same), generator=course.generator)[: settings.attacked].tolist()
-        seed = settings.seed + 1000 + course.turn
+        rows = torch.randperm(len(same), generator=generator)[: settings.attacked].tolist()
+        seed = settings.seed + 1000 + course.step
         options = settings.norm, settings.budget, settings.attack_steps, settings.restarts
         attacked = attack(metric, same[rows], *options, seed=seed)
         reference = same.reference[rows[::2]]
         moved = push(metric, reference, reference, 1.0, *options, torch.Generator().manual_seed(seed))
         seen = evidence(trunk, attacked.reference, attacked.p0, attacked.p1)
-        course.memory.append((*seen, attacked.judge, *evidence(trunk, reference, moved)))
-        course.memory = course.memory[-capacity:]
-        old0, old1, judge, invisible = (torch.cat(part) for part in zip(*course.memory))
+        memory = [*memory, [*seen, attacked.judge, *evidence(trunk, reference, moved)]][-capacity:]
+        old0, old1, judge, invisible = (torch.cat(part) for part in zip(*memory))
 
         # 2. Update the heads on clean pairs, on pairs that LPIPS judged, and on all attacks remembered.
         for _ in range(settings.updates):
@@ -131,27 +138,30 @@ def train(settings, material, lpips, progress=quiet, state=None, ranking=None, a
             if not loss.isfinite():
                 parts = ", ".join(f"{name} {value.item():.3g}" for name, value in terms.items())
                 raise FloatingPointError(
-                    f"The loss is not finite in round {course.turn + 1} ({parts}); no heads were saved."
+                    f"The loss is not finite in round {course.step + 1} ({parts}); no heads were saved."
                 )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        course.turn += 1
-        progress(f"round {course.turn}/{settings.rounds}: loss {loss.item():.3f}", course.turn, settings.rounds)
+        course.step += 1
+        progress(f"round {course.step}/{settings.rounds}: loss {loss.item():.3f}", course.step, settings.rounds)
 
         # 3. Now and then measure on triplets that are not trained on, keep the best heads, note how it stands.
-        if course.turn % every == 0 or course.turn == settings.rounds:
+        if course.step % every == 0 or course.step == settings.rounds:
             # The ranking leaves the scale free: the mean distance to natural distortions becomes LPIPS's.
             w = theta.detach().exp()
             w = w * ((between @ teacher).mean() / (between @ w).mean())
             stage = PerceptualMetric(trunk, w.split(channels), "stage")
             found = measure(stage, lpips, *material.validation, settings.norm, settings.budget, steps=10)
-            if rank(found, baseline) > course.best:
-                course.best, course.heads = rank(found, baseline), w
-            progress(f"round {course.turn}: {_in_words(found, baseline)}", keep=True)
-        if state and (course.turn % 5 == 0 or course.turn == settings.rounds) and is_first():
+            if rank(found, baseline) > course.numbers["best"]:
+                course.numbers["best"], course.tensors["best heads"] = rank(found, baseline), w
+            progress(f"round {course.step}: {_in_words(found, baseline)}", keep=True)
+        if state and (course.step % 5 == 0 or course.step == settings.rounds) and is_first():
+            remembered = {f"memory.{n}.{part}": value for n, parts in enumerate(memory) for part, value in enumerate(parts)}
+            kept = {"best heads": course.tensors["best heads"], "generator": generator.get_state()}
+            course.tensors = {**kept, **remembered}
             course.save(state, about)
-    return [head.clone() for head in course.heads.split(channels)], course.spent
+    return [head.clone() for head in course.tensors["best heads"].to(device).split(channels)], course.spent
 
 
 def rank(found, baseline):

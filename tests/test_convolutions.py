@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from rlpips import convolutions
-from rlpips.convolutions import Convolution, Prepared
+from rlpips.convolutions import Convolution, Convolver
 
 LAYERS = {
     "11×11, in blocks": (3, 64, 11, 4, 2), "5×5": (8, 16, 5, 1, 2), "3×3": (16, 8, 3, 1, 1), "1×1": (16, 8, 1, 1, 0),
@@ -12,15 +12,15 @@ LAYERS = {
 
 
 @pytest.fixture(params=["ordered once", "without oneDNN"])
-def way(request, monkeypatch):
+def convolver(request, monkeypatch):
     if request.param == "without oneDNN":
         monkeypatch.setattr(convolutions, "_in_order", lambda *_: None)
-    return Prepared()
+    return Convolver()
 
 
 @pytest.mark.parametrize("name", LAYERS)
 @torch.no_grad()
-def test_prepared_convolutions_are_the_plain_ones_at_any_size(way, name):
+def test_ordered_convolutions_are_the_plain_ones_at_any_size(convolver, name):
     inputs, *rest = LAYERS[name]
     torch.manual_seed(0)
     plain = nn.Conv2d(inputs, *rest)
@@ -30,14 +30,14 @@ def test_prepared_convolutions_are_the_plain_ones_at_any_size(way, name):
         laid = fast.lay(x)
         expected = plain(x)
         torch.testing.assert_close(fast.forward(laid), expected, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(way.forward(fast, laid), expected, atol=1e-5, rtol=1e-4)
-        low = way.linear(fast, laid.bfloat16())
+        torch.testing.assert_close(convolver.forward(fast, laid), expected, atol=1e-5, rtol=1e-4)
+        low = convolver.linear(fast, laid.bfloat16())
         assert low.dtype == torch.bfloat16
         torch.testing.assert_close(low.float() + plain.bias[:, None, None], expected, atol=0.05, rtol=0.05)
         gradient = torch.randn(expected.shape).contiguous(memory_format=torch.channels_last)
         back = torch.nn.grad.conv2d_input(x.shape, plain.weight, gradient, plain.stride, plain.padding)
         for each, slack in ((gradient, 1e-4), (gradient.bfloat16(), 0.1)):
-            found = fast.unlay(way.backward(fast, each, laid.shape), x.shape)
+            found = fast.unlay(convolver.backward(fast, each, laid.shape), x.shape)
             assert found.dtype == each.dtype and found.shape == x.shape
             torch.testing.assert_close(found.float(), back, atol=slack, rtol=slack)
 
@@ -52,12 +52,15 @@ def test_a_cpu_that_does_not_know_bfloat16_is_not_asked_for_it(monkeypatch):
 
 @pytest.mark.parametrize("missing", ["_reorder_convolution_weight", "_convolution_pointwise"])
 @torch.no_grad()
-def test_where_the_operations_refuse_it_goes_on_without_them(missing, monkeypatch):
+def test_where_the_operations_refuse_it_goes_on_without_them_and_the_log_says_so(missing, monkeypatch, caplog):
     def refuse(*_):
         raise RuntimeError("could not create a primitive descriptor")
 
     monkeypatch.setattr(torch.ops.mkldnn, missing, refuse)
     plain, x = nn.Conv2d(4, 6, 3, padding=1), torch.randn(2, 4, 9, 7)
-    way = Prepared()
+    convolver = Convolver()
+    convolutions._log_slow_path.cache_clear()
     for _ in range(2):
-        torch.testing.assert_close(way.forward(Convolution(plain), x), plain(x))
+        torch.testing.assert_close(convolver.forward(Convolution(plain), x), plain(x))
+    if torch.backends.mkldnn.is_available():
+        assert caplog.text.count("refuses to order their weights") == 1  # said once

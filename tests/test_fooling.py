@@ -98,7 +98,7 @@ def test_each_lane_is_its_attack_run_alone_and_stays_in_its_bound(attacks, class
             alone = list(perceptual.pgd(classifier, x, label, about.norm, bound, steps=2, seed=3))
             reached = [step.linf if about.norm == "linf" else step.l2 for step in made][-1][lane]
         else:
-            ball = perceptual.metric_ball(rlpips.load_metric(about.metric), bound)
+            ball = perceptual.MetricBall(rlpips.load_metric(about.metric), bound)
             run = perceptual.ppgd if "ppgd" in name else perceptual.lpa
             alone = list(run(classifier, x, label, ball, steps=2, seed=3))
             reached = made[-1].distance[lane, lane] ** 0.5

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlpips import catalog, images, judge, judge_format, load_metric
+from rlpips import catalog, images, judge, judge_format, lanes, load_metric
 from rlpips.distortions import DISTORTIONS
 from rlpips.judge_format import Question, Verdict
 from rlpips.readings import in_8_bits
@@ -40,17 +40,23 @@ class Angles:
     def __init__(self):
         self.scale = torch.ones(1)
 
-    def raw(self, x, convolve=None):
+    def features(self, x, convolve=None):
         angle = x.mean(1, keepdim=True)
         return [torch.cat([angle.sin(), angle.cos()], 1)]
 
-    def stages(self, x, way):
-        (features,) = self.raw(x)
+    def stages(self, x, convolver):
+        (features,) = self.features(x)
         sine, cosine = features.split(1, 1)
         yield (
             features,
             lambda gradient: ((gradient * torch.cat([cosine, -sine], 1)).sum(1, keepdim=True) / 3).expand_as(x),
         )
+
+
+@pytest.fixture
+def angles(monkeypatch):
+    monkeypatch.setattr(lanes, "FastTrunk", lambda trunk: trunk)
+    return Angles()
 
 
 def metric_of(trunk, weight, name):
@@ -117,7 +123,7 @@ def test_questions_say_what_was_done():
 # ---- verdicts
 
 
-def test_the_smallest_eps_is_the_one_of_the_closed_form():
+def test_the_smallest_eps_is_the_one_of_the_closed_form(angles):
     """Of flat greys the distance depends on the difference in level alone: of candidates a and b levels away, attacking
     either turns the choice from eps = b - a on."""
     near = torch.tensor(
@@ -128,8 +134,7 @@ def test_the_smallest_eps_is_the_one_of_the_closed_form():
     first = torch.arange(8) % 2 == 0  # whether the nearer one is p0
     p0 = flat((100 + torch.where(first, near, far)).tolist())
     p1 = flat((100 + torch.where(first, far, near)).tolist())
-    trunk = Angles()
-    metrics = [metric_of(trunk, 1.0, "lpips"), metric_of(trunk, 0.2, "rlpips-linf")]
+    metrics = [metric_of(angles, 1.0, "lpips"), metric_of(angles, 0.2, "rlpips-linf")]
     found = judge.verdicts(metrics, triplets_of(reference, p0, p1), seed=1)
     assert len(found) == 8 and len({verdict.attacked for verdict in found}) == 2
     for verdict, a, b, p0_near, both in zip(found, near.tolist(), far.tolist(), first.tolist(), zip(p0, p1)):
@@ -149,8 +154,8 @@ def test_the_smallest_eps_is_the_one_of_the_closed_form():
         assert verdict.after[0] == pytest.approx(4 * math.sin(max(moved, 0) * LEVEL / 2) ** 2, rel=1e-3)
 
 
-def test_one_question_whose_metrics_are_all_turned_and_one_where_none_is():
-    metrics = [metric_of(Angles(), 1.0, "lpips"), metric_of(Angles(), 0.2, "rlpips-linf")]
+def test_one_question_whose_metrics_are_all_turned_and_one_where_none_is(angles):
+    metrics = [metric_of(angles, 1.0, "lpips"), metric_of(angles, 0.2, "rlpips-linf")]
     for apart, turned in ((1.0, True), (60.0, False)):
         drawn = triplets_of(flat([100.0]), flat([115.0]), flat([115 + apart]))
         (verdict,) = judge.verdicts(metrics, drawn)

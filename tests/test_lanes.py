@@ -4,6 +4,7 @@ from truth import random_trunk
 
 import rlpips
 from rlpips.backbones import Trunk, load_trunk, unit_length
+from rlpips.fast_trunk import FastTrunk
 from rlpips.lanes import Lanes, Layer
 from rlpips.metrics import layer_maps, layer_shares
 
@@ -58,8 +59,8 @@ def test_shares_and_their_gradient_are_those_of_autograd(backbone, size):
     y.requires_grad_()
     own = torch.rand(6, 2, len(heads), generator=generator)
     maps = layer_maps(
-        [unit_length(each) for each in trunk.raw(y)],
-        [unit_length(each).repeat_interleave(3, 0) for each in trunk.raw(x)],
+        [unit_length(each) for each in FastTrunk(trunk).features(y)],
+        [unit_length(each).repeat_interleave(3, 0) for each in FastTrunk(trunk).features(x)],
         [head[:, :, None, None] for head in heads],
     )
     (expected,) = torch.autograd.grad((layer_shares(maps) * own).sum(), y)

@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from truth import random_trunk
 
 import rlpips
 from rlpips import perceptual
-from rlpips.backbones import unit_length
+from rlpips.backbones import Trunk, unit_length
 from rlpips.norms import NORMS
 
 SIZE = (36, 32)  # H ≠ W, at least 32
@@ -40,7 +41,7 @@ class Linear(perceptual.Ball):
     """A ball of features that are linear, (N, 3, H, W) -> matrix @ the picture."""
 
     def __init__(self, matrix, bound):
-        super().__init__(bound, None)
+        super().__init__(bound)
         self.matrix = matrix
 
     def features(self, x):
@@ -70,8 +71,8 @@ def last(iterates):
 
 def ball_of(kind, network, metric, bound=None):
     if kind == "self":
-        return perceptual.self_ball(network, bound or 0.2)
-    return perceptual.metric_ball(metric, bound or 0.1)
+        return perceptual.SelfBall(network, bound or 0.2)
+    return perceptual.MetricBall(metric, bound or 0.1)
 
 
 @torch.no_grad()
@@ -91,7 +92,7 @@ ATTACKS = {
 
 
 def test_the_square_of_the_distance_is_the_metrics(metric):
-    ball, large = perceptual.metric_ball(metric, 0.5), (70, 90)
+    ball, large = perceptual.MetricBall(metric, 0.5), (70, 90)
     x, y = pictures(2, large), pictures(2, large).flip(0)
     torch.testing.assert_close(ball.distance(x, y) ** 2, metric(x, y), rtol=1e-5, atol=1e-7)
     small = [F.interpolate(each, size=(40, 32), mode="area") for each in (x, y)]
@@ -106,7 +107,7 @@ def test_the_ball_of_a_classifier_measures_its_activations(network):
     for a, b in zip(network.features_logits(x)[0], network.features_logits(y)[0]):
         difference = a / a.norm(dim=1, keepdim=True) - b / b.norm(dim=1, keepdim=True)
         expected = expected + difference.nan_to_num().square().sum(1).mean((1, 2))  # positions without any activation
-    torch.testing.assert_close(perceptual.self_ball(network, 1).distance(x, y) ** 2, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(perceptual.SelfBall(network, 1).distance(x, y) ** 2, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", BALLS)
@@ -168,8 +169,8 @@ def test_bisection_keeps_the_last_point_inside():
     x = centre + torch.tensor([0.0, 0.02, 0.4]).view(3, 1, 1, 1)
     found = perceptual.bisection(ball, ball.features(centre), centre, x)
     assert torch.equal(found[:2], x[:2])
-    way = 0.4 * math.sqrt(12)
-    assert 0.1 - way / 2**10 <= ball.distance(found, centre)[2] <= 0.1
+    whole = 0.4 * math.sqrt(12)
+    assert 0.1 - whole / 2**10 <= ball.distance(found, centre)[2] <= 0.1
 
 
 def test_where_newton_gets_nowhere_the_result_is_inside_all_the_same():
@@ -213,13 +214,22 @@ def test_a_result_is_in_the_ball_and_stronger(network, metric, name, kind):
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_batch_gives_what_its_pictures_give_alone(network, metric, name):
     attack, given, _ = ATTACKS[name]
-    x, ball = pictures(3), perceptual.metric_ball(metric, 0.05)
+    x, ball = pictures(3), perceptual.MetricBall(metric, 0.05)
     labels = network(x).argmax(1)
-    together = last(attack(network, x, labels, ball, seed=2, **given))
+    first, *_, together = attack(network, x, labels, ball, seed=2, **given)
     again = last(attack(network, x, labels, ball, seed=2, **given))
     assert torch.equal(together, again)
-    alone = [last(attack(network, x[n : n + 1], labels[n : n + 1], ball, seed=2 + n, **given)) for n in range(3)]
-    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=2e-3)  # rounding differs, and steps carry it on
+    ends = [list(attack(network, x[n : n + 1], labels[n : n + 1], ball, seed=2 + n, **given)) for n in range(3)]
+    if name != "ppgd":  # which projects its start, and a projection carries rounding on
+        torch.testing.assert_close(first, torch.cat([each[0] for each in ends]), rtol=0, atol=1e-6)
+    # Rounding differs between processors and batches, and every step carries it on, so that pixels may end apart. What matters
+    # is the same: how far the attack gets, how far the pictures are in features, and most pixels.
+    alone = torch.cat([each[-1] for each in ends])
+    reached, reached_alone = (margin(network, each, labels) for each in (together, alone))
+    gained = (reached - margin(network, x, labels)).abs()
+    assert ((reached - reached_alone).abs() <= 0.1 * gained + 1e-3).all()
+    torch.testing.assert_close(ball.distance(x, together), ball.distance(x, alone), rtol=0.1, atol=1e-3)
+    assert ((together - alone).abs() < 2e-3).float().mean() > 0.95
     other = last(attack(network, x, labels, ball, seed=9, **given))
     assert (other - together).abs().amax((1, 2, 3)).min() > 1e-3
 
@@ -227,7 +237,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(network, metric, name):
 @pytest.mark.parametrize("name", ["ppgd", "lpa"])
 def test_pictures_that_are_fooled_already_stay_beside_others_that_are_not(network, metric, name):
     attack, given, _ = ATTACKS[name]
-    x, ball = pictures(3), perceptual.metric_ball(metric, 0.1)
+    x, ball = pictures(3), perceptual.MetricBall(metric, 0.1)
     labels = network(x).argmax(1)
     labels[1] = network(x).argmin(1)[1]  # wrong by far
     first, *others = attack(network, x, labels, ball, **given)
@@ -242,13 +252,13 @@ def test_a_classifier_that_never_changes_its_mind_makes_no_nan(metric, name):
     def stubborn(x):
         return torch.tensor([[0.0, 3.0]]) + 0 * x.flatten(1)[:, :2]
 
-    x, ball = pictures(2), perceptual.metric_ball(metric, 0.1)
+    x, ball = pictures(2), perceptual.MetricBall(metric, 0.1)
     for each in attack(stubborn, x, torch.tensor([1, 1]), ball, **given):
         assert each.isfinite().all() and (each - x).abs().max() < 0.06
 
 
 def test_lambda_grows_until_the_search_stays_in_the_ball(network):
-    x, ball = pictures(2), perceptual.self_ball(network, 0.02)  # so small that nothing is fooled in it
+    x, ball = pictures(2), perceptual.SelfBall(network, 0.02)  # so small that nothing is fooled in it
     labels = network(x).argmax(1)
     iterates = list(perceptual.lpa(network, x, labels, ball, steps=8, searches=7))
     ends = torch.stack([ball.distance(x, each) for each in iterates[8:-1:8]])
@@ -258,7 +268,7 @@ def test_lambda_grows_until_the_search_stays_in_the_ball(network):
 
 
 def test_fast_lpa_as_published_has_a_soft_bound(network):
-    x, ball = pictures(2), perceptual.self_ball(network, 0.02)
+    x, ball = pictures(2), perceptual.SelfBall(network, 0.02)
     labels = network(x).argmax(1)
     distance = ball.distance(x, last(perceptual.fast_lpa(network, x, labels, ball, steps=8)))
     assert (distance > ball.bound).all()
@@ -275,29 +285,24 @@ def test_where_both_are_one_network_one_pass_gives_features_and_logits(network):
             return super().features_logits(x)
 
     counting, x = Counting(), pictures(2)
-    features, logits = perceptual.self_ball(counting, 1).features_logits(counting, x)
+    features, logits = perceptual.SelfBall(counting, 1).features_logits(counting, x)
     assert calls == [2]
-    assert torch.equal(features, perceptual.self_ball(network, 1).features(x)) and torch.equal(logits, network(x))
+    assert torch.equal(features, perceptual.SelfBall(network, 1).features(x)) and torch.equal(logits, network(x))
 
 
 @pytest.mark.parametrize("norm,eps", [("linf", 4 / 255), ("l2", 0.5)])
-@pytest.mark.parametrize("attack", [perceptual.pgd, perceptual.apgd_ce])
-def test_yardsticks_stay_in_their_ball_of_pixels(network, attack, norm, eps):
+def test_pgd_stays_in_its_ball_of_pixels(network, norm, eps):
     x, steps = pictures(3), 12
     labels = network(x).argmax(1)
-    iterates = list(attack(network, x, labels, norm, eps, steps=steps, seed=3))
+    iterates = list(perceptual.pgd(network, x, labels, norm, eps, steps=steps, seed=3))
     assert len(iterates) == steps + 1
     for each in iterates:
         assert (NORMS[norm].measure(each - x) <= eps * (1 + 1e-5)).all() and 0 <= each.min() and each.max() <= 1
     reached = margin(network, iterates[-1], labels)
     assert all((reached + 1e-4 >= margin(network, each, labels)).all() for each in iterates)
     assert (reached > margin(network, iterates[0], labels)).all()
-    alone = last(attack(network, x[1:2], labels[1:2], norm, eps, steps=steps, seed=4))
+    alone = last(perceptual.pgd(network, x[1:2], labels[1:2], norm, eps, steps=steps, seed=4))
     torch.testing.assert_close(iterates[-1][1:2], alone, rtol=0, atol=0.1 * eps)
-
-
-def test_apgd_looks_at_its_step_where_the_paper_says():
-    assert sorted(perceptual._marks(100)) == [22, 41, 57, 70, 80, 87, 93, 99]  # of its table for 100 iterations
 
 
 @pytest.mark.parametrize(
@@ -322,22 +327,44 @@ def test_what_is_out_of_range_is_said_at_once(network, wrong, message):
     given = {"x": pictures(2, (32, 32)), "labels": torch.tensor([0, 1]), **wrong}
     for attack in (perceptual.ppgd, perceptual.lpa, perceptual.fast_lpa):
         with pytest.raises(ValueError, match=message):
-            attack(network, ball=perceptual.self_ball(network, 0.5), **given)
+            attack(network, ball=perceptual.SelfBall(network, 0.5), **given)
 
 
 def test_other_arguments_out_of_range_are_said_at_once(network):
-    x, labels, ball = pictures(2), torch.tensor([0, 1]), perceptual.self_ball(network, 0.5)
+    x, labels, ball = pictures(2), torch.tensor([0, 1]), perceptual.SelfBall(network, 0.5)
     for bound in (0, -1, math.nan, math.inf, "1", True):
         with pytest.raises(ValueError, match="bound must be a number above 0"):
-            perceptual.self_ball(network, bound)
+            perceptual.SelfBall(network, bound)
     with pytest.raises(ValueError, match="cg_steps"):
         perceptual.ppgd(network, x, labels, ball, cg_steps=0)
     with pytest.raises(ValueError, match="searches"):
         perceptual.lpa(network, x, labels, ball, searches=0)
     with pytest.raises(ValueError, match="eval mode"):
         perceptual.ppgd(Network().train(), x, labels, ball)
-    for attack in (perceptual.pgd, perceptual.apgd_ce):
-        with pytest.raises(ValueError, match="norm must be one of linf, l2"):
-            attack(network, x, labels, "l1", 0.1)
-        with pytest.raises(ValueError, match="eps must be a number above 0 and at most 1,"):
-            attack(network, x, labels, "linf", 2)
+    with pytest.raises(ValueError, match="norm must be one of linf, l2"):
+        perceptual.pgd(network, x, labels, "l1", 0.1)
+    with pytest.raises(ValueError, match="eps must be a number above 0 and at most 1,"):
+        perceptual.pgd(network, x, labels, "linf", 2)
+
+
+@pytest.mark.parametrize("kind", BALLS)
+def test_a_ball_reads_the_weights_that_its_network_has_now(kind):
+    """Weights that change after the ball was made: by load_state_dict, in place, and behind autograd's back."""
+    net = Network()
+    trunk = Trunk("alex", random_trunk("alex"))
+    metric = rlpips.PerceptualMetric(trunk, [torch.rand(c) for c in trunk.spec.channels], "changing")
+    ball, changing = ball_of(kind, net, metric), trunk if kind == "metric" else net
+    x, y = pictures(2, (64, 66)), pictures(2, (64, 66)).flip(0)
+    last_distance = ball.distance(x, y)
+
+    def load():
+        changing.load_state_dict({key: -value for key, value in changing.state_dict().items()} | kept)
+
+    kept = {key: value for key, value in changing.state_dict().items() if "norm" in key or key in ("shift", "scale")}
+    first = next(each for each in changing.parameters() if each.ndim == 4)
+    for change in (load, lambda: first.mul_(0.5).neg_(), lambda: first.data.neg_()):
+        change()
+        fresh = ball_of(kind, net, metric).distance(x, y)
+        torch.testing.assert_close(ball.distance(x, y), fresh)
+        assert not torch.allclose(fresh, last_distance)
+        last_distance = fresh

@@ -4,9 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import measure_batches
 import measure_visitors
-import numpy as np
 
 
 def test_visitors_of_the_page_are_answered_each_with_a_picture_of_their_own(server):
@@ -20,9 +18,3 @@ def test_visitors_of_the_page_are_answered_each_with_a_picture_of_their_own(serv
     assert wrong == [] and all(visitor.told[-1][1].startswith("Done: 5 steps") for visitor in everyone)
     rows = dict(measure_visitors.table(everyone, wrong, 1))
     assert rows["visitors, done, refused, errors"] == "2, 2, 0, 0"
-
-
-def test_visitors_are_answered_in_batches():
-    pictures = np.random.default_rng(0).integers(0, 255, (3, 48, 40, 3), np.uint8)
-    ends = measure_batches.crowd(pictures, 2, 1)
-    assert len(ends) == 3 and ends == sorted(ends)

@@ -99,7 +99,7 @@ def test_a_result_outside_its_bound_fools_nobody(lifted, monkeypatch):
         yield x + 0.05
 
     monkeypatch.setattr(perceptual, "ppgd", leap)
-    monkeypatch.setattr(perceptual, "metric_ball", lambda metric, bound: bound)
+    monkeypatch.setattr(perceptual, "MetricBall", lambda metric, bound: bound)
     inside, outside = trial.row("ppgd", far * 1.001), trial.row("ppgd", far * 0.99)
     assert (inside["robust"], inside["outside"]) == ("01", 0) and (outside["robust"], outside["outside"]) == ("11", 2)
 

@@ -101,7 +101,7 @@ def test_an_interrupted_training_ends_as_one_that_was_not(material, lpips, tmp_p
     train(replace(settings, rounds=1), material, lpips, lambda words, *_, **__: said.append(words), state)
     assert "of another training" in said[0] and not any("going on" in words for words in said)
     state.write_bytes(b"no state")
-    with pytest.raises(ValueError, match="no state of a training"):
+    with pytest.raises(ValueError, match="no state of this training"):
         train(settings, material, lpips, state=state)
 
 

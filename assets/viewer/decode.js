@@ -50,9 +50,7 @@ function inlineBlob(url) {
 }
 
 async function decodePng(file) {
-  const early = window.earlyPictures?.get(file.path);      // see early.js
-  window.earlyPictures?.delete(file.path);
-  const bitmap = await early ?? await fetchBitmap(file);
+  const bitmap = await fetchBitmap(file);
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;

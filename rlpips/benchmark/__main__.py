@@ -8,11 +8,10 @@ import argparse
 import itertools
 import os
 
-# Before torch is imported, as app.py does, and for the same reason. And torch's profiler talks.
+# Before torch is imported, as app.py does, and for the same reason.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")
 
-TABLES = ("engine", "floor", "parts", "accuracy", "memory", "batches", "threads", "perceptual")
+TABLES = ("engine", "floor", "accuracy", "perceptual")
 
 
 def main():
@@ -73,21 +72,9 @@ def made(given):
             yield tables.engine_table(cases, given.steps, given.rounds, **common)
         elif name == "floor":
             yield tables.floor_table(pairs, given.rounds, **common)
-        elif name == "parts":
-            for size, batch, norm in cases if chosen else [((256, 256), 1, "linf")]:
-                yield tables.parts_table(size, batch, norm, given.steps, given.rounds, **common)
         elif name == "accuracy":
             for size in sizes:
                 yield tables.accuracy_table(size, device=device, backbone=given.backbone)
-        elif name == "memory":
-            yield tables.memory_table(pairs if chosen else [((256, 256), 1)], **common)
-        elif name == "batches":
-            ranging = given.batches or [1, 2, 4, 8, 16]
-            yield tables.batch_table(sizes if chosen else [(64, 64), (256, 256)], ranging, given.rounds, **common)
-        elif name == "threads" and device.type == "cpu":
-            yield tables.thread_table(
-                sizes if chosen else [(64, 64), (256, 256)], given.rounds, precisions, given.backbone
-            )
         elif name == "perceptual":
             classifier = load_classifier("undefended", device)
             yield perceptual_table(classifier, batches=given.batches or [1, 16], rounds=given.rounds, device=device)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from rlpips.backbones import BACKBONES
 from rlpips.benchmark.timing import in_turns
-from rlpips.convolutions import Fixed
+from rlpips.convolutions import OrderedConvolution
 
 FORMATS = (torch.channels_last, torch.contiguous_format)
 
@@ -81,7 +81,7 @@ def ways(convolution, lanes, dtype, device, prepared=False):
     """({name: a call} that computes the convolution of `lanes` pictures, {name: a call} that computes its gradient with
     respect to the input): in both memory formats, as it is and in blocks, and the gradient also as the convolution
     with the kernel turned round, which it is where the stride is 1; if `prepared`, also with the weights in order
-    beforehand (see `rlpips.convolutions.Fixed`)."""
+    beforehand (see `rlpips.convolutions.OrderedConvolution`)."""
     forward, backward = {}, {}
     for how, each in (("as it is", convolution), ("in blocks", convolution.in_blocks())):
         for layout in FORMATS if each else ():
@@ -103,8 +103,8 @@ def ways(convolution, lanes, dtype, device, prepared=False):
                 around = each.kernel - 1 - each.padding
                 backward[f"{name}, turned round"] = partial(F.conv2d, gradient, turned, None, 1, around)
                 if prepared and layout == torch.channels_last:
-                    forward[f"{name}, prepared"] = partial(Fixed(weight, [1, 1], [each.padding] * 2), x, bias)
-                    backward[f"{name}, prepared"] = partial(Fixed(turned, [1, 1], [around] * 2), gradient)
+                    forward[f"{name}, prepared"] = partial(OrderedConvolution(weight, [1, 1], [each.padding] * 2), x, bias)
+                    backward[f"{name}, prepared"] = partial(OrderedConvolution(turned, [1, 1], [around] * 2), gradient)
     return forward, backward
 
 

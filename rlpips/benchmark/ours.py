@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 import rlpips
-from rlpips import images, rig
+from rlpips import images
 from rlpips.ascent import pgd
 from rlpips.norms import NORMS
 from rlpips.readings import Panel
@@ -35,9 +35,8 @@ def first_point(reference, norm, eps):
 
 
 def whole(reference, eps, steps, norm, precision, backbone="alex"):
-    """The attack as everybody uses it, the first one on a picture, consumed to its end, with the pictures and maps of its
+    """The attack as everybody uses it, consumed to its end, with the pictures and maps of its
     keyframes; its last `Step`, or for N > 1 pictures a list of N."""
-    rig.IDLE.clear()
     for step in rlpips.attack_steps(
         reference, metrics=METRICS, backbone=backbone, norm=norm, eps=eps, steps=steps, precision=precision,
         device=reference.device,

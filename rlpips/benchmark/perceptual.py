@@ -26,7 +26,7 @@ NAMES = {"ppgd": "PPGD", "lpa": "LPA", "fast_lpa": "Fast-LPA"}
 
 class Plain(torch.nn.Module):
     """LPIPS features on AlexNet, (N, 3, H, W) -> (N, D), made of torchvision's layers and nothing else; pictures of less than 64
-    pixels are enlarged, as `rlpips.perceptual.metric_ball` does."""
+    pixels are enlarged, as `rlpips.perceptual.MetricBall` does."""
 
     def __init__(self, metric="lpips", device="cpu"):
         super().__init__()
@@ -211,9 +211,9 @@ def _duel(classifier, kind, bound, name, given, batch, rounds, device):
     with torch.no_grad():
         labels = classifier(x).argmax(1)
     if kind == "self":
-        ball, features = perceptual.self_ball(classifier, bound), lambda x: _flat(classifier.features_logits(x)[0])
+        ball, features = perceptual.SelfBall(classifier, bound), lambda x: _flat(classifier.features_logits(x)[0])
     else:
-        ball, features = perceptual.metric_ball(load_metric(kind, "alex", device), bound), Plain(kind, device)
+        ball, features = perceptual.MetricBall(load_metric(kind, "alex", device), bound), Plain(kind, device)
     theirs = Published(classifier, features, bound)
     results = {}
     calls = {

@@ -5,13 +5,10 @@ from functools import partial
 
 import torch
 
-import rlpips
 from rlpips.benchmark import ours
 from rlpips.benchmark.accuracy import accuracy
-from rlpips.benchmark.breakdown import PARTS, breakdown
-from rlpips.benchmark.contestants import PACKAGES, packages
+from rlpips.benchmark.contestants import packages
 from rlpips.benchmark.floor import convolutions, floor, macs
-from rlpips.benchmark.memory import growth
 from rlpips.benchmark.timing import Table, in_turns, median, ratio
 
 LOOP_STEPS = 3  # of the packages' loops, whose steps all cost the same
@@ -103,26 +100,8 @@ def _again(call):
         call()
 
 
-def parts_table(size, batch=1, norm="linf", steps=40, rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
-    """Table 3."""
-    reference = ours.pictures(batch, size, device)
-    found = [breakdown(reference, ours.EPS[norm], steps, norm, each, backbone, rounds) for each in precisions]
-    rows = [
-        [part, *(cell for spent, step in found for cell in (f"{spent[part]:.2f}", f"{spent[part] / step:.0%}"))]
-        for part in PARTS
-    ]
-    rows.append(["the step", *(cell for _, step in found for cell in (f"{step:.2f}", "100%"))])
-    return Table(
-        "Where the time of a step goes",
-        f"The whole attack at {_size(size)}, batch {batch}, {norm}, {steps} steps, keyframes included, under torch's "
-        "profiler, whose times are scaled to a run without it; a part of what lies between the operations is its own.",
-        ["part", *(heading for each in precisions for heading in (f"{each}, ms", "share"))],
-        rows,
-    )
-
-
 def accuracy_table(size, pictures=4, steps=20, device="cpu", precisions=("bfloat16",), backbone="alex"):
-    """Table 4."""
+    """Table 3."""
     reference, rows = ours.pictures(pictures, size, device), []
     for precision in precisions:
         for eps in (0.5, 1, 4, 16):
@@ -140,86 +119,6 @@ def accuracy_table(size, pictures=4, steps=20, device="cpu", precisions=("bfloat
         ["eps", "precision", "noise deviates by", "attacked by", "strength"],
         rows,
     )
-
-
-def memory_table(cases, device="cpu", precisions=("float32",), backbone="alex"):
-    """Table 5; `cases` are (size, batch)."""
-    names = [(kind, precision) for precision in precisions for kind in ("ours", "steps only")]
-    names += [(package.name, "float32") for package in packages(ours.METRICS)[0]]
-    rows = []
-    for size, batch in cases:
-        taken = [growth(_prepared, *name, size, batch, str(device), backbone, device=device) for name in names]
-        rows.append([_size(size), batch, *(f"{each:.0f}" for each in taken)])
-    return Table(
-        "Memory at its peak",
-        "MB by which each contestant's memory grows while it runs, beyond its loaded models and the pictures: of a "
-        "fresh process on a CPU, of torch's tensors on a GPU.",
-        ["size", "batch", *map(", ".join, names)],
-        rows,
-    )
-
-
-def _prepared(kind, precision, size, batch, device, backbone):
-    """What is called in a fresh process, its models loaded."""
-    reference = ours.pictures(batch, size, device)
-    if kind in PACKAGES:
-        package = PACKAGES[kind](ours.METRICS, backbone, device)
-        first = ours.first_point(reference, "linf", ours.EPS["linf"])
-        return partial(_loops, package, reference, first, ours.EPS["linf"], "linf", LOOP_STEPS)
-    for name in ours.METRICS:
-        rlpips.load_metric(name, backbone, device)
-    if kind == "ours":
-        return partial(_whole, reference, "linf", precision, backbone, 10)
-    return lambda: ours.Steps(reference, "linf", precision, backbone).run(LOOP_STEPS)
-
-
-def batch_table(sizes, counts=(1, 2, 4, 8, 16), rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
-    """Table 6."""
-    rows = []
-    for size in sizes:
-        for precision in precisions:
-            calls = {
-                count: partial(ours.Steps(ours.pictures(count, size, device), "linf", precision, backbone).run, 2)
-                for count in counts
-            }
-            times = in_turns(calls, rounds, device)
-            rows.append([_size(size), precision, *(median([t / 2 / n for t in times[n]], 2) for n in counts)])
-    return Table(
-        "Batches",
-        "ms a step and picture, without keyframes, of one call for a batch of N different pictures: where the "
-        "numbers fall to the right, batches pay.",
-        ["size", "precision", *(f"batch {count}" for count in counts)],
-        rows,
-    )
-
-
-def thread_table(sizes, rounds=3, precisions=("float32",), backbone="alex"):
-    """Table 7, of a CPU."""
-    counts, rows = sorted({1, torch.get_num_threads()}), []
-    for size in sizes:
-        reference = ours.pictures(1, size)
-        for precision in precisions:
-            steps = ours.Steps(reference, "linf", precision, backbone)
-            calls = {count: partial(_with_threads, count, steps, STEPS_AT_ONCE) for count in counts}
-            times = in_turns(calls, rounds)
-            cells = [median([t / STEPS_AT_ONCE for t in times[count]], 2) for count in counts]
-            rows.append([_size(size), precision, *cells, ratio(times[counts[0]], times[counts[-1]])])
-    return Table(
-        "Threads",
-        "ms a step without keyframes on one thread of the CPU and on all that torch takes, and how many times faster "
-        "those are.",
-        ["size", "precision", *(f"{count} thread{'s' * (count > 1)}" for count in counts), "ratio"],
-        rows,
-    )
-
-
-def _with_threads(count, steps, number):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        steps.run(number)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _size(size):

@@ -5,12 +5,10 @@ import html
 import os
 
 import gradio as gr
-from starlette.middleware import Middleware
 
 from rlpips.ui import (
     classifier,
     duel,
-    early,
     endpoint,
     engine,
     files,
@@ -20,7 +18,6 @@ from rlpips.ui import (
     judge,
     robustness,
 )
-from rlpips.ui.packed import Packed
 from rlpips.ui.theme import CSS, theme
 
 TITLE = "R-LPIPS Explorer"
@@ -71,14 +68,12 @@ def launch(app: gr.Blocks) -> None:
     """Serve the app, load torch behind it, and stay."""
     if engine.ON_SPACES:
         engine.warm_up().result()  # ZeroGPU wants the networks loaded before the first call
-    shown = next(block for block in app.blocks.values() if block.elem_id == "viewer")
     # Gradio looks for new events a thousand times a second, and each time takes the device's thread its turn in Python.
     app._queue.sleep_when_free = 0.005  # seconds
     app.launch(
         theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[], max_threads=engine.THREADS,
         state_session_capacity=SESSIONS,
-        app_kwargs={"middleware": [Middleware(Packed, head=early.head(shown.value))]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through
