@@ -7,9 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from rlpips import catalog
-
-WEIGHTS = Path(__file__).resolve().parents[1] / "assets" / "weights"
+from rlpips import catalog, paths
 
 
 def path(name: str, backbone: str = "alex") -> Path:
@@ -18,7 +16,7 @@ def path(name: str, backbone: str = "alex") -> Path:
     heads = catalog.card(name).heads
     if backbone not in heads:
         raise ValueError(f"{name} has no heads file of its own, so there is no card; it comes whole from its authors.")
-    return (WEIGHTS / heads[backbone].file).with_suffix(".json")
+    return (paths.WEIGHTS / heads[backbone].file).with_suffix(".json")
 
 
 def read(name: str, backbone: str = "alex") -> dict:

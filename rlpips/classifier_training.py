@@ -18,7 +18,6 @@ averaged over the last steps, which helps robustness (Gowal et al., arXiv 2010.0
 
 import argparse
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -38,7 +37,7 @@ from rlpips.classifiers import small_resnet
 from rlpips.differences import pick_precision
 from rlpips.metrics import load_metric
 from rlpips.norms import NORMS
-from rlpips.perceptual import fast_lpa, MetricBall, SelfBall
+from rlpips.perceptual import MetricBall, SelfBall, fast_lpa
 from rlpips.progress import Progress, quiet
 
 BATCH = 128

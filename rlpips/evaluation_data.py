@@ -3,10 +3,10 @@
 import math
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from rlpips import paths
 from rlpips.parallel import is_first
 from rlpips.twoafc import (
     Triplets,
@@ -16,8 +16,6 @@ from rlpips.twoafc import (
     read_photographs,
     split_photographs,
 )  # fmt: skip
-
-SAMPLES = Path(__file__).resolve().parents[1] / "assets" / "samples"
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,22 @@ def from_photographs(folder, everything, counts, size, gap, seed, large=None):
 
     Raises ValueError for a folder without pictures, or one that cannot be read.
     """
-    paths = find_pictures(folder or SAMPLES)
+    files = find_pictures(folder or paths.SAMPLES)
     if not folder:
-        words = f"the {len(paths)} sample pictures, which are few"
+        words = f"the {len(files)} sample pictures, which are few"
         if is_first():
             print(f"Without --images: {words}.", file=sys.stderr)
     elif everything:
         words = "all photographs of a folder"
     else:
         words = "every tenth photograph of a folder by name, which training holds out to report on"
-        paths = split_photographs(paths)[2]
-    photographs = read_photographs(paths)
+        files = split_photographs(files)[2]
+    photographs = read_photographs(files)
 
     def triplets(count, mixed, size):
         return make_triplets(photographs, count, mixed, size, seed, gap)
 
-    facts = {"data": words, "photographs": len(paths), "natural": counts[0], "mixed": counts[1], "size": size}
+    facts = {"data": words, "photographs": len(files), "natural": counts[0], "mixed": counts[1], "size": size}
     larger = (triplets(large[0], False, large[1]), triplets(4 * large[0], True, large[1])) if large else ()
     same, mixed = (triplets(count, mix, size) for count, mix in zip(counts, (False, True)))
     return Data(same, mixed, {**facts, "gap": gap}, *larger)

@@ -19,7 +19,6 @@ from PIL import Image
 
 from rlpips import catalog
 
-STORED = Path(__file__).resolve().parents[1] / "precomputed" / "judge" / "questions.zip"  # made by `rlpips.precompute`
 FORMAT = "rlpips-judge-1"
 METRICS = ("lpips", "rlpips-linf")  # that are asked, on AlexNet
 _MOST_QUESTIONS = 1000

@@ -10,17 +10,13 @@ import argparse
 import time
 from collections import Counter
 from itertools import islice
-from pathlib import Path
 
 import rlpips
-from rlpips import catalog, fooling, images, judge, judge_format
+from rlpips import catalog, fooling, images, judge, judge_format, paths
 from rlpips.backbones import pick_device
 from rlpips.distortions import DISTORTIONS, make_ruler
 from rlpips.threats import ATTACKS, matched_bounds
 from rlpips.twoafc import Triplets
-
-ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = ROOT / "assets" / "samples"
 
 # (sample, objective, what is pushed, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
 DUELS = (
@@ -52,7 +48,7 @@ def make_duels():
     metrics = ("lpips", "rlpips-linf")
     device = pick_device()
     for sample, objective, copy, norm, eps in DUELS:
-        picture = SAMPLES / f"{sample}.png"
+        picture = paths.SAMPLES / f"{sample}.png"
         reference = images.to_tensor(picture, device)
         candidate = DISTORTIONS[copy](reference, 0.6) if copy else None
         eps_01 = eps / 255 if norm == "linf" else eps
@@ -60,7 +56,7 @@ def make_duels():
             picture, candidate, metrics, norm=norm, eps=eps_01, objective=objective, precision="float32"
         )
         ruler = make_ruler(reference, [rlpips.load_metric(name, device=device) for name in metrics])
-        path = ROOT / "precomputed" / f"{sample}-{objective}-{norm}-{eps}.zip"
+        path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{eps}.zip"
         trace.with_ruler(ruler).save(path)
         lanes = ", ".join(f"{name} {value:.3f}" for name, value in zip(metrics, trace.distance[-1].diagonal()))
         print(f"{path.name}: {lanes}; {path.stat().st_size / 1e6:.2f} MB")
@@ -68,7 +64,7 @@ def make_duels():
 
 def make_questions():
     begun = time.monotonic()
-    photographs = [images.read_picture(path).pixels for path in sorted(SAMPLES.glob("*.png"))]
+    photographs = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
     missing, drawn = Counter(dict.fromkeys(DISTORTIONS, QUESTIONS_EACH)), []
     for triplet in judge.draw(photographs, seed=SEED):
         if missing[triplet.family[0]]:
@@ -81,7 +77,7 @@ def make_questions():
     metrics = [rlpips.load_metric(name, device=pick_device()) for name in judge_format.METRICS]
     answered = list(zip(judge.questions(triplets), judge.verdicts(metrics, triplets, seed=SEED)))
 
-    path = judge_format.STORED
+    path = paths.QUESTIONS
     path.parent.mkdir(exist_ok=True)
     judge_format.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in judge_format.METRICS})
     turned = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
@@ -102,8 +98,8 @@ def _make_fooled(sample, classifier, attacks, equal, steps):
         if matched is None:
             raise SystemExit("The matched bounds have not been measured yet: python -m rlpips.evaluate classifiers")
         bounds = [matched[ATTACKS[name].metric] for name in attacks]
-    trace = fooling.fool(SAMPLES / "cifar10" / f"{sample}.png", label, classifier, attacks, bounds, steps)
-    path = ROOT / "precomputed" / "classifier" / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"
+    trace = fooling.fool(paths.CIFAR10_SAMPLES / f"{sample}.png", label, classifier, attacks, bounds, steps)
+    path = paths.PRECOMPUTED_CLASSIFIER / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"
     path.parent.mkdir(exist_ok=True)
     trace.with_ruler(fooling.ruler_of(trace)).save(path)
     print(f"{path.name}: clean {_said(trace, trace.clean)}; {_verdicts(trace)}; {path.stat().st_size / 1e3:.0f} kB")

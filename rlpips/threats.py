@@ -5,12 +5,8 @@ its choices from here. The attacks themselves are in `rlpips.perceptual`, and ar
 import json
 from dataclasses import dataclass
 
-from rlpips import catalog
-from rlpips.cards import WEIGHTS
+from rlpips import catalog, paths
 
-MATCHED = (
-    WEIGHTS / "classifiers.json"
-)  # the report of `python -m rlpips.evaluate classifiers`, in it the matched bounds
 WIDEST = 10.0  # the largest perceptual bound that makes sense: two pictures are never that far apart
 
 
@@ -65,6 +61,6 @@ def matched_bounds() -> dict[str, float] | None:
     The same number is not the same ball: the metrics have different scales, so "bound 0.5" allows one of them far more.
     """
     try:
-        return json.loads(MATCHED.read_text("utf-8"))["bounds"]["settings"]["matched"]
+        return json.loads(paths.RESULTS.read_text("utf-8"))["bounds"]["settings"]["matched"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -23,9 +23,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from rlpips import paths
 from rlpips.catalog import card, check, classifier_card, trunk_card
-
-BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "weights"
 
 # LPIPS's input normalisation, for pixels on [-1, 1]. A checkpoint with another one would be another metric.
 LPIPS_SHIFT = (-0.030, -0.088, -0.188)
@@ -70,7 +69,7 @@ def load_trunk(backbone: str, progress: Progress = print_progress) -> dict[str, 
     """
     trunk = trunk_card(backbone)
     if trunk.bundled:
-        return _read_tensors(BUNDLED / trunk.features.file, trunk.features.sha256)
+        return _read_tensors(paths.WEIGHTS / trunk.features.file, trunk.features.sha256)
     ours = trunk.features and find(trunk.features.file)
     if ours:
         return _read_tensors(ours, trunk.features.sha256)
@@ -90,7 +89,7 @@ def load_classifier(name: str, progress: Progress = print_progress) -> dict[str,
         return _torchvision(classifier.title, classifier.file, classifier.url, progress)
     if not classifier.sha256:
         raise WeightsError(f"{classifier.file}, the weights of the classifier {classifier.title}, is not made yet.")
-    tensors = _read_tensors(BUNDLED / classifier.file, classifier.sha256)
+    tensors = _read_tensors(paths.WEIGHTS / classifier.file, classifier.sha256)
     return {key: value.float() for key, value in tensors.items()}
 
 
@@ -115,7 +114,7 @@ def load_heads(name: str, backbone: str) -> list[Tensor]:
     heads = metric.heads[backbone]
     if not heads.sha256:
         raise WeightsError(f"{heads.file}, the heads of {metric.title} on {trunk.title}, is not made yet.")
-    tensors = _read_tensors(BUNDLED / heads.file, heads.sha256)
+    tensors = _read_tensors(paths.WEIGHTS / heads.file, heads.sha256)
     return _check_heads([tensors[str(layer)] for layer in range(len(tensors))], heads.file)
 
 

@@ -6,7 +6,6 @@ from truth import official
 import rlpips
 from rlpips import attacks, images
 from rlpips.norms import NORMS
-from rlpips.readings import Panel
 from rlpips.trace_format import NOISE
 
 BUDGETS = [("linf", 4 / 255), ("l2", 1.5)]

@@ -13,7 +13,7 @@ from rlpips.benchmark import contestants, floor, ours, tables, timing
 from rlpips.benchmark import perceptual as contest
 from rlpips.benchmark.accuracy import accuracy
 from rlpips.classifiers import small_resnet
-from rlpips.perceptual import margins, MetricBall
+from rlpips.perceptual import MetricBall, margins
 
 
 @pytest.fixture(params=contestants.PACKAGES)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from rlpips import cards, catalog
+from rlpips import cards, catalog, paths
 
 OURS = [(name, backbone) for name in catalog.CATALOG for backbone in catalog.CATALOG[name].heads]
 
@@ -12,7 +12,7 @@ OURS = [(name, backbone) for name in catalog.CATALOG for backbone in catalog.CAT
 def test_every_heads_file_has_a_card_that_belongs_to_it(name, backbone):
     card, heads = cards.read(name, backbone), catalog.card(name).heads[backbone]
     assert card["file"] == heads.file and card["sha256"] == heads.sha256
-    assert hashlib.sha256((cards.WEIGHTS / heads.file).read_bytes()).hexdigest() == heads.sha256
+    assert hashlib.sha256((paths.WEIGHTS / heads.file).read_bytes()).hexdigest() == heads.sha256
     assert len(card["data"]) > 20 and len(card["limits"]) > 20
     if name != "lpips":
         assert card["settings"]["backbone"] == backbone and isinstance(card["settings"]["seed"], int)

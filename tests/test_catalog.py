@@ -1,10 +1,9 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from rlpips import catalog
+from rlpips import catalog, paths
 from rlpips.catalog import CATALOG, TRUNKS
 
 
@@ -41,4 +40,4 @@ def test_unknown_names_are_refused_with_the_list():
 
 def test_the_catalogue_needs_no_torch():
     code = "import sys, rlpips.catalog, rlpips.images; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import Trace, catalog, threats
+from rlpips import Trace, catalog, paths, threats
 from rlpips.ui import classifier, classifier_table, live
 from rlpips.ui import classifier_words as words
 
@@ -80,7 +80,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(said, message):
 
 def test_a_recorded_example_is_only_one_of_ours(tmp_path):
     (tmp_path / "other.zip").write_bytes(b"")
-    for path in (None, str(tmp_path / "other.zip"), str(classifier.RECORDED / ".." / "astronaut-away-linf-4.zip")):
+    for path in (None, str(tmp_path / "other.zip"), str(paths.PRECOMPUTED_CLASSIFIER / ".." / "astronaut-away-linf-4.zip")):
         assert all(value == live.gr.skip() for value in classifier._recorded(path))
 
 

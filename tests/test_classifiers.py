@@ -11,7 +11,7 @@ import torchvision
 from PIL import Image
 
 import rlpips
-from rlpips import catalog, classifiers, weights
+from rlpips import catalog, classifiers, paths, weights
 from rlpips import classifier_training as training
 from rlpips.catalog import CIFAR10_CLASSES
 from rlpips.cifar10 import Pictures
@@ -46,7 +46,7 @@ def shipped(untrained, tmp_path, monkeypatch):
     (tmp_path / "classifier_undefended.safetensors").write_bytes(raw)
     card = replace(catalog.CLASSIFIERS["undefended"], sha256=hashlib.sha256(raw).hexdigest())
     monkeypatch.setitem(catalog.CLASSIFIERS, "undefended", card)
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     monkeypatch.setattr(classifiers, "_LOADED", {})
     return tmp_path / "classifier_undefended.safetensors"
 
@@ -134,11 +134,11 @@ def test_what_cannot_be_loaded_is_told(shipped, monkeypatch):
 @pytest.mark.parametrize("name", [name for name, card in catalog.CLASSIFIERS.items() if card.sha256])
 def test_what_is_shipped_is_what_its_card_says(name):
     card = catalog.CLASSIFIERS[name]
-    written = json.loads((weights.BUNDLED / card.file).with_suffix(".json").read_text("utf-8"))
+    written = json.loads((paths.WEIGHTS / card.file).with_suffix(".json").read_text("utf-8"))
     assert written["sha256"] == card.sha256 and written["file"] == card.file and written["name"] == name
     loaded = load_classifier(name)
     assert sum(each.numel() for each in loaded.parameters()) == 308_650
-    samples = sorted((weights.BUNDLED.parent / "samples" / "cifar10").glob("*.png"))
+    samples = sorted((paths.CIFAR10_SAMPLES).glob("*.png"))
     x = torch.stack([torch.from_numpy(np.array(Image.open(file).convert("RGB"))) for file in samples])
     y = torch.tensor([CIFAR10_CLASSES.index(file.name.rsplit("-", 1)[0]) for file in samples])
     right = (loaded(x.permute(0, 3, 1, 2) / 255).argmax(1) == y).float().mean().item()

@@ -3,7 +3,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +10,10 @@ import torch
 from PIL import Image
 from truth import official
 
-from rlpips import cards, evaluate, tables
+from rlpips import cards, evaluate, paths, tables
 from rlpips.catalog import CIFAR10_CLASSES
 from rlpips.classifiers import small_resnet
 
-ROOT = Path(__file__).resolve().parents[1]
 TINY = [
     "--all",
     "--natural",
@@ -77,9 +75,9 @@ def test_the_command(photographs, tmp_path, capsys):
 def test_two_processes_find_the_same_as_one(photographs, tmp_path):
     words = ["-m", "rlpips.evaluate", "--images", str(photographs), "--metrics", "rlpips-linf", *TINY]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
     jobs = [
-        subprocess.Popen([sys.executable, *how, *words, "--out", str(tmp_path / name)], env=environment, cwd=ROOT)
+        subprocess.Popen([sys.executable, *how, *words, "--out", str(tmp_path / name)], env=environment, cwd=paths.ROOT)
         for name, how in (("one", []), ("two", launch))
     ]
     assert [job.wait(timeout=300) for job in jobs] == [0, 0]
@@ -103,7 +101,7 @@ def test_masking(photographs, tmp_path, monkeypatch, capsys):
 
 
 def test_cards(photographs, tmp_path, monkeypatch):
-    for each in cards.WEIGHTS.glob("rlpips-linf_alex.json"):
+    for each in paths.WEIGHTS.glob("rlpips-linf_alex.json"):
         shutil.copy(each, tmp_path)
     monkeypatch.setattr(cards, "WEIGHTS", tmp_path)
     before = cards.read("rlpips-linf")

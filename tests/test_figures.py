@@ -5,7 +5,7 @@ import torch
 import rlpips
 from rlpips.figures import overview
 from rlpips.fooling import fool
-from rlpips.precompute import SAMPLES
+from rlpips.paths import SAMPLES
 from rlpips.readings import compare
 
 

@@ -247,7 +247,7 @@ def test_a_classifier_in_training_is_refused(picture):
 
 
 def test_matched_bounds_are_read_where_they_are(tmp_path, monkeypatch):
-    monkeypatch.setattr("rlpips.threats.MATCHED", tmp_path / "classifiers.json")
+    monkeypatch.setattr("rlpips.paths.RESULTS", tmp_path / "classifiers.json")
     assert matched_bounds() is None
     (tmp_path / "classifiers.json").write_text(
         '{"bounds": {"settings": {"matched": {"lpips": 0.5, "rlpips-linf": 0.2}}}}'

@@ -10,10 +10,11 @@ import gradio as gr
 import pytest
 import torch
 
+from rlpips import paths
 from rlpips.readings import compare
 from rlpips.ui import files, gallery
 
-RECORDED = gallery.FOLDER / gallery.OPENING
+RECORDED = paths.PRECOMPUTED / gallery.OPENING
 SECRET = {"path": "/etc/hostname", "orig_name": "a.txt", "meta": {"_type": "gradio.FileData"}}
 
 
@@ -139,7 +140,7 @@ def test_a_damaged_recording_does_not_keep_the_page_from_opening(tmp_path, monke
     if damage == "no meta":
         with zipfile.ZipFile(folder / "a.zip", "w") as archive:
             archive.writestr("trace.json", "{}")
-    monkeypatch.setattr(gallery, "FOLDER", folder)
+    monkeypatch.setattr(paths, "PRECOMPUTED", folder)
     monkeypatch.setattr(gallery, "OPENING", "a.zip")
     assert gallery.recorded() == [folder / "b.zip"] and "a.zip" in capsys.readouterr().out
     assert gallery.opening() is None

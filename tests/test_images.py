@@ -3,14 +3,13 @@ import struct
 import time
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from rlpips import images
+from rlpips import images, paths
 from rlpips.images import Picture, png_bytes, read_picture, to_tensor, to_uint8
 
 
@@ -407,7 +406,7 @@ def test_resize_takes_height_first():
 
 
 def test_sample_pictures_are_there_and_credited():
-    assets = Path(__file__).resolve().parents[1] / "assets"
+    assets = paths.ASSETS
     credits = (assets / "CREDITS.md").read_text()
     files = sorted(file for file in (assets / "samples").iterdir() if file.is_file())
     assert len(files) >= 8

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlpips import catalog, images, judge, judge_format, lanes, load_metric
+from rlpips import catalog, images, judge, judge_format, lanes, load_metric, paths
 from rlpips.distortions import DISTORTIONS
 from rlpips.judge_format import Question, Verdict
 from rlpips.readings import in_8_bits
@@ -275,7 +275,7 @@ def test_damage_is_one_sentence(tmp_path, change):
 
 @pytest.fixture(scope="module")
 def stored():
-    return judge_format.read(judge_format.STORED)
+    return judge_format.read(paths.QUESTIONS)
 
 
 def test_stored_questions_are_of_every_family_and_small(stored):
@@ -286,7 +286,7 @@ def test_stored_questions_are_of_every_family_and_small(stored):
     count = Counter(question.words[0].split()[0] for question in known)
     levels = sum("levels a colour" in question.words[0] for question in known)  # begins with its number
     assert levels == 4 and all(count[start] == 4 for name, start in starts.items() if name != "quantise")
-    assert judge_format.STORED.stat().st_size < 4.2e6
+    assert paths.QUESTIONS.stat().st_size < 4.2e6
     sizes = {question.pictures.shape for question, _ in found}
     assert sizes == {(3, judge.SIZE, judge.SIZE, 3)}
     assert {verdict.attacked for _, verdict in found} == {question.nearer for question in known} == {0, 1}

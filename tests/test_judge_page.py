@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import catalog, judge_format
+from rlpips import catalog, judge_format, paths
 from rlpips.ui import judge
 
 
@@ -90,7 +90,7 @@ def test_without_stored_questions_the_page_says_so(monkeypatch):
 
 def test_a_damaged_file_is_no_reason_not_to_start(tmp_path, monkeypatch, capsys):
     (tmp_path / "questions.zip").write_bytes(b"no zip")
-    monkeypatch.setattr(judge_format, "STORED", tmp_path / "questions.zip")
+    monkeypatch.setattr(paths, "QUESTIONS", tmp_path / "questions.zip")
     judge.stored.cache_clear()
     try:
         assert judge.stored() == [] and "No stored questions" in capsys.readouterr().out
@@ -158,7 +158,7 @@ def shown(page):
 def found(page):
     """The stored question and verdict on show, as the page orders A and B."""
     pictures = shown(page)
-    for question, verdict in judge_format.read(judge_format.STORED)[0]:
+    for question, verdict in judge_format.read(paths.QUESTIONS)[0]:
         if (question.pictures[0] == pictures["reference"]).all():
             swap = (question.pictures[1] != pictures["candidate A"]).any()
             question, verdict = (question.swapped(), verdict.swapped()) if swap else (question, verdict)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import Trace
+from rlpips import Trace, paths
 from rlpips.ui import gallery
 from rlpips.ui.samples import SAMPLES
 
@@ -72,7 +72,7 @@ def scene(height, width, channels=3, seed=0):
 
 
 def test_opens_on_a_recorded_duel(chromium, server):
-    recorded = Trace.load(gallery.FOLDER / gallery.OPENING)
+    recorded = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
     with b.visit(chromium, server.url) as page:
         page.wait_for_selector("#viewer .rv-columns canvas")
         page.wait_for_selector("#viewer .rv-curve", state="attached")
@@ -120,7 +120,7 @@ def test_run_grows_live_and_what_is_downloaded_is_what_was_made(page, tmp_path):
 
 
 def test_scrubber_moves_everything_without_the_server(page):
-    frames = len(Trace.load(gallery.FOLDER / gallery.OPENING).frames)
+    frames = len(Trace.load(paths.PRECOMPUTED / gallery.OPENING).frames)
     loaded = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/perturbation-')).length"
     assert page.evaluate(loaded) == 1  # the one on show
     page.hover("#viewer .rv-step")  # the visitor comes near
@@ -345,7 +345,7 @@ def test_inspect_a_pair(page, tmp_path):
     def told(word):
         page.wait_for_function("word => document.querySelector('#pair-status').innerText.includes(word)", arg=word)
 
-    trace = Trace.load(gallery.FOLDER / gallery.OPENING)
+    trace = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
     b.tab(page, "Inspect a pair")
     page.click("#compare")
     told("Refused: Two pictures are needed")

@@ -2,22 +2,19 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 import torch
 
-from rlpips import parallel
-
-ROOT = Path(__file__).resolve().parents[1]
+from rlpips import parallel, paths
 
 
-def processes(count, *words, cwd=ROOT):
+def processes(count, *words, cwd=paths.ROOT):
     """Run a Python module or file in `count` processes of one thread each, under torchrun if there are several."""
     start = [sys.executable] if count == 1 else [
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}",
     ]  # fmt: skip
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         [*start, *map(str, words)], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         capture_output=True, text=True, timeout=300,

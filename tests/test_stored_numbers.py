@@ -2,18 +2,16 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-from rlpips import cards, catalog, tables
+from rlpips import cards, catalog, paths, tables
 from rlpips.robust_accuracy import CLASSIFIERS, METRICS, PAIRS, compare
 from rlpips.settings import Settings
 from rlpips.study import VARIANTS
 from rlpips.study import table as study_table
 from rlpips.ui import how_it_works
 
-ROOT = Path(__file__).resolve().parents[1]
 OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
 MEASURED = [("lpips", "alex"), ("lpips", "vgg"), *OURS]
 
@@ -24,7 +22,7 @@ def results(backbone):
 
 def block(name):
     """What the README has between two marks; to renew it, paste what the failing test prints."""
-    text = (ROOT / "README.md").read_text("utf-8")
+    text = (paths.ROOT / "README.md").read_text("utf-8")
     return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
 
 
@@ -34,13 +32,13 @@ def test_the_readme_has_the_stored_figures():
 
 
 def test_the_readme_has_the_stored_study():
-    report = json.loads((cards.WEIGHTS / "study.json").read_text("utf-8"))
+    report = json.loads((paths.STUDY).read_text("utf-8"))
     assert block("study") == study_table(report)
     assert {row["variant"] for row in report["rows"]} >= {variant.name for variant in VARIANTS}
 
 
 def attacked():
-    return json.loads((cards.WEIGHTS / "classifiers.json").read_text("utf-8"))
+    return json.loads((paths.RESULTS).read_text("utf-8"))
 
 
 def test_the_readme_has_the_stored_attacks_on_classifiers():

@@ -1,6 +1,5 @@
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +7,7 @@ from pictures import bapps, made, written
 from safetensors.torch import load
 from test_parallel import processes
 
-from rlpips import training
+from rlpips import paths, training
 from rlpips.backbones import load_trunk
 from rlpips.images import read_picture
 from rlpips.material import Source, look
@@ -17,7 +16,6 @@ from rlpips.settings import Settings
 from rlpips.training import rank, train
 from rlpips.twoafc import inflation, make_triplets
 
-ROOT = Path(__file__).resolve().parents[1]
 TINY = Settings(
     size=32, triplets=24, rounds=2, attacked=4, attack_steps=2, updates=10, batch=16, lr=0.1, validation=3, memory=8
 )
@@ -180,7 +178,7 @@ def test_two_processes_train_the_same_heads(folder, tmp_path):
 
 @pytest.mark.parametrize("name, norm, eps", [("rlpips-linf", "linf", 4 / 255), ("rlpips-l2", "l2", 1.0)])
 def test_the_shipped_heads_are_robust_on_the_sample_pictures(name, norm, eps, lpips):
-    samples = sorted((ROOT / "assets" / "samples").glob("*.png"))
+    samples = sorted((paths.ROOT / "assets" / "samples").glob("*.png"))
     photographs = [read_picture(path).pixels for path in samples]
     mixed = make_triplets(photographs, 24, mixed=True, seed=4)
     ours = load_metric(name)

@@ -16,12 +16,11 @@ from gradio.utils import diff
 from gradio_client.utils import apply_diff
 from PIL import Image
 
-from rlpips import Trace, cards, catalog, images
+from rlpips import Trace, cards, catalog, images, paths
 from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, live, request
 from rlpips.ui.samples import SAMPLES, chosen, thumbnail
 
-ROOT = Path(__file__).resolve().parents[1]
-RECORDED = gallery.FOLDER / gallery.OPENING
+RECORDED = paths.PRECOMPUTED / gallery.OPENING
 
 
 def controls_saying(**changes):
@@ -330,7 +329,7 @@ print("built", len(app.blocks))
 def test_page_and_recorded_duels_need_no_torch(tmp_path):
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", WITHOUT_TORCH], cwd=paths.ROOT, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("built")

@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from rlpips import catalog, weights
+from rlpips import catalog, paths, weights
 from rlpips.weights import (
     WeightsError,
     load_heads,
@@ -236,7 +236,7 @@ def put_heads(monkeypatch, tmp_path, tensors):
     data = safetensors.torch.save(tensors)
     (tmp_path / "new.safetensors").write_bytes(data)
     file = catalog.HeadsFile("new.safetensors", hashlib.sha256(data).hexdigest())
-    monkeypatch.setattr(weights, "BUNDLED", tmp_path)
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     monkeypatch.setitem(catalog.CATALOG, "lpips", replace(catalog.card("lpips"), heads={"alex": file}))
 
 

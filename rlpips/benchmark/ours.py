@@ -1,24 +1,21 @@
 """Our engine as a contestant: whole, as everybody uses it, and its steps alone."""
 
-from pathlib import Path
-
 import torch
 
 import rlpips
-from rlpips import images
+from rlpips import images, paths
 from rlpips.ascent import pgd
 from rlpips.norms import NORMS
 from rlpips.readings import Panel
 
 METRICS = ("lpips", "rlpips-linf")
 EPS = {"linf": 4 / 255, "l2": 1.0}
-SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 
 
 def pictures(count, size, device="cpu"):
     """`count` different pictures (count, 3, height, width) in [0, 1]: the sample pictures, and from the ninth on
     mirrored."""
-    files = sorted(SAMPLES.glob("*.png"))
+    files = sorted(paths.SAMPLES.glob("*.png"))
     made = []
     for index in range(count):
         flipped, file = divmod(index, len(files))

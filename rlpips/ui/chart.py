@@ -8,11 +8,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from rlpips.ui.viewer import FOLDER
+from rlpips import paths
 
 # Found without importing plotly, which would cost a third of a second at every start.
 PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
-SCRIPT = FOLDER / "chart.js"
+SCRIPT = paths.VIEWER / "chart.js"
 SWEEPS = {"2afc": "Right choices over ε", "inflation": "How far an invisible change looks"}  # titles of `charts.sweep`
 _TEMPLATE = """<section class="chart" data-name="${name}" ${legend}><h3>${title}</h3><p class="chart-says"></p>
 <ul class="chart-legend" aria-label="Metrics shown"></ul><div class="chart-plot" role="img"></div></section>"""

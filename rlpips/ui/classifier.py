@@ -13,15 +13,13 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from rlpips import catalog, images, threats
+from rlpips import catalog, images, paths, threats
 from rlpips.trace import Trace
 from rlpips.ui import classifier_words as words
 from rlpips.ui import engine, files, live
-from rlpips.ui.samples import FOLDER as SAMPLES
 from rlpips.ui.samples import chosen, chosen_js, thumbnail
 from rlpips.ui.viewer import viewer
 
-RECORDED = Path(__file__).resolve().parents[2] / "precomputed" / "classifier"
 SIDE = 32  # pixels, of the pictures that the classifiers take
 STEPS, MOST_STEPS = 10, 60  # of an attack; each has several passes through the networks
 ATTACKS = [(attack.title, name) for name, attack in threats.ATTACKS.items()]
@@ -143,19 +141,19 @@ def _nothing_yet(names):
 
 def samples() -> list[str]:
     """Paths of the sample pictures, by class."""
-    return [str(path) for path in sorted((SAMPLES / "cifar10").glob("*.png"))]
+    return [str(path) for path in sorted(paths.CIFAR10_SAMPLES.glob("*.png"))]
 
 
 def label_of(path) -> int | None:
     """The class of a sample, which its name begins with: "cat-03.png"; None for any other picture."""
     name = Path(path).stem.partition("-")[0]
-    is_sample = Path(path).parent == SAMPLES / "cifar10"
+    is_sample = Path(path).parent == paths.CIFAR10_SAMPLES
     return catalog.CIFAR10_CLASSES.index(name) if is_sample and name in catalog.CIFAR10_CLASSES else None
 
 
 def _examples():
     """(caption, path) of the recorded examples; one that cannot be read is left out, as the log will say."""
-    for path in sorted(RECORDED.glob("*.zip")):
+    for path in sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip")):
         if caption := _caption(path):
             yield caption, str(path)
 
@@ -173,7 +171,7 @@ def _caption(path):
 def _recorded(path):
     """(viewer message, status) of a recorded example."""
     path = Path(path or "")
-    if path not in RECORDED.glob("*.zip"):
+    if path not in paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"):
         return gr.skip(), gr.skip()
     try:
         trace = Trace.load(path)

@@ -6,7 +6,7 @@ Every number comes from a trace, a card or the stored results, assets/weights/cl
 import html
 import json
 
-from rlpips import cards, catalog, threats
+from rlpips import catalog, paths, threats
 from rlpips.ui import classifier_table
 
 BOUNDS = [
@@ -14,7 +14,6 @@ BOUNDS = [
     ("the papers': 0.5 for both", "paper"),
     ("my own (under More)", "own"),
 ]
-RESULTS = cards.WEIGHTS / "classifiers.json"
 _MISSING = (
     '<div class="fool-stored"><h2>How every classifier holds up</h2><p>This has not been measured yet. '
     "<code>python -m rlpips.evaluate classifiers</code> does it.</p></div>"
@@ -51,7 +50,7 @@ def _plain_accuracy(name):
 def results() -> dict:
     """The stored results; empty where they cannot be read."""
     try:
-        return json.loads(RESULTS.read_text("utf-8"))
+        return json.loads(paths.RESULTS.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
 

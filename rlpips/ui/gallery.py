@@ -13,11 +13,11 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from rlpips import paths
 from rlpips.trace import Trace
 from rlpips.ui import files
 from rlpips.ui.samples import thumbnail
 
-FOLDER = Path(__file__).resolve().parents[2] / "precomputed"
 OPENING = "astronaut-away-linf-4.zip"
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
@@ -26,20 +26,20 @@ open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>tr
 
 def recorded() -> list[Path]:
     """The recorded traces, in the order they are shown; one that cannot be read is left out, as the log will say."""
-    return [path for path in sorted(FOLDER.glob("*.zip")) if _card(path)]
+    return [path for path in sorted(paths.PRECOMPUTED.glob("*.zip")) if _card(path)]
 
 
 def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError where it is none."""
     # A stranger's file is offered anew, without what else may be in it; ours as it is.
-    saved = path.read_bytes() if path.parent == FOLDER else None
+    saved = path.read_bytes() if path.parent == paths.PRECOMPUTED else None
     return files.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
 
 
 def opening() -> dict | None:
     """What the page opens with; None where that cannot be read."""
     try:
-        return message(FOLDER / OPENING)
+        return message(paths.PRECOMPUTED / OPENING)
     except (ValueError, OSError):
         return None
 

@@ -1,13 +1,11 @@
 """The page "How it works": assets/how_it_works.md, with every number taken from the cards of the heads."""
 
 import html
-from pathlib import Path
 
 import gradio as gr
 
-from rlpips import cards, catalog, tables
+from rlpips import cards, catalog, paths, tables
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 MATHS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 SHOWN = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
 
@@ -32,7 +30,7 @@ def text() -> str:
         "data": all_cards["rlpips-linf"]["data"],
         "cards": "\n\n".join(_card(name, backbone) for name, backbone in _ours()),
     }
-    page = (ASSETS / "how_it_works.md").read_text("utf-8")
+    page = (paths.ASSETS / "how_it_works.md").read_text("utf-8")
     for name, value in parts.items():
         page = page.replace(f"[[{name}]]", value)
     return page

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from rlpips import images
+from rlpips import images, paths
 from rlpips.trace import Trace
 from rlpips.ui import engine, files, gallery, request
 from rlpips.ui.viewer import viewer
@@ -45,7 +45,7 @@ def build():
 
 def _example():
     """A recorded attack's original and attacked picture, as files."""
-    trace = Trace.load(gallery.FOLDER / gallery.OPENING)
+    trace = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
     pictures = (("original.png", trace.reference), ("attacked.png", trace.adversarial[0]))
     return [files.put(name, images.png_bytes(pixels))["path"] for name, pixels in pictures]
 

@@ -19,10 +19,9 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 
-from rlpips import catalog, images, judge_format
+from rlpips import catalog, images, judge_format, paths
 from rlpips.judge_format import METRICS
 from rlpips.ui import engine
-from rlpips.ui.viewer import FOLDER
 
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
@@ -62,7 +61,7 @@ class _Turn:
 def stored():
     """The stored questions and verdicts; none where they cannot be read, as the log will say."""
     try:
-        return judge_format.read(judge_format.STORED)[0]
+        return judge_format.read(paths.QUESTIONS)[0]
     except (ValueError, OSError) as error:
         print(f"No stored questions: {error}")
         return []
@@ -99,7 +98,7 @@ def build(tab):
 
 
 def _text(name):
-    return (FOLDER / name).read_text("utf-8")
+    return (paths.VIEWER / name).read_text("utf-8")
 
 
 def _first(deck, *rest):

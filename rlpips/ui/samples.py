@@ -5,9 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from rlpips import images
-
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
+from rlpips import images, paths
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Sample:
 
 # The astronaut first: it is what the page opens with.
 SAMPLES = sorted(
-    (Sample(path) for path in FOLDER.glob("*.png")), key=lambda each: (each.name != "astronaut", each.name)
+    (Sample(path) for path in paths.SAMPLES.glob("*.png")), key=lambda each: (each.name != "astronaut", each.name)
 )
 
 

@@ -1,8 +1,8 @@
 """Look of the page around the viewer: a quiet theme, and the little CSS that Gradio has no setting for."""
 
-from pathlib import Path
-
 import gradio as gr
+
+from rlpips import paths
 
 # System fonts alone: a page must not ask anybody's font server.
 FONT = ("ui-sans-serif", "system-ui", "sans-serif")
@@ -94,4 +94,4 @@ CSS = """
 """
 
 for _name in ("robustness.css", "classifier.css"):
-    CSS += (Path(__file__).resolve().parents[2] / "assets" / "viewer" / _name).read_text("utf-8")
+    CSS += (paths.VIEWER / _name).read_text("utf-8")

@@ -4,11 +4,9 @@ Everything it shows is computed in the browser from a trace given as plain JSON 
 every file is a Gradio FileData dict; `rlpips.ui.files` makes it. Nothing here needs torch.
 """
 
-from pathlib import Path
-
 import gradio as gr
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "viewer"
+from rlpips import paths
 
 STYLES = ("viewer.css", "column.css", "verdict.css", "narrow.css")
 
@@ -40,4 +38,4 @@ def viewer(value: dict | None = None, empty: str = "", borrowed: bool = False, *
 
 
 def _joined(*names: str) -> str:
-    return "\n".join((FOLDER / name).read_text("utf-8") for name in names)
+    return "\n".join((paths.VIEWER / name).read_text("utf-8") for name in names)
