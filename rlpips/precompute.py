@@ -12,11 +12,16 @@ from collections import Counter
 from itertools import islice
 
 import rlpips
-from rlpips import catalog, fooling, images, judge, judge_format, paths
-from rlpips.backbones import pick_device
-from rlpips.distortions import DISTORTIONS, make_ruler
-from rlpips.threats import ATTACKS, matched_bounds
-from rlpips.twoafc import Triplets
+from rlpips import paths
+from rlpips.attacks.metric import side_by_side
+from rlpips.data import images
+from rlpips.data.distortions import DISTORTIONS, make_ruler
+from rlpips.data.triplets import Triplets
+from rlpips.metrics.backbones import pick_device
+from rlpips.quiz import questions
+from rlpips.quiz import verdicts as judge
+from rlpips.zoo import catalog
+from rlpips.zoo.attack_cards import ATTACKS, matched_bounds
 
 # (sample, objective, what is pushed, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
 DUELS = (
@@ -74,14 +79,14 @@ def make_questions():
             break
     drawn += islice(judge.draw(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
     triplets = Triplets.cat(drawn).to(pick_device())
-    metrics = [rlpips.load_metric(name, device=pick_device()) for name in judge_format.METRICS]
+    metrics = [rlpips.load_metric(name, device=pick_device()) for name in questions.METRICS]
     answered = list(zip(judge.questions(triplets), judge.verdicts(metrics, triplets, seed=SEED)))
 
     path = paths.QUESTIONS
     path.parent.mkdir(exist_ok=True)
-    judge_format.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in judge_format.METRICS})
+    questions.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in questions.METRICS})
     turned = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
-    said = ", ".join(f"{name} turned in {count}" for name, count in zip(judge_format.METRICS, turned))
+    said = ", ".join(f"{name} turned in {count}" for name, count in zip(questions.METRICS, turned))
     megabytes, seconds = path.stat().st_size / 1e6, time.monotonic() - begun
     print(f"{path.name}: {len(answered)} questions; {said}; {megabytes:.2f} MB, {seconds:.0f} s")
 
@@ -98,10 +103,10 @@ def _make_fooled(sample, classifier, attacks, equal, steps):
         if matched is None:
             raise SystemExit("The matched bounds have not been measured yet: python -m rlpips.evaluate classifiers")
         bounds = [matched[ATTACKS[name].metric] for name in attacks]
-    trace = fooling.fool(paths.CIFAR10_SAMPLES / f"{sample}.png", label, classifier, attacks, bounds, steps)
+    trace = side_by_side.fool(paths.CIFAR10_SAMPLES / f"{sample}.png", label, classifier, attacks, bounds, steps)
     path = paths.PRECOMPUTED_CLASSIFIER / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"
     path.parent.mkdir(exist_ok=True)
-    trace.with_ruler(fooling.ruler_of(trace)).save(path)
+    trace.with_ruler(side_by_side.ruler_of(trace)).save(path)
     print(f"{path.name}: clean {_said(trace, trace.clean)}; {_verdicts(trace)}; {path.stat().st_size / 1e3:.0f} kB")
 
 

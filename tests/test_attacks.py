@@ -4,9 +4,10 @@ import torch
 from truth import official
 
 import rlpips
-from rlpips import attacks, images
+from rlpips.attacks.metric import metric as attacks
+from rlpips.data import images
 from rlpips.norms import NORMS
-from rlpips.trace_format import NOISE
+from rlpips.traces.schema import NOISE
 
 BUDGETS = [("linf", 4 / 255), ("l2", 1.5)]
 SAMPLE_FOLDER = "assets/samples"
@@ -167,8 +168,8 @@ def test_one_metric_and_three():
 
 def test_metrics_with_trunks_of_their_own_are_read_and_pushed_as_alone(monkeypatch):
     """An official checkpoint may hold a tuned trunk: a second group beside the shared one."""
-    from rlpips.backbones import Trunk
-    from rlpips.readings import Panel
+    from rlpips.engine.panel import Panel
+    from rlpips.metrics.backbones import Trunk
 
     lpips = rlpips.load_metric("lpips")
     state = {key: value * 1.01 for key, value in lpips.trunk.state_dict().items() if key.startswith("features")}

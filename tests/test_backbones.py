@@ -2,7 +2,7 @@ import pytest
 import torch
 from truth import random_trunk
 
-from rlpips.backbones import BACKBONES, Trunk, load_trunk
+from rlpips.metrics.backbones import BACKBONES, Trunk, load_trunk
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -7,13 +7,13 @@ import torchvision
 from torch.utils.flop_counter import FlopCounterMode
 
 import rlpips
-from rlpips.backbones import BACKBONES
+from rlpips.attacks.perceptual import MetricBall, margins
 from rlpips.benchmark import __main__ as program
 from rlpips.benchmark import contestants, floor, ours, tables, timing
 from rlpips.benchmark import perceptual as contest
 from rlpips.benchmark.accuracy import accuracy
-from rlpips.classifiers import small_resnet
-from rlpips.perceptual import MetricBall, margins
+from rlpips.classifiers.models import small_resnet
+from rlpips.metrics.backbones import BACKBONES
 
 
 @pytest.fixture(params=contestants.PACKAGES)

@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from rlpips import cards, catalog, paths
+from rlpips import paths
+from rlpips.zoo import cards, catalog
 
 OURS = [(name, backbone) for name in catalog.CATALOG for backbone in catalog.CATALOG[name].heads]
 

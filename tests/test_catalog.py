@@ -3,8 +3,9 @@ import sys
 
 import pytest
 
-from rlpips import catalog, paths
-from rlpips.catalog import CATALOG, TRUNKS
+from rlpips import paths
+from rlpips.zoo import catalog
+from rlpips.zoo.catalog import CATALOG, TRUNKS
 
 
 def test_names_titles_and_colours():
@@ -39,5 +40,5 @@ def test_unknown_names_are_refused_with_the_list():
 
 
 def test_the_catalogue_needs_no_torch():
-    code = "import sys, rlpips.catalog, rlpips.images; sys.exit('torch' in sys.modules)"
+    code = "import sys, rlpips.zoo.catalog, rlpips.data.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0

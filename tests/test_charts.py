@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from rlpips import catalog, charts, tables
-from rlpips.ui import robustness_tables as html_tables
-from rlpips.ui import robustness_words as words
+from rlpips.evaluate.__main__ import charts, tables
+from rlpips.ui.pages import robustness_tables as html_tables
+from rlpips.ui.pages import robustness_text as words
+from rlpips.zoo import catalog
 
 FAMILIES = ("noise", "blur", "jpeg")
 BUDGETS = {"linf": (1 / 255, 4 / 255, 8 / 255), "l2": (0.5, 1.0)}

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
-from rlpips import cifar10
-from rlpips.catalog import CIFAR10_CLASSES
-from rlpips.cifar10 import Pictures
+from rlpips.classifiers.cifar10 import Pictures
+from rlpips.classifiers.models import cifar10
+from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 
 def files(folder, split, per_class):

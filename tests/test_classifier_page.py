@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import Trace, catalog, paths, threats
-from rlpips.ui import classifier, classifier_table, live
-from rlpips.ui import classifier_words as words
+from rlpips import Trace, paths
+from rlpips.ui.pages import classifier, classifier_table
+from rlpips.ui.pages import classifier_text as words
+from rlpips.ui.runtime import session as live
+from rlpips.zoo import attack_cards, catalog
 
 ROOT = "#fool-viewer"
 SAMPLES = classifier.samples()
@@ -53,10 +55,10 @@ def test_a_request_as_the_attacks_take_it(tmp_path):
 
 
 def test_matched_bounds_are_the_stored_ones(monkeypatch):
-    monkeypatch.setattr(threats, "matched_bounds", lambda: {"lpips": 0.5, "rlpips-linf": 0.6})
-    assert words.bounds("matched", ("r-lpa", "pgd-l2"), (None, None)) == (0.6, threats.ATTACKS["pgd-l2"].bound)
+    monkeypatch.setattr(attack_cards, "matched_bounds", lambda: {"lpips": 0.5, "rlpips-linf": 0.6})
+    assert words.bounds("matched", ("r-lpa", "pgd-l2"), (None, None)) == (0.6, attack_cards.ATTACKS["pgd-l2"].bound)
     assert "R-PPGD: R-LPIPS l∞ ≤ 0.36 = 0.6²" in words.allowed("matched", "ppgd", "r-ppgd", None, None)
-    monkeypatch.setattr(threats, "matched_bounds", lambda: None)
+    monkeypatch.setattr(attack_cards, "matched_bounds", lambda: None)
     with pytest.raises(ValueError, match="not been measured"):
         words.bounds("matched", ("ppgd", "r-ppgd"), (0.5, 0.5))
 

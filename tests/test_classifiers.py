@@ -11,12 +11,14 @@ import torchvision
 from PIL import Image
 
 import rlpips
-from rlpips import catalog, classifiers, paths, weights
-from rlpips import classifier_training as training
-from rlpips.catalog import CIFAR10_CLASSES
-from rlpips.cifar10 import Pictures
-from rlpips.classifiers import imagenet_classifier, load_classifier, small_resnet
-from rlpips.weights import WeightsError
+from rlpips import paths
+from rlpips.classifiers.cifar10 import Pictures
+from rlpips.classifiers.models import imagenet_classifier, load_classifier, small_resnet
+from rlpips.classifiers.models import models as classifiers
+from rlpips.training.heads import classifiers as training
+from rlpips.zoo import catalog, weights
+from rlpips.zoo.catalog import CIFAR10_CLASSES
+from rlpips.zoo.weights import WeightsError
 
 
 def noise(count, size=32, seed=0):

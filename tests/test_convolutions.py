@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from rlpips import convolutions
-from rlpips.convolutions import Convolution, Convolver
+from rlpips.engine import convolutions
+from rlpips.engine.convolutions import Convolution, Convolver
 
 LAYERS = {
     "11×11, in blocks": (3, 64, 11, 4, 2), "5×5": (8, 16, 5, 1, 2), "3×3": (16, 8, 3, 1, 1), "1×1": (16, 8, 1, 1, 0),

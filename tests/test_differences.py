@@ -4,9 +4,9 @@ import torch
 from truth import official, random_trunk
 
 import rlpips
-from rlpips.backbones import Trunk
-from rlpips.differences import pick_precision
-from rlpips.readings import Panel
+from rlpips.engine.bfloat16 import pick_precision
+from rlpips.engine.panel import Panel
+from rlpips.metrics.backbones import Trunk
 
 NAMES = ("lpips", "rlpips-linf")
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from rlpips import distortions
-from rlpips.distortions import DISTORTIONS, Ruler, make_ruler
-from rlpips.metrics import PerceptualMetric, load_metric
+from rlpips.data import distortions
+from rlpips.data.distortions import DISTORTIONS, Ruler, make_ruler
+from rlpips.metrics.lpips import PerceptualMetric, load_metric
 
 FAMILIES = list(DISTORTIONS.values())
 every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

@@ -7,7 +7,8 @@ from PIL import Image
 
 import rlpips
 from rlpips import Trace
-from rlpips.ui import endpoint, request
+from rlpips.ui import endpoint
+from rlpips.ui.pages import duel_controls as request
 
 
 @pytest.fixture(scope="module")

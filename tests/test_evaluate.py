@@ -10,9 +10,12 @@ import torch
 from PIL import Image
 from truth import official
 
-from rlpips import cards, evaluate, paths, tables
-from rlpips.catalog import CIFAR10_CLASSES
-from rlpips.classifiers import small_resnet
+from rlpips import paths
+from rlpips.classifiers.models import small_resnet
+from rlpips.evaluate.__main__ import __main__ as evaluate
+from rlpips.evaluate.__main__ import tables
+from rlpips.zoo import cards
+from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 TINY = [
     "--all",
@@ -88,7 +91,7 @@ def test_two_processes_find_the_same_as_one(photographs, tmp_path):
 
 
 def test_masking(photographs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("rlpips.masking.PGD", ((1, 1), (1, 2), (2, 2)))
+    monkeypatch.setattr("rlpips.evaluate.masking.PGD", ((1, 1), (1, 2), (2, 2)))
     monkeypatch.setattr(evaluate, "LARGE", 40)
     words = ["masking", "--metrics", "lpips", "--images", str(photographs), "--all", "--triplets", "4", "--mixed", "5"]
     evaluate.main([*words, "--large", "2", "--size", "32", "--queries", "3", "--out", str(tmp_path)])
@@ -127,7 +130,7 @@ def test_classifiers(tmp_path, monkeypatch, capsys):
         return small_resnet(name).eval().requires_grad_(False)
 
     monkeypatch.setattr(evaluate, "load_classifier", load)
-    monkeypatch.setattr("rlpips.robust_accuracy.SEVERITIES", (0.0, 0.5, 1.0))
+    monkeypatch.setattr("rlpips.evaluate.robust_accuracy.SEVERITIES", (0.0, 0.5, 1.0))
     words = ["classifiers", "--images", str(cifar10(tmp_path / "cifar")), "--pictures", "9", "--steps", "1"]
     words += ["--out", str(tmp_path / "out")]
     evaluate.main([*words, "--classifiers", "at-linf"])
@@ -189,7 +192,7 @@ def test_bapps_scored_as_lpips_does(tmp_path):
 
 
 def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("rlpips.weights.find", lambda file: None)
+    monkeypatch.setattr("rlpips.zoo.weights.find", lambda file: None)
     measured = []
     run = evaluate.of_metrics(lambda _, name, *__: measured.append(name) or {"how": {}}, lambda found: ["table"], "x")
     monkeypatch.setitem(evaluate.COMMANDS, "standard", run)

@@ -3,9 +3,9 @@ import torch
 from truth import random_trunk
 
 import rlpips
-from rlpips.backbones import BACKBONES, Trunk, load_trunk, unit_length
-from rlpips.fast_trunk import FastTrunk
-from rlpips.readings import Panel
+from rlpips.engine.fast_trunk import FastTrunk
+from rlpips.engine.panel import Panel
+from rlpips.metrics.backbones import BACKBONES, Trunk, load_trunk, unit_length
 
 
 @pytest.mark.parametrize("size", [(33, 47), (64, 45), (96, 130)])

@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from rlpips.fidelity import psnr, ssim
+from rlpips.metrics.fidelity import psnr, ssim
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 import rlpips
-from rlpips.figures import overview
-from rlpips.fooling import fool
+from rlpips.attacks.side_by_side import fool
+from rlpips.engine.panel import compare
 from rlpips.paths import SAMPLES
-from rlpips.readings import compare
+from rlpips.traces.figures import overview
 
 
 def test_the_overview_shows_every_curve_and_the_pictures_of_the_trace(tmp_path):

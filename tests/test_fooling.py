@@ -8,12 +8,13 @@ from PIL import Image
 from torch import nn
 
 import rlpips
-from rlpips import Trace, fooling, perceptual
-from rlpips.catalog import CIFAR10_CLASSES
-from rlpips.classifiers import Classifier
-from rlpips.distortions import DISTORTIONS
-from rlpips.images import read_picture
-from rlpips.threats import ATTACKS, attack, matched_bounds
+from rlpips import Trace
+from rlpips.attacks.metric import perceptual, side_by_side
+from rlpips.classifiers.models import Classifier
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.images import read_picture
+from rlpips.zoo.attack_cards import ATTACKS, attack, matched_bounds
+from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 SAMPLE = "assets/samples/cifar10/cat-01.png"
 CLASSES = ("bird", "cat", "deer", "dog")
@@ -43,7 +44,7 @@ def picture():
 
 @pytest.fixture(scope="module")
 def trace(classifier, picture):
-    return fooling.fool(picture, 1, classifier, steps=3, seed=5)
+    return side_by_side.fool(picture, 1, classifier, steps=3, seed=5)
 
 
 def tensor(pixels):
@@ -90,7 +91,7 @@ def test_what_is_shown_is_measured_as_it_is_shown(trace, classifier, picture):
 def test_each_lane_is_its_attack_run_alone_and_stays_in_its_bound(attacks, classifier, picture):
     bounds = {"pgd-linf": 0.02, "pgd-l2": 0.6}
     bounds = [bounds.get(name, 0.3) for name in attacks]
-    made = list(fooling.fool_steps(picture, 1, classifier, attacks, bounds, steps=2, seed=3))
+    made = list(side_by_side.fool_steps(picture, 1, classifier, attacks, bounds, steps=2, seed=3))
     x, label = tensor(picture)[None], torch.tensor([1])
     for lane, (name, bound) in enumerate(zip(attacks, bounds)):
         about = ATTACKS[name]
@@ -114,14 +115,14 @@ def test_a_shorter_attack_holds_its_last_iterate(classifier, picture, monkeypatc
             yield (x + 0.01 * (step + 1)).clamp(0, 1)
 
     monkeypatch.setattr(perceptual, "pgd", walk)
-    trace = fooling.fool(picture, 1, classifier, ("pgd-linf", "pgd-l2"), steps=4)
+    trace = side_by_side.fool(picture, 1, classifier, ("pgd-linf", "pgd-l2"), steps=4)
     np.testing.assert_allclose(trace.linf[:, 0], [0.01, 0.02, 0.02, 0.02, 0.02], rtol=1e-4)
     np.testing.assert_allclose(trace.linf[:, 1], [0.01, 0.02, 0.03, 0.04, 0.05], rtol=1e-4)
     assert trace.state == "done"
 
 
 def test_the_same_seed_repeats_a_trace_and_another_does_not(trace, classifier, picture):
-    again, other = (fooling.fool(picture, 1, classifier, steps=3, seed=seed) for seed in (5, 6))
+    again, other = (side_by_side.fool(picture, 1, classifier, steps=3, seed=seed) for seed in (5, 6))
     for key in ("distance", "probabilities", "adversarial", "l2"):
         np.testing.assert_array_equal(getattr(again, key), getattr(trace, key))
     assert again.receipt == trace.receipt and not np.array_equal(other.distance, trace.distance)
@@ -138,7 +139,7 @@ def test_it_can_be_stopped_and_keeps_what_there_is(trace, classifier, picture, m
             ended.append(True)
 
     monkeypatch.setattr(perceptual, "ppgd", spying)
-    steps = fooling.fool_steps(picture, 1, classifier, steps=3, seed=5)
+    steps = side_by_side.fool_steps(picture, 1, classifier, steps=3, seed=5)
     (recorder,) = steps.recorders
     with pytest.raises(ValueError, match="first step"):
         recorder.trace()
@@ -156,7 +157,7 @@ def test_it_can_be_stopped_and_keeps_what_there_is(trace, classifier, picture, m
 
 
 def test_the_ruler_measures_distortions_of_the_enlarged_picture(trace, picture):
-    ruler = fooling.ruler_of(trace).to_json()
+    ruler = side_by_side.ruler_of(trace).to_json()
     scale = next(scale for scale in ruler["distortions"] if scale["name"] == "noise")
     clean = tensor(picture)[None]
     noisy = DISTORTIONS["noise"](clean, 1.0)
@@ -169,10 +170,10 @@ def test_the_ruler_measures_distortions_of_the_enlarged_picture(trace, picture):
 
 def test_without_a_label_the_classifiers_own_verdict_is_taken(classifier, picture):
     said = int(softmax(classifier, picture[None]).argmax())
-    alone = fooling.fool_steps(picture, classifier=classifier, steps=1).recorders[0]
+    alone = side_by_side.fool_steps(picture, classifier=classifier, steps=1).recorders[0]
     assert alone.label == said and alone.receipt["label_from"] == "classifier"
     assert CLASSES[said] in " ".join(alone.receipt["notes"])
-    told = fooling.fool_steps(picture, (said + 1) % 4, classifier, steps=1).recorders[0]
+    told = side_by_side.fool_steps(picture, (said + 1) % 4, classifier, steps=1).recorders[0]
     assert told.label == (said + 1) % 4 and told.receipt["label_from"] == "given"
     assert "wrong before any attack" in " ".join(told.receipt["notes"])
 
@@ -181,19 +182,19 @@ def test_without_a_label_the_classifiers_own_verdict_is_taken(classifier, pictur
 def test_a_visitors_picture_is_cropped_to_its_middle_and_scaled(size):
     made = np.zeros((90, 150, 3), np.uint8)
     made[:, 30:120, 0] = 200  # the middle square is red
-    recorder = fooling.fool_steps(made, 0, tiny(size), steps=1).recorders[0]
+    recorder = side_by_side.fool_steps(made, 0, tiny(size), steps=1).recorders[0]
     assert recorder.start.shape == (size, size, 3)
     assert (recorder.start == [200, 0, 0]).all() and recorder.reference is recorder.start
     notes = " ".join(recorder.receipt["notes"])
     assert "90×90 of 150×90" in notes and f"{size}×{size}" in notes
-    whole = fooling.fool_steps(np.full((size, size, 3), 7, np.uint8), 0, tiny(size), steps=1).recorders[0]
+    whole = side_by_side.fool_steps(np.full((size, size, 3), 7, np.uint8), 0, tiny(size), steps=1).recorders[0]
     assert not any("square" in note or "scaled" in note for note in whole.receipt["notes"])
 
 
 def test_pictures_come_as_paths_and_tensors_too(classifier, picture):
-    named = fooling.fool_steps(SAMPLE, 1, classifier, steps=1).recorders[0]
+    named = side_by_side.fool_steps(SAMPLE, 1, classifier, steps=1).recorders[0]
     assert named.name == "cat-01"
-    other = fooling.fool_steps(tensor(picture), 1, classifier, steps=1).recorders[0]
+    other = side_by_side.fool_steps(tensor(picture), 1, classifier, steps=1).recorders[0]
     np.testing.assert_array_equal(named.start, other.start)
     assert named.receipt["reference_sha256"] == other.receipt["reference_sha256"]
 
@@ -238,12 +239,12 @@ def test_the_receipt_says_what_is_needed_to_repeat(trace):
 )
 def test_what_is_out_of_range_is_refused_before_anything_runs(change, said, classifier, picture):
     with pytest.raises(ValueError, match=said):
-        fooling.fool_steps(**{"picture": picture, "label": 1, "classifier": classifier, **change})
+        side_by_side.fool_steps(**{"picture": picture, "label": 1, "classifier": classifier, **change})
 
 
 def test_a_classifier_in_training_is_refused(picture):
     with pytest.raises(ValueError, match="eval mode"):
-        fooling.fool(picture, 1, tiny().train())
+        side_by_side.fool(picture, 1, tiny().train())
 
 
 def test_matched_bounds_are_read_where_they_are(tmp_path, monkeypatch):

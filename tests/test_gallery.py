@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from rlpips import paths
-from rlpips.readings import compare
-from rlpips.ui import files, gallery
+from rlpips.engine.panel import compare
+from rlpips.ui.pages import gallery
+from rlpips.ui.runtime import files
 
 RECORDED = paths.PRECOMPUTED / gallery.OPENING
 SECRET = {"path": "/etc/hostname", "orig_name": "a.txt", "meta": {"_type": "gradio.FileData"}}

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from rlpips import images, paths
-from rlpips.images import Picture, png_bytes, read_picture, to_tensor, to_uint8
+from rlpips import paths
+from rlpips.data import images
+from rlpips.data.images import Picture, png_bytes, read_picture, to_tensor, to_uint8
 
 
 def smooth(height=48, width=64):

@@ -12,11 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from rlpips import catalog, images, judge, judge_format, lanes, load_metric, paths
-from rlpips.distortions import DISTORTIONS
-from rlpips.judge_format import Question, Verdict
-from rlpips.readings import in_8_bits
-from rlpips.twoafc import Triplets
+from rlpips import load_metric, paths
+from rlpips.data import images
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.triplets import Triplets
+from rlpips.engine import lanes
+from rlpips.engine.panel import in_8_bits
+from rlpips.quiz import questions
+from rlpips.quiz import verdicts as judge
+from rlpips.quiz.questions import Question, Verdict
+from rlpips.zoo import catalog
 
 LEVEL = 1 / 255
 
@@ -165,9 +170,9 @@ def test_one_question_whose_metrics_are_all_turned_and_one_where_none_is(angles)
 
 def test_verdicts_of_real_metrics_hold_for_what_is_shown():
     drawn = Triplets.cat(list(itertools.islice(judge.draw(photographs(), seed=5, size=40), 3)))
-    metrics = [load_metric(name) for name in judge_format.METRICS]
+    metrics = [load_metric(name) for name in questions.METRICS]
     found = judge.verdicts(metrics, drawn, steps=6, most=6 * LEVEL)
-    assert [verdict.metrics for verdict in found] == [judge_format.METRICS] * 3
+    assert [verdict.metrics for verdict in found] == [questions.METRICS] * 3
     for index, verdict in enumerate(found):
         assert verdict.pushed.shape == (2, 40, 40, 3) and verdict.distance.shape == (2, 2)
         candidate = (drawn.p0, drawn.p1)[verdict.attacked][index]
@@ -197,20 +202,20 @@ def answered(height=33, width=41, nearer=0, seed=0):
     pushed = (pictures[2] + random.integers(-4, 5, (2, height, width, 3))).clip(0, 255).astype(np.uint8)
     question = Question(pictures, ("JPEG quality 20", "JPEG quality 7"), nearer)
     numbers = np.array([[0.1, 0.3], [0.04, 0.02]]), np.array([0.05, 0.03]), np.array([0.7 * LEVEL, math.nan])
-    verdict = Verdict(4 * LEVEL, 32 * LEVEL, 1, judge_format.METRICS, *numbers, pushed)
+    verdict = Verdict(4 * LEVEL, 32 * LEVEL, 1, questions.METRICS, *numbers, pushed)
     return question, verdict
 
 
 def test_the_score_of_an_answer():
     question, verdict = answered()
-    points = judge_format.points(question, verdict, 1)
+    points = questions.points(question, verdict, 1)
     titles = ["You", "LPIPS", "R-LPIPS l∞", "LPIPS attacked", "R-LPIPS l∞ attacked"]
     assert [line["title"] for line in points] == titles
     assert [line["right"] for line in points] == [False, True, False, False, False]
     assert [line["agrees"] for line in points] == [None, False, True, True, True]
-    unknown = judge_format.points(answered(nearer=None)[0], verdict, 0)
+    unknown = questions.points(answered(nearer=None)[0], verdict, 0)
     assert [line["right"] for line in unknown] == [None] * 5
-    swapped = judge_format.points(question.swapped(), verdict.swapped(), 0)
+    swapped = questions.points(question.swapped(), verdict.swapped(), 0)
     assert swapped == points  # A and B exchanged, and so is the answer
 
 
@@ -219,13 +224,13 @@ def test_the_score_of_an_answer():
 
 def test_written_and_read_again(tmp_path):
     made = [answered(33, 41, 0), answered(48, 32, 1, seed=1), answered(40, 56, None, seed=2)]
-    heads = dict.fromkeys(judge_format.METRICS, "ab")
-    judge_format.write(tmp_path / "a.zip", made, heads)
-    found, read_heads = judge_format.read(tmp_path / "a.zip")
+    heads = dict.fromkeys(questions.METRICS, "ab")
+    questions.write(tmp_path / "a.zip", made, heads)
+    found, read_heads = questions.read(tmp_path / "a.zip")
     assert read_heads == heads and len(found) == 3
     for (question, verdict), (q, v) in zip(made, found):
         assert (q.pictures == question.pictures).all() and (v.pushed == verdict.pushed).all()  # to the last bit
-        assert (q.words, q.nearer, v.attacked, v.metrics) == (question.words, question.nearer, 1, judge_format.METRICS)
+        assert (q.words, q.nearer, v.attacked, v.metrics) == (question.words, question.nearer, 1, questions.METRICS)
         for key in ("distance", "after", "smallest"):
             np.testing.assert_array_equal(getattr(v, key), getattr(verdict, key))
 
@@ -264,10 +269,10 @@ def changed(path, change):
 )
 def test_damage_is_one_sentence(tmp_path, change):
     path = tmp_path / "a.zip"
-    judge_format.write(path, [answered()], dict.fromkeys(judge_format.METRICS, "ab"))
+    questions.write(path, [answered()], dict.fromkeys(questions.METRICS, "ab"))
     changed(path, change)
     with pytest.raises(ValueError, match=r"^a\.zip is no readable file of questions in the format rlpips-judge-1\.$"):
-        judge_format.read(path)
+        questions.read(path)
 
 
 # ---- what is stored
@@ -275,7 +280,7 @@ def test_damage_is_one_sentence(tmp_path, change):
 
 @pytest.fixture(scope="module")
 def stored():
-    return judge_format.read(paths.QUESTIONS)
+    return questions.read(paths.QUESTIONS)
 
 
 def test_stored_questions_are_of_every_family_and_small(stored):
@@ -293,13 +298,13 @@ def test_stored_questions_are_of_every_family_and_small(stored):
 
 
 def test_stored_verdicts_were_made_with_the_heads_that_are_here(stored):
-    heads = {name: catalog.card(name).heads["alex"].sha256 for name in judge_format.METRICS}
+    heads = {name: catalog.card(name).heads["alex"].sha256 for name in questions.METRICS}
     assert stored[1] == heads, "make them again: python -m rlpips.precompute questions"
 
 
 def test_stored_distances_are_those_of_the_stored_pictures(stored):
     found = stored[0][::15]
-    for m, name in enumerate(judge_format.METRICS):
+    for m, name in enumerate(questions.METRICS):
         metric = load_metric(name)
         for question, verdict in found:
             reference, *both = images.to_tensor(question.pictures).split(1)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import catalog, judge_format, paths
-from rlpips.ui import judge
+from rlpips import paths
+from rlpips.quiz import questions
+from rlpips.ui.pages import judge
+from rlpips.zoo import catalog
 
 
 @pytest.fixture
@@ -24,9 +26,9 @@ def made(monkeypatch):
     for index in range(6):
         pictures = random.integers(0, 256, (3, 34, 50, 3), np.uint8)
         nearer = (None, 0, None, 1, 0, None)[index]
-        question = judge_format.Question(pictures, (f"JPEG quality {index}", f"JPEG quality {index + 20}"), nearer)
-        verdict = judge_format.Verdict(
-            4 / 255, 32 / 255, index % 2, judge_format.METRICS, random.random((2, 2)), random.random(2),
+        question = questions.Question(pictures, (f"JPEG quality {index}", f"JPEG quality {index + 20}"), nearer)
+        verdict = questions.Verdict(
+            4 / 255, 32 / 255, index % 2, questions.METRICS, random.random((2, 2)), random.random(2),
             np.array([0.0102, np.nan]), np.stack([pictures[1 + index % 2]] * 2),
         )  # fmt: skip
         answered.append((question, verdict))
@@ -110,8 +112,8 @@ def test_an_answer_counts_once_and_for_its_own_question(made):
         and message["nearer"] == turn.question.nearer
         and message["attacked"] == turn.verdict.attacked
     )
-    assert score == {"id": turn.id, "points": judge_format.points(turn.question, turn.verdict, 1)}
-    assert [each["title"] for each in message["metrics"]] == [catalog.card(name).title for name in judge_format.METRICS]
+    assert score == {"id": turn.id, "points": questions.points(turn.question, turn.verdict, 1)}
+    assert [each["title"] for each in message["metrics"]] == [catalog.card(name).title for name in questions.METRICS]
     assert [each["smallest"] for each in message["metrics"]] == [2.7, None]  # as n/255, two digits, rounded up
     assert (pixels_of(message["pushed"]).reshape(2, 34, 50, 3) == turn.verdict.pushed).all()
     json.dumps([message, score], allow_nan=False)  # plain numbers: others become texts or null on their way
@@ -158,7 +160,7 @@ def shown(page):
 def found(page):
     """The stored question and verdict on show, as the page orders A and B."""
     pictures = shown(page)
-    for question, verdict in judge_format.read(paths.QUESTIONS)[0]:
+    for question, verdict in questions.read(paths.QUESTIONS)[0]:
         if (question.pictures[0] == pictures["reference"]).all():
             swap = (question.pictures[1] != pictures["candidate A"]).any()
             question, verdict = (question.swapped(), verdict.swapped()) if swap else (question, verdict)
@@ -222,7 +224,7 @@ def test_a_question_is_answered_and_explained(page):
     cards = page.locator("#judge .jd-verdict").all_inner_texts()
     cards = [" ".join(card.split()) for card in cards]
     assert len(cards) == 2
-    for m, (name, card) in enumerate(zip(judge_format.METRICS, cards)):
+    for m, (name, card) in enumerate(zip(questions.METRICS, cards)):
         choices = ["AB"[verdict.choices(after)[m]] for after in (False, True)]
         assert re.search(rf"^{catalog.card(name).title} says {choices[0]}.*attacked, says {choices[1]}", card)
         assert card.count("turned") == (choices[0] != choices[1]) and card.count("holds") == (choices[0] == choices[1])
@@ -234,7 +236,7 @@ def test_a_question_is_answered_and_explained(page):
         else:  # two digits, rounded up
             said = float(re.search(r"8 bits: ([\d.]+)/255", card)[1])
             assert 0 <= said - 255 * verdict.smallest[m] < 0.1 * said
-    points = judge_format.points(question, verdict, 1)
+    points = questions.points(question, verdict, 1)
     assert score(page) == [
         [
             p["title"],
@@ -263,7 +265,7 @@ def test_the_score_adds_up_stays_and_starts_over(page):
     expected = np.zeros((5, 4), int)  # right, of, agrees, of
     for index, key in enumerate(keys):
         question, verdict = found(page)
-        for row, point in enumerate(judge_format.points(question, verdict, int(key in ("b", "ArrowRight")))):
+        for row, point in enumerate(questions.points(question, verdict, int(key in ("b", "ArrowRight")))):
             for column, value in ((0, point["right"]), (2, point["agrees"])):
                 if value is not None:
                     expected[row, column : column + 2] += (value, 1)

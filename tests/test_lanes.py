@@ -3,10 +3,10 @@ import torch
 from truth import random_trunk
 
 import rlpips
-from rlpips.backbones import Trunk, load_trunk, unit_length
-from rlpips.fast_trunk import FastTrunk
-from rlpips.lanes import Lanes, Layer
-from rlpips.metrics import layer_maps, layer_shares
+from rlpips.engine.fast_trunk import FastTrunk
+from rlpips.engine.lanes import Lanes, Layer
+from rlpips.metrics.backbones import Trunk, load_trunk, unit_length
+from rlpips.metrics.lpips import layer_maps, layer_shares
 
 
 def features(count, seed):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from rlpips.ui import line as module
-from rlpips.ui.line import Line
+from rlpips.ui.runtime import queue as module
+from rlpips.ui.runtime.queue import Line
 
 
 @pytest.fixture(autouse=True)

@@ -1,21 +1,21 @@
 import pytest
 import torch
 
-from rlpips import lanes
-from rlpips.backbones import Trunk
-from rlpips.fast_trunk import FastTrunk
-from rlpips.masking import PGD, masking, verdict
-from rlpips.measures import STANDARD, interval
-from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.tables import TOGETHER
-from rlpips.twoafc import (
+from rlpips.data.triplets import (
     attack_triplets,
     distances,
     inflation,
     make_triplets,
     score_2afc,
 )
-from rlpips.weights import load_trunk
+from rlpips.engine import lanes
+from rlpips.engine.fast_trunk import FastTrunk
+from rlpips.evaluate.masking import PGD, masking, verdict
+from rlpips.evaluate.standard import STANDARD, interval
+from rlpips.evaluate.tables import TOGETHER
+from rlpips.metrics.backbones import Trunk
+from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.zoo.weights import load_trunk
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def parts():
 @pytest.fixture(scope="module", autouse=True)
 def few_steps():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rlpips.masking.PGD", ((6, 1), (6, 2), (12, 2)))
+        patch.setattr("rlpips.evaluate.masking.PGD", ((6, 1), (6, 2), (12, 2)))
         yield
 
 

@@ -6,10 +6,10 @@ import torch
 from pictures import bapps, made, written
 from PIL import Image
 
-from rlpips.material import Source, evidence, log_ratio, look, read_sources
-from rlpips.metrics import load_metric
-from rlpips.settings import Settings
-from rlpips.twoafc import distances
+from rlpips.data.triplets import distances
+from rlpips.metrics.lpips import load_metric
+from rlpips.training.data import Source, evidence, log_ratio, look, read_sources
+from rlpips.training.settings import Settings
 
 TINY = Settings(size=40, triplets=12, validation=2)
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from rlpips import measures
-from rlpips.distortions import DISTORTIONS
-from rlpips.measures import at_eps, by_family, interval, standard
-from rlpips.metrics import load_metric
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.triplets import Triplets, attack_triplets, push
+from rlpips.evaluate import standard as measures
+from rlpips.evaluate.standard import at_eps, by_family, interval, standard
+from rlpips.metrics.lpips import load_metric
 from rlpips.norms import NORMS
-from rlpips.twoafc import Triplets, attack_triplets, push
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_at_eps_by_hand(lpips, triplets, norm, eps):
 
 def test_standard(lpips, robust, triplets, monkeypatch):
     restarts = []
-    original = measures.attack_triplets
+    original = standard.attack_triplets
 
     def spy(metric, same, norm, eps, steps, count, seed):
         restarts.append((norm, round(eps, 4), count))

@@ -3,8 +3,9 @@ import torch
 from truth import official, random_trunk
 
 import rlpips
-from rlpips import metrics, weights
-from rlpips.backbones import Trunk
+from rlpips.metrics.backbones import Trunk
+from rlpips.metrics.lpips import lpips as metrics
+from rlpips.zoo import weights
 
 SHAPES = [(2, 3, 64, 80), (3, 3, 33, 47), (2, 3, 128, 96)]
 

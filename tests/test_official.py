@@ -5,9 +5,9 @@ import pytest
 import torch
 from pictures import made
 
-from rlpips.metrics import load_metric
-from rlpips.official import FreeRanking, official_attack
-from rlpips.twoafc import attack_triplets, make_triplets
+from rlpips.data.triplets import attack_triplets, make_triplets
+from rlpips.metrics.lpips import load_metric
+from rlpips.study.official import FreeRanking, official_attack
 
 
 @pytest.fixture(scope="module")

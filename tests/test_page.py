@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from rlpips import Trace, paths
-from rlpips.ui import gallery
-from rlpips.ui.samples import SAMPLES
+from rlpips.ui.components.samples import SAMPLES
+from rlpips.ui.pages import gallery
 
 STEPS = 8
 LANES = 2  # attacked ones

@@ -7,8 +7,8 @@ from torch import nn
 from truth import random_trunk
 
 import rlpips
-from rlpips import perceptual
-from rlpips.backbones import Trunk, unit_length
+from rlpips.attacks.metric import perceptual
+from rlpips.metrics.backbones import Trunk, unit_length
 from rlpips.norms import NORMS
 
 SIZE = (36, 32)  # H ≠ W, at least 32

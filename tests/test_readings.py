@@ -2,8 +2,8 @@ import pytest
 import torch
 
 import rlpips
-from rlpips.metrics import layer_maps, layer_shares, stack_heads
-from rlpips.readings import Panel
+from rlpips.engine.panel import Panel
+from rlpips.metrics.lpips import layer_maps, layer_shares, stack_heads
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])

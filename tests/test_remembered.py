@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from rlpips.ui import files
-from rlpips.ui.remembered import Remembered, key
+from rlpips.ui.runtime import files
+from rlpips.ui.runtime.cache import Remembered, key
 
 ASKED = {
     "reference": np.arange(40 * 36 * 3, dtype=np.uint8).reshape(40, 36, 3), "candidate": None,

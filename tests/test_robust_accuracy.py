@@ -8,12 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 from truth import official
 
-from rlpips import catalog, perceptual
-from rlpips import robust_accuracy as module
-from rlpips.cifar10 import Pictures
-from rlpips.distortions import DISTORTIONS
-from rlpips.metrics import load_metric
-from rlpips.robust_accuracy import (
+from rlpips.attacks.metric import perceptual
+from rlpips.classifiers.cifar10 import Pictures
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.evaluate.__main__ import robust_accuracy as module
+from rlpips.evaluate.robust_accuracy import (
     METRICS,
     PAIRS,
     SEVERITIES,
@@ -24,6 +23,8 @@ from rlpips.robust_accuracy import (
     natural_roots,
     robust_accuracy,
 )
+from rlpips.metrics.lpips import load_metric
+from rlpips.zoo import catalog
 
 
 class Bright(nn.Module):

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rlpips import measures
-from rlpips.ui import engine, robustness, sweep
-from rlpips.ui.samples import SAMPLES
+from rlpips.evaluate.__main__ import standard
+from rlpips.ui.components.samples import SAMPLES
+from rlpips.ui.pages import robustness, sweep
+from rlpips.ui.runtime import jobs as engine
 
 HALF = {"value": 0.5, "low": 0.4, "high": 0.6}
 PICTURE = str(SAMPLES[0].path)
@@ -22,7 +23,7 @@ PICTURE = str(SAMPLES[0].path)
 def test_building_the_page_imports_neither_plotly_nor_torch():
     code = """if True:
         import sys, gradio as gr
-        from rlpips.ui import robustness
+        from rlpips.ui.pages import robustness
         with gr.Blocks(), gr.Tabs(), gr.Tab() as tab:
             robustness.build(tab)
         sys.exit(sum(name in sys.modules for name in ("plotly", "torch")))"""
@@ -52,7 +53,7 @@ def quick(monkeypatch):
     def measure(pixels, metrics, norm, patches):
         asked.append((pixels.shape, metrics, norm, patches))
         yield from ((name, {"2afc": HALF}) for name in metrics)
-        yield from ((name, _entry(eps)) for eps in measures.EPS[norm] for name in metrics)
+        yield from ((name, _entry(eps)) for eps in standard.EPS[norm] for name in metrics)
 
     monkeypatch.setattr(engine, "sweep", measure)
     monkeypatch.setattr(gr, "Warning", warned.append)
@@ -99,7 +100,7 @@ def test_what_cannot_be_measured_is_refused(quick, tmp_path):
 
 
 def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
-    monkeypatch.setattr(measures, "EPS", {"linf": (1 / 255, 8 / 255)})
+    monkeypatch.setattr(standard, "EPS", {"linf": (1 / 255, 8 / 255)})
     pixels = np.full((40, 52, 3), 90, np.uint8)
     found = list(engine.sweep(pixels, ("lpips",), "linf", 2))
     assert [(name, one.get("eps")) for name, one in found] == [("lpips", eps) for eps in (None, 1 / 255, 8 / 255)]

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from rlpips.measures import measure
-from rlpips.metrics import load_metric
-from rlpips.square import covered_share, square
+from rlpips.attacks.square import covered_share, square
+from rlpips.evaluate.standard import measure
+from rlpips.metrics.lpips import load_metric
 
 EPS = 6 / 255
 

@@ -5,12 +5,14 @@ from dataclasses import asdict
 
 import pytest
 
-from rlpips import cards, catalog, paths, tables
-from rlpips.robust_accuracy import CLASSIFIERS, METRICS, PAIRS, compare
-from rlpips.settings import Settings
-from rlpips.study import VARIANTS
-from rlpips.study import table as study_table
-from rlpips.ui import how_it_works
+from rlpips import paths
+from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate.robust_accuracy import CLASSIFIERS, METRICS, PAIRS, compare
+from rlpips.study.compare import VARIANTS
+from rlpips.study.compare import table as study_table
+from rlpips.training.settings import Settings
+from rlpips.ui.pages import how_it_works
+from rlpips.zoo import cards, catalog
 
 OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
 MEASURED = [("lpips", "alex"), ("lpips", "vgg"), *OURS]

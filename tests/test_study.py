@@ -6,12 +6,12 @@ import pytest
 import torch
 from pictures import made, written
 
-from rlpips import study as module
-from rlpips.material import Source
-from rlpips.metrics import load_metric
-from rlpips.settings import Settings
-from rlpips.study import FIGURES, VARIANTS, pixels, study, table
-from rlpips.twoafc import attack_triplets, distances, make_triplets
+from rlpips.data.triplets import attack_triplets, distances, make_triplets
+from rlpips.metrics.lpips import load_metric
+from rlpips.study.compare import FIGURES, VARIANTS, pixels, study, table
+from rlpips.study.compare import compare as module
+from rlpips.training.data import Source
+from rlpips.training.settings import Settings
 
 TINY = Settings(size=32, triplets=12, rounds=1, attacked=4, attack_steps=1, updates=3, batch=8, validation=1)
 HELD = {"triplets": 6, "mixed": 8, "size": 32, "gap": 0.1, "seed": 3, "steps": 2}

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from rlpips import tables
+from rlpips.evaluate.__main__ import tables
 
 
 def figure(value):
@@ -70,7 +70,7 @@ def test_budget_in_words():
 
 def test_needs_no_torch():
     subprocess.run(
-        [sys.executable, "-c", "import rlpips.tables, sys; sys.exit('torch' in sys.modules)"], check=True, timeout=60
+        [sys.executable, "-c", "import rlpips.evaluate.tables, sys; sys.exit('torch' in sys.modules)"], check=True, timeout=60
     )
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 import rlpips
 from rlpips import Trace
-from rlpips.readings import compare
-from rlpips.trace import Frame, Recorder, Step
+from rlpips.engine.panel import compare
+from rlpips.traces.trace import Frame, Recorder, Step
 
 CURVES = ("distance", "per_layer", "linf", "l2")
 RULER = {
@@ -251,8 +251,8 @@ def test_only_packings_that_cannot_burst_are_unpacked(saved):
 
 
 def test_frames_may_not_ask_for_more_memory_than_any_trace(saved, monkeypatch):
-    monkeypatch.setattr("rlpips.trace_format._MOST_DECODED", 100_000)  # one frame of 61×48 pixels has 27 kB
-    monkeypatch.setattr("rlpips.trace_format._picture", None)  # nothing is decoded before
+    monkeypatch.setattr("rlpips.traces.schema._MOST_DECODED", 100_000)  # one frame of 61×48 pixels has 27 kB
+    monkeypatch.setattr("rlpips.traces.schema._picture", None)  # nothing is decoded before
     with pytest.raises(ValueError, match="unpacks to more"):
         Trace.load(saved)
 

@@ -7,14 +7,15 @@ from pictures import bapps, made, written
 from safetensors.torch import load
 from test_parallel import processes
 
-from rlpips import paths, training
-from rlpips.backbones import load_trunk
-from rlpips.images import read_picture
-from rlpips.material import Source, look
-from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.settings import Settings
-from rlpips.training import rank, train
-from rlpips.twoafc import inflation, make_triplets
+from rlpips import paths
+from rlpips.data.images import read_picture
+from rlpips.data.triplets import inflation, make_triplets
+from rlpips.metrics.backbones import load_trunk
+from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.training.data import Source, look
+from rlpips.training.heads import heads as training
+from rlpips.training.heads import rank, train
+from rlpips.training.settings import Settings
 
 TINY = Settings(
     size=32, triplets=24, rounds=2, attacked=4, attack_steps=2, updates=10, batch=16, lr=0.1, validation=3, memory=8

@@ -5,10 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rlpips.distortions import DISTORTIONS
-from rlpips.metrics import PerceptualMetric, load_metric
-from rlpips.norms import NORMS
-from rlpips.twoafc import (
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.triplets import (
     Triplets,
     agreement,
     attack_triplets,
@@ -21,6 +19,8 @@ from rlpips.twoafc import (
     read_photographs,
     score_2afc,
 )  # fmt: skip
+from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.norms import NORMS
 
 
 def photograph(height, width, seed):

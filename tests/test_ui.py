@@ -16,9 +16,15 @@ from gradio.utils import diff
 from gradio_client.utils import apply_diff
 from PIL import Image
 
-from rlpips import Trace, cards, catalog, images, paths
-from rlpips.ui import duel, engine, files, gallery, how_it_works, inspect, live, request
-from rlpips.ui.samples import SAMPLES, chosen, thumbnail
+from rlpips import Trace, paths
+from rlpips.data import images
+from rlpips.ui.components.samples import SAMPLES, chosen, thumbnail
+from rlpips.ui.pages import duel, gallery, how_it_works, inspect
+from rlpips.ui.pages import duel_controls as request
+from rlpips.ui.runtime import files
+from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.runtime import session as live
+from rlpips.zoo import cards, catalog
 
 RECORDED = paths.PRECOMPUTED / gallery.OPENING
 
@@ -317,7 +323,7 @@ WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # importing it fails
 import rlpips.ui.page as page
-from rlpips.ui import gallery
+from rlpips.ui.pages import gallery
 app = page.build()
 opening = gallery.opening()
 assert opening["state"] == "recorded" and opening["meta"]["steps"] == 40

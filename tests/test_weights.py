@@ -9,8 +9,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from rlpips import catalog, paths, weights
-from rlpips.weights import (
+from rlpips import paths
+from rlpips.zoo import catalog, weights
+from rlpips.zoo.weights import (
     WeightsError,
     load_heads,
     load_official,

@@ -6,8 +6,8 @@ import lpips
 import torch
 import torchvision
 
-from rlpips import weights
-from rlpips.backbones import BACKBONES
+from rlpips.metrics.backbones import BACKBONES
+from rlpips.zoo import weights
 
 
 def random_trunk(backbone):

@@ -80,7 +80,7 @@ const reading = (model, key, step, ...path) =>
   path.reduce((value, index) => value?.[index], model.curve[key][step]) ?? null;
 
 // What the ruler says of a distance, in words, long and short: the entry nearest in log distance, as
-// rlpips.distortions.Ruler.read has it.
+// rlpips.data.distortions.Ruler.read has it.
 function rulerWords(model, distortionName, metric, distance) {
   const column = model.ruler ? model.ruler.metrics.indexOf(metric) : -1;
   const distortion = model.ruler?.distortions.find((d) => d.name === distortionName);

@@ -1,2 +1,1 @@
-"""How fast the engine is, against what others write and against what the machine can do: `python -m
-rlpips.benchmark`."""
+"""How fast the engine is: `python -m rlpips.benchmark` prints tables."""

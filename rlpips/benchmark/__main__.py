@@ -39,14 +39,14 @@ def made(given):
     """The tables asked for, each when it is measured, and before them a line on the machine."""
     import torch
 
-    from rlpips.backbones import pick_device
     from rlpips.benchmark import tables
     from rlpips.benchmark.contestants import packages
     from rlpips.benchmark.ours import METRICS
     from rlpips.benchmark.perceptual import perceptual_table
-    from rlpips.classifiers import load_classifier
-    from rlpips.differences import PRECISIONS, pick_precision
-    from rlpips.readings import surroundings
+    from rlpips.classifiers.models import load_classifier
+    from rlpips.engine.bfloat16 import PRECISIONS, pick_precision
+    from rlpips.engine.panel import surroundings
+    from rlpips.metrics.backbones import pick_device
 
     device = pick_device(given.device)
     low = pick_precision(None, device) == "bfloat16"  # where it would only be slower nobody runs it

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rlpips import weights
+from rlpips.zoo import weights
 
 
 @dataclass(frozen=True)

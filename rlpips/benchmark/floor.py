@@ -9,9 +9,9 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from rlpips.backbones import BACKBONES
 from rlpips.benchmark.timing import in_turns
-from rlpips.convolutions import OrderedConvolution
+from rlpips.engine.convolutions import OrderedConvolution
+from rlpips.metrics.backbones import BACKBONES
 
 FORMATS = (torch.channels_last, torch.contiguous_format)
 
@@ -40,7 +40,7 @@ class Shape:
         return self.outputs * height * width * self.inputs * self.kernel**2
 
     def in_blocks(self):
-        """The same sums with stride 1, over blocks of stride × stride pixels (see `rlpips.convolutions`), or None
+        """The same sums with stride 1, over blocks of stride × stride pixels (see `rlpips.engine.convolutions`), or None
         where the stride is 1. Its kernel has some more weights, all zero, which is why it is not the one that is
         counted."""
         if self.stride == 1:
@@ -81,7 +81,7 @@ def ways(convolution, lanes, dtype, device, prepared=False):
     """({name: a call} that computes the convolution of `lanes` pictures, {name: a call} that computes its gradient with
     respect to the input): in both memory formats, as it is and in blocks, and the gradient also as the convolution
     with the kernel turned round, which it is where the stride is 1; if `prepared`, also with the weights in order
-    beforehand (see `rlpips.convolutions.OrderedConvolution`)."""
+    beforehand (see `rlpips.engine.convolutions.OrderedConvolution`)."""
     forward, backward = {}, {}
     for how, each in (("as it is", convolution), ("in blocks", convolution.in_blocks())):
         for layout in FORMATS if each else ():

@@ -3,10 +3,11 @@
 import torch
 
 import rlpips
-from rlpips import images, paths
-from rlpips.ascent import pgd
+from rlpips import paths
+from rlpips.attacks.pgd import pgd
+from rlpips.data import images
+from rlpips.engine.panel import Panel
 from rlpips.norms import NORMS
-from rlpips.readings import Panel
 
 METRICS = ("lpips", "rlpips-linf")
 EPS = {"linf": 4 / 255, "l2": 1.0}
@@ -57,7 +58,7 @@ class Steps:
         self._endless = self.iterates(10**9, 2.5 * self.eps / 40)
 
     def iterates(self, steps, size=None):
-        """`rlpips.ascent.pgd`: steps + 1 times an iterate (N·M, 3, H, W), its shares (N·M, M, L) and its two norms
+        """`rlpips.attacks.pgd.pgd`: steps + 1 times an iterate (N·M, 3, H, W), its shares (N·M, M, L) and its two norms
         (N·M,)."""
         return pgd(self.start, self.first, self._objective, self.norm, self.eps, steps, size or 2.5 * self.eps / steps)
 

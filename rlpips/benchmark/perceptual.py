@@ -11,12 +11,12 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from rlpips import perceptual
-from rlpips.backbones import BACKBONES
+from rlpips.attacks.metric import perceptual
 from rlpips.benchmark import ours
 from rlpips.benchmark.timing import Table, in_turns, median, ratio
-from rlpips.metrics import load_metric
-from rlpips.weights import LPIPS_SCALE, LPIPS_SHIFT, load_heads, load_trunk
+from rlpips.metrics.backbones import BACKBONES
+from rlpips.metrics.lpips import load_metric
+from rlpips.zoo.weights import LPIPS_SCALE, LPIPS_SHIFT, load_heads, load_trunk
 
 ATTACKS = {"ppgd": {"steps": 10, "cg_steps": 5}, "lpa": {"steps": 20, "searches": 5}, "fast_lpa": {"steps": 20}}
 BALLS = ("lpips", "self")
@@ -26,7 +26,7 @@ NAMES = {"ppgd": "PPGD", "lpa": "LPA", "fast_lpa": "Fast-LPA"}
 
 class Plain(torch.nn.Module):
     """LPIPS features on AlexNet, (N, 3, H, W) -> (N, D), made of torchvision's layers and nothing else; pictures of less than 64
-    pixels are enlarged, as `rlpips.perceptual.MetricBall` does."""
+    pixels are enlarged, as `rlpips.attacks.perceptual.MetricBall` does."""
 
     def __init__(self, metric="lpips", device="cpu"):
         super().__init__()
@@ -197,7 +197,7 @@ def perceptual_table(classifier, bounds=(0.2,), batches=(1, 16), rounds=3, devic
                     )
     return Table(
         "Perceptual attacks on classifiers",
-        f"{classifier.name}, pictures at {SIZE[0]}×{SIZE[1]}, labels its own verdicts: ours, `rlpips.perceptual`, and the attacks as "
+        f"{classifier.name}, pictures at {SIZE[0]}×{SIZE[1]}, labels its own verdicts: ours, `rlpips.attacks.perceptual`, and the attacks as "
         "their authors publish them, with as many iterations. ms a run of the whole batch, medians; the ratio is the median "
         "of the rounds' (smallest–largest): above 1, ours is faster. What each has reached: the share of pictures fooled within "
         "1.001 of the bound, the mean margin, and the largest distance over the bound.",

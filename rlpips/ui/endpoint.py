@@ -11,8 +11,13 @@ from typing import Literal
 import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta
 
-from rlpips import Trace, images
-from rlpips.ui import duel, engine, files, live, request
+from rlpips import Trace
+from rlpips.data import images
+from rlpips.ui.pages import duel
+from rlpips.ui.pages import duel_controls as request
+from rlpips.ui.runtime import files
+from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.runtime import session as live
 
 
 def build():

@@ -6,19 +6,11 @@ import os
 
 import gradio as gr
 
-from rlpips.ui import (
-    classifier,
-    duel,
-    endpoint,
-    engine,
-    files,
-    gallery,
-    how_it_works,
-    inspect,
-    judge,
-    robustness,
-)
-from rlpips.ui.theme import CSS, theme
+from rlpips.ui import endpoint
+from rlpips.ui.components.theme import CSS, theme
+from rlpips.ui.pages import classifier, duel, gallery, how_it_works, inspect, judge, robustness
+from rlpips.ui.runtime import files
+from rlpips.ui.runtime import jobs as engine
 
 TITLE = "R-LPIPS Explorer"
 MASTHEAD = f"<header><h1>{TITLE}</h1><p>the same invisible change, two verdicts</p></header>"

@@ -1,0 +1,1 @@
+"""Classifiers to be fooled, and the pictures of CIFAR-10; `python -m rlpips.classifiers NAME` trains one."""

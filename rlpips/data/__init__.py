@@ -1,0 +1,1 @@
+"""Pictures in and out, natural distortions of them, and triplets made of both."""

@@ -1,0 +1,102 @@
+"""The distances of lanes to their references, layer by layer, and their gradient, written out.
+
+Autograd finds the same gradient, in more time: much of an attack's step is small operations, each of which autograd also has to
+book, and it makes a new tensor where one that nobody needs any more could be written over.
+"""
+
+import torch
+
+from rlpips.engine.bfloat16 import DifferenceConvolver
+from rlpips.engine.convolutions import Convolution, Convolver
+from rlpips.engine.fast_trunk import FastTrunk
+from rlpips.metrics.backbones import EPS, Trunk
+
+
+class Lanes:
+    """What M metrics on one trunk say about lanes beside N references (N, 3, H, W), K lanes of each."""
+
+    def __init__(self, trunk: Trunk, heads, reference, precision):
+        """`heads`: per layer (M, C_l); `precision` is "float32", or "bfloat16" (see `rlpips.engine.bfloat16`)."""
+        self.trunk, self.heads = FastTrunk(trunk), heads
+        self._float32 = Convolver()
+        self.convolver, convolve = self._float32, Convolution.forward
+        if precision == "bfloat16":
+            self.convolver = DifferenceConvolver()
+            convolve = self.convolver.keep
+        layers = (_by_reference(layer, len(layer)) for layer in self.trunk.features(reference, convolve))
+        # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
+        self.minus = [-features * _scale(features) for features in layers]
+
+    def shares(self, x):
+        """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.
+
+        Gradients flow to `x`, and only once, as what they are made of is written over.
+        """
+        return _Shares.apply(x, self)
+
+    def maps(self, x):
+        """Per layer a map (N·K, M, h_l, w_l), whose means are the `shares`; in float32 always."""
+        for (features, _), minus, heads in zip(self.trunk.stages(x, self._float32), self.minus, self.heads):
+            features = _by_reference(features, len(minus))
+            difference = torch.addcmul(minus, features, _scale(features))
+            yield (difference.square_() @ heads.T).flatten(0, 1).permute(0, 3, 1, 2)
+
+
+class _Shares(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, lanes):
+        ctx.layers, shares = [], []
+        for stage, minus, heads in zip(lanes.trunk.stages(x, lanes.convolver), lanes.minus, lanes.heads):
+            layer = Layer(*stage, minus, heads)
+            shares.append(layer.shares)
+            if ctx.needs_input_grad[0]:
+                ctx.layers.append(layer)
+        return torch.stack(shares, -1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        layers, ctx.layers = ctx.layers, None
+        if layers is None:
+            raise RuntimeError("The gradient of shares can be had once; read the lanes off again for another.")
+        carried = None
+        for of_shares in reversed(gradient.unbind(-1)):
+            carried = layers.pop().backward(of_shares, carried)  # which frees them one by one
+        return carried, None
+
+
+class Layer:
+    """One layer's part: unit length, difference to the reference, weights, and mean over positions. Channels lie last here:
+    (N, K, h, w, C)."""
+
+    def __init__(self, features, back, minus, heads):
+        """`features` (N·K, C, h, w) are raw; `back` takes a gradient with respect to them to where they were made from;
+        `minus` (N, 1, h, w, C) are the references' unit features, times -1; `heads` (M, C)."""
+        self._features, self._back = _by_reference(features, len(minus)), back
+        self._weights = heads / features[0, 0].numel()
+        self._scale = _scale(self._features)
+        self._difference = torch.addcmul(minus, self._features, self._scale)
+        # (N·K, M)
+        self.shares = (self._difference.square().sum((2, 3)) @ self._weights.T).flatten(0, 1)
+
+    def backward(self, of_shares, carried):
+        """`of_shares` (N·K, M) is the gradient with respect to the shares, `carried` that with respect to the features that the
+        layers behind this one give, or None. The latter is written over, and so is the difference."""
+        features, scale = self._features, self._scale
+        gradient = torch.zeros_like(features) if carried is None else _by_reference(carried, len(features))
+        weights = (2 * of_shares @ self._weights).unflatten(0, features.shape[:2])  # (N, K, C)
+        by_unit = self._difference.mul_(weights[:, :, None, None])
+        # What would only change the length is lost in the scaling.
+        along = (by_unit * features).sum(-1, keepdim=True).mul_(scale.pow(3))
+        gradient.addcmul_(by_unit, scale).addcmul_(features, along, value=-1)
+        return self._back(gradient.flatten(0, 1).permute(0, 3, 1, 2))
+
+
+def _by_reference(features, count):
+    """(N·K, C, h, w) as (N, K, h, w, C), a view."""
+    return features.permute(0, 2, 3, 1).unflatten(0, (count, -1))
+
+
+def _scale(features):
+    """What brings (…, C) to length one over the channels, (…, 1); a zero stays zero."""
+    return torch.linalg.vector_norm(features, dim=-1, keepdim=True).clamp_min_(EPS).reciprocal_()

@@ -1,0 +1,141 @@
+"""LPIPS-style metrics: a frozen trunk and one non-negative weight per channel (Zhang et al., arXiv 1801.03924, eq. 1).
+
+    d(x, y) = sum over layers l of the mean over positions of  sum over channels c of  w[l, c] (f_l(x) - f_l(y))²
+
+with f the unit-normalised features of the trunk. R-LPIPS (Ghazanfari et al., arXiv 2307.15157) is the same formula with
+weights learnt against an attacker. Metrics on one trunk share the trunk object, so that several of them cost one pass.
+"""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from rlpips.metrics.backbones import Trunk, load_trunk, pick_device
+from rlpips.zoo import catalog, weights
+
+_SLACK = 1e-4  # how far outside [0, 1] rounding may carry a pixel before it is called an error
+
+
+class PerceptualMetric(nn.Module):
+    """A distance between pictures, in the metric's own unit (0 is identical; LPIPS and R-LPIPS have different scales).
+
+    All methods take `x` and `y`, float tensors (N, 3, H, W) in [0, 1] of the same shape, at least 32 pixels a side, on the
+    metric's device, and raise ValueError for anything else. Gradients flow to both; the network itself is frozen.
+    """
+
+    def __init__(self, trunk: Trunk, heads, name: str):
+        super().__init__()
+        self.trunk = trunk
+        self.name = name
+        found = tuple(len(head) for head in heads)
+        if found != trunk.spec.channels:
+            raise ValueError(f"{trunk.name} needs heads of {trunk.spec.channels} weights; got {found}.")
+        for index, head in enumerate(heads):
+            self.register_buffer(f"head{index}", head.to(trunk.scale.device))
+
+    @property
+    def heads(self):
+        """One weight vector (C_l,) per layer."""
+        return [getattr(self, f"head{index}") for index in range(len(self.trunk.spec.channels))]
+
+    @property
+    def layers(self):
+        """The names of the layers, in the order of `per_layer`."""
+        return self.trunk.spec.layers
+
+    def _apply(self, fn, recurse=True):
+        self.trunk = copy.deepcopy(
+            self.trunk
+        )  # `.to()` and `.half()` change this metric, not the others on the same trunk
+        return super()._apply(fn, recurse)
+
+    def _maps(self, x, y):
+        check_images(x, "x")
+        check_images(y, "y")
+        if x.shape != y.shape:
+            raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
+        own = self.trunk.scale
+        if {x.device, y.device} != {own.device}:
+            raise ValueError(f"x and y must be on the metric's device, {own.device}; got {x.device} and {y.device}.")
+        return layer_maps(self.trunk(x.to(own.dtype)), self.trunk(y.to(own.dtype)), stack_heads([self]))
+
+    def per_layer(self, x, y):
+        """Each layer's share of the distance, (N, L); the shares sum to `self(x, y)`."""
+        return layer_shares(self._maps(x, y))[:, 0]
+
+    def forward(self, x, y):
+        """The distance of each pair, (N,)."""
+        return self.per_layer(x, y).sum(-1)
+
+    def distance_map(self, x, y):
+        """Where the metric sees the difference, (N, H, W): every layer's map, enlarged bilinearly, summed over layers.
+
+        It equals `lpips.LPIPS(spatial=True)`; its mean is close to the distance, but not the same number, because
+        bilinear enlargement does not keep the mean of a map.
+        """
+        return merge_maps(self._maps(x, y), x.shape[-2:])[:, 0]
+
+
+def check_images(x, name="images"):
+    """Raise ValueError unless `x` is a float tensor (N, 3, H, W) in [0, 1], at least 32 pixels a side."""
+    if not isinstance(x, torch.Tensor) or x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point() or not len(x):
+        found = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
+        raise ValueError(f"{name} must be a float tensor of shape (N, 3, H, W); got {found}.")
+    if min(x.shape[-2:]) < 32:
+        raise ValueError(f"{name} must be at least 32 pixels a side; got {x.shape[-2]}×{x.shape[-1]} (H×W).")
+    low, high = (value.item() for value in x.detach().aminmax())
+    if not (low >= -_SLACK and high <= 1 + _SLACK):  # also catches NaN
+        hint = " Pixels on the [-1, 1] scale become [0, 1] by (x + 1) / 2." if -1 - _SLACK <= low < 0 else ""
+        hint = " 8-bit pixels become [0, 1] by x / 255." if high > 2 else hint
+        raise ValueError(f"{name} must lie in [0, 1]; got values from {low:.4g} to {high:.4g}.{hint}")
+
+
+def stack_heads(metrics):
+    """The weights of M metrics on one trunk, layer by layer: a list of L tensors (M, C_l, 1, 1)."""
+    return [torch.stack(layer)[:, :, None, None] for layer in zip(*(metric.heads for metric in metrics), strict=True)]
+
+
+def layer_maps(features_x, features_y, heads):
+    """Weighted squared differences of N pairs: a list of L maps (N, M, h_l, w_l), M metrics given by `stack_heads`."""
+    return [
+        F.conv2d((fx - fy).square(), head)  # a 1×1 convolution sums over channels, for all metrics at once
+        for fx, fy, head in zip(features_x, features_y, heads, strict=True)
+    ]
+
+
+def layer_shares(maps):
+    """Mean over positions: a list of L maps (N, M, h_l, w_l) -> (N, M, L)."""
+    return torch.stack([layer.mean((2, 3)) for layer in maps], -1)
+
+
+def merge_maps(maps, size):
+    """Sum of the layers' maps, each enlarged bilinearly to `size` (h, w): -> (N, M, h, w)."""
+    return sum(F.interpolate(layer, size=tuple(size), mode="bilinear", align_corners=False) for layer in maps)
+
+
+def load_metric(name, backbone="alex", device="cpu", progress=weights.print_progress):
+    """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", …) on a backbone ("alex", "vgg", "squeeze").
+
+    `device`: "cpu", "cuda", or None for the GPU where there is one.
+
+    Weights are bundled for AlexNet; those of the other backbones are looked for, and downloaded, as
+    `rlpips.zoo.weights.load_trunk` says; `progress(file, bytes, bytes in all or None)` is called meanwhile. An unknown name,
+    or a metric that has no heads for that backbone, is a ValueError.
+    """
+    catalog.check(name, backbone)  # before any download
+    device = pick_device(device)
+    if catalog.card(name).official is None:
+        heads = weights.load_heads(name, backbone)
+        return PerceptualMetric(load_trunk(backbone, device, progress), heads, name)
+    state, heads = weights.load_official(name, progress)
+    return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)
+
+
+def _official_trunk(backbone, state, device):
+    """The shared trunk where a checkpoint holds the same numbers, else a trunk of its own."""
+    shared = weights.load_trunk(backbone)
+    if all(torch.equal(shared[key], value) for key, value in state.items()):
+        return load_trunk(backbone, device)
+    return Trunk(backbone, state).to(device)

@@ -1,0 +1,1 @@
+"""The questions of "You be the judge", and what metrics answer."""

@@ -1,0 +1,1 @@
+"""What matters in the training, one change at a time: `python -m rlpips.study`."""

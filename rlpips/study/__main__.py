@@ -1,0 +1,3 @@
+from rlpips.study.compare import main
+
+main()

@@ -1,0 +1,1 @@
+"""What an attack leaves behind: the trace, how it is recorded, written and read, and drawn as a still figure."""

@@ -1,0 +1,3 @@
+from rlpips.training.heads import main
+
+main()

@@ -1,0 +1,105 @@
+"""The results of `rlpips.evaluate` as HTML: the summary, and tables that draw the 95 % interval below every number.
+
+The style is in assets/viewer/robustness.css.
+"""
+
+import html
+
+from rlpips.evaluate.__main__ import tables
+from rlpips.ui.pages.robustness_text import percent
+from rlpips.zoo import catalog
+
+TOTAL = "all"
+
+
+def summary(results, norm):
+    """A tile for each metric: 2AFC under attack and without, inflation, agreement with LPIPS."""
+    return f'<div class="tiles">{"".join(_tile(name, one, norm) for name, one in results.items())}</div>'
+
+
+def _tile(name, one, norm):
+    entry = tables.standard(one, norm)
+    agreement = one.get("agreement")
+    small = [f"{percent(one['natural']['2afc']['value'])} without an attack"]
+    if entry:
+        small.append(f"worst change found, on average: {entry['inflation']['value']:.2f} natural distortions")
+    small.append(f"agrees with LPIPS on {percent(agreement['value'])}" if agreement else "the metric in common use")
+    large = percent(entry["2afc"]["value"]) if entry else "–"
+    budget = (
+        f"right under attack, {tables.budget(norm, entry['eps'])}"
+        if entry
+        else f"not measured under {tables.NORMS[norm]}"
+    )
+    return (
+        f'<article {_ink(name)}><h3>{_title(name)}</h3><p class="large"><b>{large}</b> {budget}</p>'
+        f"<ul>{''.join(f'<li>{line}</li>' for line in small)}</ul></article>"
+    )
+
+
+def families(results, entries):
+    """Natural and attacked 2AFC of every family of distortions and metric; `entries` is {metric: what was measured at
+    one budget}."""
+    names = list(dict.fromkeys(family for one in results.values() for family in one["natural"]["families"]))
+    entries = {name: {} for name in results} | entries
+    head = [(name, [("natural", ""), ("attacked", "")]) for name in results]
+    rows = [
+        (TOTAL, [cell for name in results for cell in (results[name]["natural"]["2afc"], entries[name].get("2afc"))])
+    ]
+    for family in names:
+        cells = []
+        for name, one in results.items():
+            cells += [one["natural"]["families"].get(family), entries[name].get("families", {}).get(family)]
+        rows.append((family, cells))
+    return _table("Right choices (2AFC) by family of distortions", "distortion", head, rows)
+
+
+def masking(found):
+    """2AFC that every other attack leaves, a row each; `found` is {metric: card["masking"]}."""
+    attacks = list(dict.fromkeys(row["attack"] for one in found.values() for row in one["rows"]))
+    by = {name: {row["attack"]: row for row in one["rows"]} for name, one in found.items()}
+    head = [(name, [("right choices", ""), ("inflation", "plain")]) for name in found]
+    rows = [
+        (attack, [by[name].get(attack, {}).get(key) for name in found for key in ("2afc", "inflation")])
+        for attack in attacks
+    ]
+    return _table("What other attacks leave", "attack", head, rows)
+
+
+def _table(caption, first, head, rows):
+    """`head` is [(metric, [(column, kind)])], `rows` [(name, intervals or None)]; kind "plain" draws no interval."""
+    kinds = [(name, kind) for name, columns in head for _, kind in columns]
+    groups = "".join(
+        f'<th scope="colgroup" colspan="{len(columns)}" {_ink(name)}>{_title(name)}</th>' for name, columns in head
+    )
+    columns = "".join(f'<th scope="col">{column}</th>' for _, columns in head for column, _ in columns)
+    total = ' class="total"'
+    body = "".join(
+        f'<tr{total if name == TOTAL else ""}><th scope="row">{html.escape(name)}</th>'
+        + "".join(_cell(interval, *kind) for interval, kind in zip(cells, kinds, strict=True))
+        + "</tr>"
+        for name, cells in rows
+    )
+    return (
+        f'<div class="intervals" tabindex="0" role="region" aria-label="{caption}"><table><thead><tr>'
+        f'<th rowspan="2" scope="col">{first}</th>'
+        f"{groups}</tr><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(interval, name, kind):
+    if not interval:
+        return "<td>–</td>"
+    value, low, high = (interval[part] for part in ("value", "low", "high"))
+    if kind == "plain":
+        return f"<td><b>{value:.2f}×</b><small>{low:.2f}–{high:.2f}</small></td>"
+    range_text = f"<small>{100 * low:.0f}–{100 * high:.0f}</small>"
+    place = f"--value:{value:.4g};--low:{low:.4g};--high:{high:.4g}"
+    return f'<td {_ink(name, place)}><b>{percent(value)}</b>{range_text}<i aria-hidden="true"></i></td>'
+
+
+def _ink(name, more=""):
+    return f'class="metric-ink" style="--raw:{catalog.card(name).color};{more}"'
+
+
+def _title(name):
+    return html.escape(catalog.card(name).title)

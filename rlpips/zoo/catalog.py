@@ -1,0 +1,360 @@
+"""What there is to choose from: the metrics, the networks under them, the classifiers, and where their weights come from.
+
+Only data, no torch: the page reads its choices from here. Every weights file stands beside the digest that
+`rlpips.zoo.weights` checks when it loads it.
+"""
+
+from dataclasses import dataclass, field
+
+LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
+RLPIPS_PAPER = "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
+PAT_PAPER = "Laidlaw, Singla and Feizi, Perceptual Adversarial Robustness: Defense Against Unseen Threat Models, arXiv 2006.12655"
+AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, arXiv 1706.06083"
+RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
+ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
+
+
+@dataclass(frozen=True)
+class HeadsFile:
+    """A safetensors file in assets/weights/ with keys "0" … "L-1", each (C_l,) float32 and >= 0."""
+
+    file: str
+    sha256: str  # of the whole file, 64 hex digits; empty: not trained yet
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete LPIPS state dict published by others: trunk and heads in one file, for AlexNet."""
+
+    file: str
+    blob_id: str  # git's name for the content: sha1 of b"blob <size>\\0" + bytes
+    url: str
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """One metric: how it is called, drawn and credited, and the files it is made of.
+
+    `heads` has one file per backbone. A card with an `official` checkpoint has no heads file: trunk
+    and heads both come from the checkpoint.
+    """
+
+    name: str
+    title: str
+    color: str  # hex, for light backgrounds; tells the metric apart for colour-blind people too
+    source: str
+    licence: str
+    training: str  # one sentence
+    paper: str
+    heads: dict[str, HeadsFile] = field(default_factory=dict)
+    official: Checkpoint | None = None
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The backbones that this metric can be loaded on."""
+        return ("alex",) if self.official else tuple(self.heads)
+
+
+@dataclass(frozen=True)
+class TrunkCard:
+    """One frozen network: our file with its convolutions alone, and torchvision's own file."""
+
+    name: str
+    title: str
+    features: HeadsFile | None  # keys features.N.weight/bias
+    bundled: bool  # whether `features` is shipped in assets/weights/
+    torchvision: str  # file name; the eight hex digits in it begin its sha256
+    megabytes: int  # size of torchvision's file
+    source: str
+    licence: str
+
+    @property
+    def url(self) -> str:
+        return "https://download.pytorch.org/models/" + self.torchvision
+
+
+@dataclass(frozen=True)
+class ClassifierCard:
+    """One classifier: of CIFAR-10 a safetensors file in assets/weights/, of ImageNet torchvision's own file."""
+
+    name: str
+    title: str
+    file: str  # in a name of torchvision's, the eight hex digits begin its sha256
+    training: str  # one sentence
+    source: str
+    licence: str
+    paper: str
+    sha256: str = ""  # of the whole file, 64 hex digits; empty: not trained yet, or torchvision's
+    classes: tuple[str, ...] = CIFAR10_CLASSES  # empty for ImageNet, whose thousand torchvision names
+    size: int = 32  # pixels a side
+    model: str = ""  # torchvision's name of the network; empty: the small ResNet of `rlpips.classifiers`
+    megabytes: float = 0.6
+
+    @property
+    def url(self) -> str:
+        """Where torchvision's file is; ours are shipped."""
+        return "https://download.pytorch.org/models/" + self.file if self.model else ""
+
+
+TRUNKS: dict[str, TrunkCard] = {
+    trunk.name: trunk
+    for trunk in (
+        TrunkCard(
+            name="alex",
+            title="AlexNet",
+            features=HeadsFile(
+                "alexnet_features.safetensors",
+                "9f97fd313f4da83dbe6bbfbe6effca1241de9edfcd7c53386261ed9697286dd9",
+            ),
+            bundled=True,
+            torchvision="alexnet-owt-7be5be79.pth",
+            megabytes=233,
+            source="torchvision AlexNet IMAGENET1K_V1, convolutions only",
+            licence="BSD-3-Clause",
+        ),
+        TrunkCard(
+            name="vgg",
+            title="VGG16",
+            features=HeadsFile(
+                "vgg16_features.safetensors",
+                "cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d",
+            ),
+            bundled=False,
+            torchvision="vgg16-397923af.pth",
+            megabytes=528,
+            source="torchvision VGG16 IMAGENET1K_V1, convolutions only",
+            licence="BSD-3-Clause",
+        ),
+        TrunkCard(
+            name="squeeze",
+            title="SqueezeNet 1.1",
+            features=None,
+            bundled=False,
+            torchvision="squeezenet1_1-b8a52dc0.pth",
+            megabytes=5,
+            source="torchvision SqueezeNet 1.1 IMAGENET1K_V1, convolutions only",
+            licence="BSD-3-Clause",
+        ),
+    )
+}
+
+
+def _official(variant: str, file: str, blob_id: str, training: str) -> MetricCard:
+    return MetricCard(
+        name=f"rlpips-official-{variant}",
+        title=f"R-LPIPS official ({variant})",
+        color="#CC79A7",
+        source="github.com/SaraGhazanfari/R-LPIPS, folder checkpoints",
+        licence="none stated; downloaded from its authors, never shipped",
+        training=training,
+        paper=RLPIPS_PAPER,
+        official=Checkpoint(file, blob_id, OFFICIAL_FOLDER + file),
+    )
+
+
+CATALOG: dict[str, MetricCard] = {
+    card.name: card
+    for card in (
+        MetricCard(
+            name="lpips",
+            title="LPIPS",
+            color="#D55E00",
+            source="the lpips package 0.1.4, weights v0.1",
+            licence="BSD-2-Clause",
+            training="Heads learnt from human judgements of image pairs (BAPPS), the trunk frozen.",
+            paper=LPIPS_PAPER,
+            heads={
+                "alex": HeadsFile(
+                    "lpips_alex.safetensors",
+                    "1d41531cd971abcf97d12305095362450288a80067814aa8d4ce51b0508b3737",
+                ),
+                "vgg": HeadsFile(
+                    "lpips_vgg.safetensors",
+                    "cca3883c0ebf4d1d290424868e62db4899b1f2bbdc009b1abec6093ee67b2bc9",
+                ),
+                "squeeze": HeadsFile(
+                    "lpips_squeeze.safetensors",
+                    "0f427375e78838f13fac5e25ebc1315561a7998d1242e36fdb1162914e9248a2",
+                ),
+            },
+        ),
+        MetricCard(
+            name="rlpips-linf",
+            title="R-LPIPS l∞",
+            color="#0072B2",
+            source="this project, python -m rlpips.training",
+            licence="BSD-3-Clause",
+            training="Heads trained here on clean pairs and pairs attacked in an l∞ ball, the trunk frozen.",
+            paper=RLPIPS_PAPER,
+            heads={
+                "alex": HeadsFile(
+                    "rlpips-linf_alex.safetensors", "73089def69c6536037a98da0435f1f3247abf53ce29d3d9ad1f62ec04ed0d6a1"
+                ),
+                "vgg": HeadsFile(
+                    "rlpips-linf_vgg.safetensors", "cfe3ff7fc917a99304335a6ec8813f30874a0b5a33439f7b5d63ae426f32f600"
+                ),
+            },
+        ),
+        MetricCard(
+            name="rlpips-l2",
+            title="R-LPIPS l2",
+            color="#009E73",
+            source="this project, python -m rlpips.training",
+            licence="BSD-3-Clause",
+            training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
+            paper=RLPIPS_PAPER,
+            heads={
+                "alex": HeadsFile(
+                    "rlpips-l2_alex.safetensors", "ec2b06911981d09c443596f169927e835d5cda2a02f64d509f0685151d34170e"
+                ),
+                "vgg": HeadsFile(
+                    "rlpips-l2_vgg.safetensors", "83f28e8c8314d856efde9f28b96376f7d843a4341b33cc48aba0f07f8929c881"
+                ),
+            },
+        ),
+        _official(
+            "x0",
+            "latest_net_linf_x0.pth",
+            "f1435696083bf5b16385efd794af44fcbe49f175",
+            "Heads trained by the paper's authors with l∞ attacks on the first candidate.",
+        ),
+        _official(
+            "x1",
+            "latest_net_linf_x1.pth",
+            "aa4bfe7ffaed14127b0de360f6e7e08da286b760",
+            "Heads trained by the paper's authors with l∞ attacks on the second candidate.",
+        ),
+        _official(
+            "x0-x1",
+            "latest_net_linf_x0_x1.pth",
+            "148f72f8edb5ce28bd8c8092018251f63890a388",
+            "Heads trained by the paper's authors with l∞ attacks on both candidates.",
+        ),
+        _official(
+            "ref",
+            "latest_net_linf_ref.pth",
+            "9c94a5bdf515e1724a0229f07b0442ba309490b5",
+            "Heads trained by the paper's authors with l∞ attacks on the reference.",
+        ),
+        _official(
+            "x0-tune",
+            "latest_net_linf_x0_tune.pth",
+            "fcbd70019fadddff346f3ddccfae448dea771fa3",
+            "Heads and trunk trained by the paper's authors with l∞ attacks on the first candidate.",
+        ),
+    )
+}
+
+
+def _small(name: str, title: str, sha256: str, training: str, paper: str) -> ClassifierCard:
+    return ClassifierCard(
+        name=name,
+        title=title,
+        file=f"classifier_{name}.safetensors",
+        sha256=sha256,
+        training=training,
+        source="this project, python -m rlpips.classifiers, on CIFAR-10",
+        licence="BSD-3-Clause",
+        paper=paper,
+    )
+
+
+CLASSIFIERS: dict[str, ClassifierCard] = {
+    card.name: card
+    for card in (
+        _small(
+            "undefended",
+            "Undefended",
+            "6046d6f6198a4951d2f855a25d36426059271130dcfc61e19d5a5e856010016b",
+            "Trained here on clean pictures alone.",
+            RESNET_PAPER,
+        ),
+        _small(
+            "at-linf",
+            "AT l∞",
+            "d41f3a7727383c67b4ed8b31d76fb5e5072930387552f8b9756470e30ee3535b",
+            "Trained here on pictures attacked by PGD in an l∞ ball of 8/255.",
+            AT_PAPER,
+        ),
+        _small(
+            "at-l2",
+            "AT l2",
+            "1cfb40343ed443f8e7450978f50b0689a3a0b6f97d85a42881dbff98b5dc9e42",
+            "Trained here on pictures attacked by PGD in an l2 ball of 1.0.",
+            AT_PAPER,
+        ),
+        _small(
+            "pat-self",
+            "PAT self",
+            "58000741c29ac24ad92edba94db138d25056ab87beee8dce34f22daaafb1f49b",
+            "Trained here on pictures attacked by Fast-LPA within 0.5 in the classifier's own features.",
+            PAT_PAPER,
+        ),
+        _small(
+            "pat-alexnet",
+            "PAT AlexNet",
+            "62a726071e34b7c933789b157dde4764fe6578e5a0cf9ee8dcd1031f248e9a59",
+            "Trained here on pictures attacked by Fast-LPA within 0.3 in the features of LPIPS on AlexNet.",
+            PAT_PAPER,
+        ),
+        ClassifierCard(
+            name="alexnet-imagenet",
+            title="AlexNet (ImageNet)",
+            file="alexnet-owt-7be5be79.pth",
+            training="Trained by torchvision on ImageNet's clean pictures.",
+            source="torchvision AlexNet IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            paper=ALEXNET_PAPER,
+            classes=(),
+            size=224,
+            model="alexnet",
+            megabytes=233,
+        ),
+        ClassifierCard(
+            name="resnet50-imagenet",
+            title="ResNet-50 (ImageNet)",
+            file="resnet50-0676ba61.pth",
+            training="Trained by torchvision on ImageNet's clean pictures.",
+            source="torchvision ResNet-50 IMAGENET1K_V1",
+            licence="BSD-3-Clause",
+            paper=RESNET_PAPER,
+            classes=(),
+            size=224,
+            model="resnet50",
+            megabytes=98,
+        ),
+    )
+}
+
+
+def classifier_card(name: str) -> ClassifierCard:
+    """The card of the classifier called `name`; ValueError listing the names if there is none."""
+    if not isinstance(name, str) or name not in CLASSIFIERS:
+        raise ValueError(f"Unknown classifier {name!r}; the classifiers are {', '.join(CLASSIFIERS)}.")
+    return CLASSIFIERS[name]
+
+
+def card(name: str) -> MetricCard:
+    """The card of the metric called `name`; ValueError listing the names if there is none."""
+    if not isinstance(name, str) or name not in CATALOG:
+        raise ValueError(f"Unknown metric {name!r}; the metrics are {', '.join(CATALOG)}.")
+    return CATALOG[name]
+
+
+def trunk_card(backbone: str) -> TrunkCard:
+    """The card of the network called `backbone`; ValueError listing the names if there is none."""
+    if not isinstance(backbone, str) or backbone not in TRUNKS:
+        raise ValueError(f"Unknown backbone {backbone!r}; the backbones are {', '.join(TRUNKS)}.")
+    return TRUNKS[backbone]
+
+
+def check(name: str, backbone: str) -> None:
+    """ValueError unless there is a metric of that name with heads for that backbone; the sentence lists what there is."""
+    metric, trunk = card(name), trunk_card(backbone)
+    if backbone not in metric.backbones:
+        raise ValueError(
+            f"{metric.title} has no heads for {trunk.title} ({backbone!r}); "
+            f"there are heads for {', '.join(metric.backbones)}."
+        )

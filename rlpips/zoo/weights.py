@@ -1,0 +1,275 @@
+"""Finds, verifies and loads weights; returns plain tensors on the CPU and builds no network.
+
+Places, in this order: `assets/weights/` (bundled), the folder named by the environment variable
+RLPIPS_WEIGHTS_DIR, torch.hub's cache, and last a download into that cache, which happens only for a backbone
+or checkpoint that was asked for. Every file is checked against its digest before it is read, and pickles are
+read with `weights_only=True`.
+"""
+
+import hashlib
+import io
+import os
+import pickle
+import re
+import sys
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from rlpips import paths
+from rlpips.zoo.catalog import card, check, classifier_card, trunk_card
+
+# LPIPS's input normalisation, for pixels on [-1, 1]. A checkpoint with another one would be another metric.
+LPIPS_SHIFT = (-0.030, -0.088, -0.188)
+LPIPS_SCALE = (0.458, 0.448, 0.450)
+
+# AlexNet's convolutions, one per layer of LPIPS: index in torchvision's `features`, shape of the weight.
+ALEXNET = {
+    0: (64, 3, 11, 11),
+    3: (192, 64, 5, 5),
+    6: (384, 192, 3, 3),
+    8: (256, 384, 3, 3),
+    10: (256, 256, 3, 3),
+}
+
+Progress = Callable[[str, int, int | None], None]
+
+_download_lock = threading.Lock()  # two visitors who want the same 528 MB wait for one download
+
+
+class WeightsError(ValueError):
+    """A weights file is missing, damaged or not to be had; the message is a sentence to show to the user."""
+
+
+def print_progress(file: str, done: int, total: int | None) -> None:
+    """Tell a terminal how far a download is (bytes)."""
+    size = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{done / 1e6:.0f} MB"
+    end = "\n" if done == total else ""
+    print(f"\rDownloading {file}: {size}", end=end, file=sys.stderr, flush=True)
+
+
+def load_trunk(backbone: str, progress: Progress = print_progress) -> dict[str, Tensor]:
+    """The convolutions of a frozen ImageNet network.
+
+    Args:
+        backbone: "alex" (bundled), "vgg" or "squeeze" (found in RLPIPS_WEIGHTS_DIR or torch.hub's cache, else
+            downloaded from torchvision's server).
+        progress: called with (file, bytes so far, bytes in all or None) while a file is downloaded.
+    Returns:
+        torchvision's keys `features.….weight` and `features.….bias`, float32 on the CPU.
+    Raises:
+        ValueError: unknown backbone. WeightsError (a ValueError): not to be had, or damaged.
+    """
+    trunk = trunk_card(backbone)
+    if trunk.bundled:
+        return _read_tensors(paths.WEIGHTS / trunk.features.file, trunk.features.sha256)
+    ours = trunk.features and find(trunk.features.file)
+    if ours:
+        return _read_tensors(ours, trunk.features.sha256)
+    state = _torchvision(trunk.title, trunk.torchvision, trunk.url, progress)
+    return {key: value.float() for key, value in state.items() if key.startswith("features.")}
+
+
+def load_classifier(name: str, progress: Progress = print_progress) -> dict[str, Tensor]:
+    """What a classifier of the catalogue has learnt.
+
+    Those of CIFAR-10 are bundled; torchvision's are found in RLPIPS_WEIGHTS_DIR or torch.hub's cache, else downloaded.
+    `progress` is as for `load_trunk`. Returns the state dict of the network, float32 on the CPU (counters stay whole).
+    Raises ValueError for an unknown name, WeightsError (a ValueError) if it is not to be had, or damaged.
+    """
+    classifier = classifier_card(name)
+    if classifier.model:
+        return _torchvision(classifier.title, classifier.file, classifier.url, progress)
+    if not classifier.sha256:
+        raise WeightsError(f"{classifier.file}, the weights of the classifier {classifier.title}, is not made yet.")
+    tensors = _read_tensors(paths.WEIGHTS / classifier.file, classifier.sha256)
+    return {key: value.float() for key, value in tensors.items()}
+
+
+def _torchvision(title: str, file: str, url: str, progress: Progress) -> dict[str, Tensor]:
+    """A state dict that torchvision publishes."""
+    prefix = re.search(r"-([0-9a-f]{8})\.pth$", file)[1]
+    path = find(file) or _download(f"{title}'s weights", url, file, "sha256", prefix, progress)
+    return _read_pickle(path, "sha256", prefix)
+
+
+def load_heads(name: str, backbone: str) -> list[Tensor]:
+    """The L weight vectors of a metric on a backbone: (C_l,) float32 >= 0 each, on the CPU.
+
+    Raises:
+        ValueError: unknown name, or no heads for that backbone (the sentence lists those there are).
+        WeightsError (a ValueError): not to be had, or damaged.
+    """
+    check(name, backbone)
+    metric, trunk = card(name), trunk_card(backbone)
+    if metric.official:
+        return load_official(name)[1]
+    heads = metric.heads[backbone]
+    if not heads.sha256:
+        raise WeightsError(f"{heads.file}, the heads of {metric.title} on {trunk.title}, is not made yet.")
+    tensors = _read_tensors(paths.WEIGHTS / heads.file, heads.sha256)
+    return _check_heads([tensors[str(layer)] for layer in range(len(tensors))], heads.file)
+
+
+def load_official(name: str, progress: Progress = print_progress) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Trunk and heads of a metric that is one published checkpoint (`card(name).official`).
+
+    The file is looked for in RLPIPS_WEIGHTS_DIR and torch.hub's cache, else downloaded from its authors'
+    repository. `progress` is as for `load_trunk`. Returns and raises as `read_official_checkpoint`.
+    """
+    metric = card(name)
+    checkpoint = metric.official
+    if checkpoint is None:
+        raise ValueError(f"{name!r} is not an official checkpoint: its trunk and heads are two files.")
+    path = find(checkpoint.file) or _download(
+        metric.title, checkpoint.url, checkpoint.file, "git blob", checkpoint.blob_id, progress
+    )
+    return read_official_checkpoint(path, checkpoint.blob_id)
+
+
+def read_official_checkpoint(
+    path: str | os.PathLike, blob_id: str | None = None
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Read an R-LPIPS checkpoint: a whole LPIPS state dict on AlexNet, saved by torch.
+
+    Keys are mapped one by one, none may be missing or left over: `net.sliceK.N.weight` becomes
+    `features.N.weight` (and `bias`), `linK.model.1.weight` (1,C,1,1) becomes the head (C,) of layer K.
+    `lins.K.model.1.weight` must repeat the same numbers, and `scaling_layer.shift/scale` must be LPIPS's own.
+
+    Args:
+        path: the .pth file.
+        blob_id: git's sha1 of the content (40 hex digits); checked if given.
+    Returns:
+        (trunk, heads) as from `load_trunk` and `load_heads`. The trunk may be a tuned one.
+    Raises:
+        WeightsError (a ValueError) naming the keys that are unknown, missing, or wrong.
+    """
+    path = Path(path)
+    state = _read_pickle(path, "git blob", blob_id)
+
+    shapes = {"scaling_layer.shift": (1, 3, 1, 1), "scaling_layer.scale": (1, 3, 1, 1)}
+    new_names = {}
+    for layer, (index, shape) in enumerate(ALEXNET.items()):
+        conv = f"net.slice{layer + 1}.{index}."
+        new_names |= {conv + part: f"features.{index}.{part}" for part in ("weight", "bias")}
+        shapes |= {conv + "weight": shape, conv + "bias": shape[:1]}
+        shapes |= {f"{lin}.model.1.weight": (1, shape[0], 1, 1) for lin in (f"lin{layer}", f"lins.{layer}")}
+    if unknown := [str(key) for key in state if key not in shapes]:
+        raise WeightsError(f"{path.name} has keys that LPIPS on AlexNet does not: {_some(unknown)}.")
+    if missing := [key for key in shapes if key not in state]:
+        raise WeightsError(f"{path.name} lacks keys that LPIPS on AlexNet has: {_some(missing)}.")
+    if wrong := [f"{key} {tuple(state[key].shape)}" for key in shapes if state[key].shape != shapes[key]]:
+        raise WeightsError(f"{path.name} has tensors of other shapes than LPIPS on AlexNet: {_some(wrong)}.")
+
+    for part, expected in (("shift", LPIPS_SHIFT), ("scale", LPIPS_SCALE)):
+        found = state[f"scaling_layer.{part}"].flatten().tolist()
+        if not all(abs(number - wanted) < 1e-6 for number, wanted in zip(found, expected)):
+            raise WeightsError(f"scaling_layer.{part} of {path.name} should be {expected}; it is {found}.")
+    heads = [state[f"lin{layer}.model.1.weight"].float().flatten() for layer in range(len(ALEXNET))]
+    for layer, head in enumerate(heads):
+        if not torch.equal(head, state[f"lins.{layer}.model.1.weight"].float().flatten()):
+            raise WeightsError(f"lin{layer} and lins.{layer} of {path.name} should be the same, and differ.")
+    trunk = {new: state[old].float() for old, new in new_names.items()}
+    return trunk, _check_heads(heads, path.name)
+
+
+def git_blob_id(raw: bytes) -> str:
+    """The name under which git stores these bytes (40 hex digits)."""
+    return hashlib.sha1(b"blob %d\0" % len(raw) + raw).hexdigest()
+
+
+def _check_heads(heads: list[Tensor], file: str) -> list[Tensor]:
+    for layer, weights in enumerate(heads):
+        if weights.ndim != 1 or not torch.isfinite(weights).all() or (weights < 0).any():
+            raise WeightsError(f"Head {layer} of {file} should be a vector of finite numbers >= 0.")
+    return heads
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:6]) + (f" and {len(keys) - 6} more" if len(keys) > 6 else "")
+
+
+def _cache_folder() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def find(file: str) -> Path | None:
+    """`file` in RLPIPS_WEIGHTS_DIR or in torch.hub's cache."""
+    folder = os.environ.get("RLPIPS_WEIGHTS_DIR")
+    places = ([Path(folder).expanduser()] if folder else []) + [_cache_folder()]
+    return next((place / file for place in places if (place / file).is_file()), None)
+
+
+def _matches(raw: bytes, kind: str, digest: str) -> bool:
+    """Whether the bytes' digest begins with this one (torchvision's file names carry eight digits of it)."""
+    found = git_blob_id(raw) if kind == "git blob" else hashlib.sha256(raw).hexdigest()
+    return found.startswith(digest)
+
+
+def _read_verified(path: Path, kind: str, digest: str | None) -> bytes:
+    """The file's bytes. What was verified is what is then decoded: the file is not opened a second time."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"The weights file {path.name} is missing or cannot be read.") from error
+    if digest and not _matches(raw, kind, digest):
+        raise WeightsError(
+            f"The weights file {path.name} is damaged or not the one expected ({kind} {digest[:8]}…): "
+            "delete it and get it again."
+        )
+    return raw
+
+
+def _read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    return safetensors.torch.load(_read_verified(path, "sha256", sha256))
+
+
+def _read_pickle(path: Path, kind: str, digest: str | None) -> dict[str, Tensor]:
+    """A state dict saved by torch, read without running what a pickle could run."""
+    raw = _read_verified(path, kind, digest)
+    try:
+        state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError) as error:
+        raise WeightsError(f"{path.name} is not a file of weights saved by PyTorch.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path.name} should hold a dictionary of tensors, and does not.")
+    return state
+
+
+def _download(what: str, url: str, file: str, kind: str, digest: str, progress: Progress) -> Path:
+    """Fetch `file` into torch.hub's cache. It gets its name only when it is whole and its digest is right."""
+    target = _cache_folder() / file
+    with _download_lock:
+        if target.is_file():  # somebody else was waiting for it too
+            return target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{file}.") as folder:
+                part = Path(folder) / file
+                _fetch(url, part, progress)
+                if not _matches(part.read_bytes(), kind, digest):
+                    raise WeightsError(f"{url} gave another file than {digest[:8]}…; it was not kept.")
+                part.replace(target)
+        except (OSError, HTTPException) as error:  # no network, no such page, cut off, no room on the disk
+            raise WeightsError(
+                f"{what} could not be downloaded from {url}. Without a network, put {file} into the folder "
+                "named by the environment variable RLPIPS_WEIGHTS_DIR, or into torch.hub's hub/checkpoints."
+            ) from error
+    return target
+
+
+def _fetch(url: str, part: Path, progress: Progress) -> None:
+    with urllib.request.urlopen(url, timeout=20) as response, part.open("wb") as out:
+        total = int(response.headers.get("Content-Length") or 0) or None
+        done = 0
+        while chunk := response.read(1 << 20):
+            out.write(chunk)
+            done += len(chunk)
+            progress(part.name, done, total)
