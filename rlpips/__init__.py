@@ -12,15 +12,20 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOME = {
-    "load_metric": "metrics",
-    "PerceptualMetric": "metrics",
-    "load_classifier": "classifiers",
-    "attack": "attacks",
-    "attack_steps": "attacks",
-    "Trace": "trace",
-    "CATALOG": "catalog",
-    "make_ruler": "distortions",
-    "Ruler": "distortions",
+    "load_metric": "metrics.lpips",
+    "PerceptualMetric": "metrics.lpips",
+    "load_classifier": "classifiers.models",
+    "attack": "attacks.metric",
+    "attack_steps": "attacks.metric",
+    "Trace": "traces.trace",
+    "CATALOG": "zoo.catalog",
+    "make_ruler": "engine.ruler",
+    "Ruler": "engine.ruler",
+    "MetricBall": "attacks.balls",
+    "SelfBall": "attacks.balls",
+    "ppgd": "attacks.ppgd",
+    "lpa": "attacks.lpa",
+    "fast_lpa": "attacks.lpa",
 }
 
 __all__ = [*_HOME, "__version__"]

@@ -9,7 +9,9 @@ SAMPLES = ASSETS / "samples"
 CIFAR10_SAMPLES = SAMPLES / "cifar10"
 VIEWER = ASSETS / "viewer"  # the page's JavaScript, style sheets and markup
 WEIGHTS = ASSETS / "weights"  # and the cards beside them
-RESULTS = WEIGHTS / "classifiers.json"  # how accurate classifiers stay under attack, by `python -m rlpips.evaluate classifiers`
+RESULTS = (
+    WEIGHTS / "classifiers.json"
+)  # how accurate classifiers stay under attack, by `python -m rlpips.evaluate classifiers`
 STUDY = WEIGHTS / "study.json"  # what matters in the training, by `python -m rlpips.study`
 PRECOMPUTED = ROOT / "precomputed"  # what the page opens with, by `python -m rlpips.precompute`
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"

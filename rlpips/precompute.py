@@ -13,15 +13,16 @@ from itertools import islice
 
 import rlpips
 from rlpips import paths
-from rlpips.attacks.metric import side_by_side
+from rlpips.attacks import side_by_side
 from rlpips.data import images
-from rlpips.data.distortions import DISTORTIONS, make_ruler
+from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
-from rlpips.metrics.backbones import pick_device
-from rlpips.quiz import questions
-from rlpips.quiz import verdicts as judge
+from rlpips.device import pick_device
+from rlpips.engine.ruler import make_ruler
+from rlpips.quiz import archive, draw, verdicts
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS, matched_bounds
+from rlpips.zoo.catalog import PAIR
 
 # (sample, objective, what is pushed, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
 DUELS = (
@@ -46,11 +47,10 @@ FOOLED = (
     ("truck-03", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
 QUESTIONS_EACH, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
-SEED = 0  # of the questions: the first that `judge.draw` draws, whatever the metrics say about them
+SEED = 0  # of the questions: the first that `draw.draw` draws, whatever the metrics say about them
 
 
 def make_duels():
-    metrics = ("lpips", "rlpips-linf")
     device = pick_device()
     for sample, objective, copy, norm, eps in DUELS:
         picture = paths.SAMPLES / f"{sample}.png"
@@ -58,12 +58,12 @@ def make_duels():
         candidate = DISTORTIONS[copy](reference, 0.6) if copy else None
         eps_01 = eps / 255 if norm == "linf" else eps
         trace = rlpips.attack(  # in float32, so that it is the same on every machine up to the last bits
-            picture, candidate, metrics, norm=norm, eps=eps_01, objective=objective, precision="float32"
+            picture, candidate, PAIR, norm=norm, eps=eps_01, objective=objective, precision="float32"
         )
-        ruler = make_ruler(reference, [rlpips.load_metric(name, device=device) for name in metrics])
+        ruler = make_ruler(reference, [rlpips.load_metric(name, device=device) for name in PAIR])
         path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{eps}.zip"
         trace.with_ruler(ruler).save(path)
-        lanes = ", ".join(f"{name} {value:.3f}" for name, value in zip(metrics, trace.distance[-1].diagonal()))
+        lanes = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
         print(f"{path.name}: {lanes}; {path.stat().st_size / 1e6:.2f} MB")
 
 
@@ -71,22 +71,22 @@ def make_questions():
     begun = time.monotonic()
     photographs = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
     missing, drawn = Counter(dict.fromkeys(DISTORTIONS, QUESTIONS_EACH)), []
-    for triplet in judge.draw(photographs, seed=SEED):
+    for triplet in draw.draw(photographs, seed=SEED):
         if missing[triplet.family[0]]:
             missing[triplet.family[0]] -= 1
             drawn.append(triplet)
         if not missing.total():
             break
-    drawn += islice(judge.draw(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
+    drawn += islice(draw.draw(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
     triplets = Triplets.cat(drawn).to(pick_device())
-    metrics = [rlpips.load_metric(name, device=pick_device()) for name in questions.METRICS]
-    answered = list(zip(judge.questions(triplets), judge.verdicts(metrics, triplets, seed=SEED)))
+    metrics = [rlpips.load_metric(name, device=pick_device()) for name in PAIR]
+    answered = list(zip(draw.questions(triplets), verdicts.verdicts(metrics, triplets, seed=SEED)))
 
     path = paths.QUESTIONS
     path.parent.mkdir(exist_ok=True)
-    questions.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in questions.METRICS})
+    archive.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in PAIR})
     turned = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
-    said = ", ".join(f"{name} turned in {count}" for name, count in zip(questions.METRICS, turned))
+    said = ", ".join(f"{name} turned in {count}" for name, count in zip(PAIR, turned))
     megabytes, seconds = path.stat().st_size / 1e6, time.monotonic() - begun
     print(f"{path.name}: {len(answered)} questions; {said}; {megabytes:.2f} MB, {seconds:.0f} s")
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import browser as b
 import pytest
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+from rlpips import paths
+
+SHARED = paths.ROOT.parent / "shared"
 
 
 @pytest.fixture(scope="session")

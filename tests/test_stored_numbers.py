@@ -6,13 +6,14 @@ from dataclasses import asdict
 import pytest
 
 from rlpips import paths
-from rlpips.evaluate.__main__ import tables
-from rlpips.evaluate.robust_accuracy import CLASSIFIERS, METRICS, PAIRS, compare
-from rlpips.study.compare import VARIANTS
-from rlpips.study.compare import table as study_table
+from rlpips.evaluate import tables
+from rlpips.evaluate.robust_accuracy import CLASSIFIERS, PAIRS, compare
+from rlpips.study.report import table as study_table
+from rlpips.study.variants import VARIANTS
 from rlpips.training.settings import Settings
 from rlpips.ui.pages import how_it_works
 from rlpips.zoo import cards, catalog
+from rlpips.zoo.catalog import PAIR
 
 OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
 MEASURED = [("lpips", "alex"), ("lpips", "vgg"), *OURS]
@@ -52,7 +53,7 @@ def test_the_readme_has_the_stored_attacks_on_classifiers():
 def test_the_attacks_on_classifiers_are_whole_and_belong_to_what_is_shipped():
     found = attacked()
     assert tuple(found["classifiers"]) == CLASSIFIERS
-    assert found["how"]["metrics"] == {name: catalog.card(name).heads["alex"].sha256 for name in METRICS}
+    assert found["how"]["metrics"] == {name: catalog.card(name).heads["alex"].sha256 for name in PAIR}
     assert found["findings"] == compare(found["classifiers"], found["bounds"]["settings"])
     assert len(found["findings"]) == len(CLASSIFIERS) * len(found["bounds"]["settings"]) * len(PAIRS)
     for name, one in found["classifiers"].items():

@@ -18,31 +18,23 @@ import numpy as np
 import torch
 
 from rlpips import validation
-from rlpips.attacks.pgd import inside, pgd
+from rlpips.attacks.pgd import MAX_STEPS, inside, pgd
 from rlpips.data import images
+from rlpips.data.images import check_size
+from rlpips.device import pick_device
 from rlpips.engine.bfloat16 import pick_precision
-from rlpips.engine.panel import (
-    Panel,
-    Reading,
-    check_metrics,
-    check_size,
-    in_8_bits,
-    picture_digest,
-    surroundings,
-    to_steps,
-    weights_digest,
-)
-from rlpips.metrics.backbones import pick_device
+from rlpips.engine.panel import Panel, Reading, in_8_bits, to_steps
+from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
 from rlpips.metrics.lpips import load_metric
 from rlpips.norms import NORMS
-from rlpips.traces.schema import MEASURES, NOISE
-from rlpips.traces.trace import Recorder, Steps
+from rlpips.traces.recorder import Recorder, Steps
+from rlpips.traces.schema import MEASURES, NOISE, keyframes
+from rlpips.zoo.catalog import PAIR, check_metrics
 
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
-MAX_STEPS = 10_000
 
 
-def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
+def attack(reference, candidate=None, metrics=PAIR, backbone="alex", norm="linf", eps=4 / 255,
            steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1, precision=None):  # fmt: skip
     """Push a picture against every metric and return the `Trace`; a batch of N > 1 pictures returns a list of N.
 
@@ -68,7 +60,7 @@ def attack(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone
     return traces if len(traces) > 1 else traces[0]
 
 
-def attack_steps(reference, candidate=None, metrics=("lpips", "rlpips-linf"), backbone="alex", norm="linf", eps=4 / 255,
+def attack_steps(reference, candidate=None, metrics=PAIR, backbone="alex", norm="linf", eps=4 / 255,
                  steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1, precision=None):  # fmt: skip
     """The same attack, step by step: an iterator over `Step` (a list of N of them for a batch), restarts in turn.
 
@@ -79,12 +71,6 @@ def attack_steps(reference, candidate=None, metrics=("lpips", "rlpips-linf"), ba
                  precision)  # fmt: skip
     made = _run(plan)
     return Steps(plan.recorders(), made if len(plan.reference) > 1 else (step for (step,) in made))
-
-
-def keyframes(steps, height, width):
-    """The steps at which pictures and maps are kept, denser early: about 16, fewer for large pictures."""
-    count = max(6, min(16, round(16 * (256 * 256) / (height * width))))
-    return sorted({round(steps * (index / (count - 1)) ** 1.6) for index in range(count)})
 
 
 @dataclass(frozen=True)
@@ -157,9 +143,7 @@ def _run(plan):
     for restart in range(settings["restarts"]):
         first = _first_points(plan, norm, generators)
         waiting = []  # readings that are still on the device
-        for index, (x, *reading) in enumerate(
-            pgd(start, first, objective, norm, eps, steps, settings["step_size"])
-        ):
+        for index, (x, *reading) in enumerate(pgd(start, first, objective, norm, eps, steps, settings["step_size"])):
             waiting.append(Reading(*reading))
             if index not in kept and device.type != "cpu":
                 continue  # to ask a GPU for its numbers is to wait for it

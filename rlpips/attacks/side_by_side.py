@@ -3,7 +3,7 @@
     trace = fooling.fool("cat.png", classifier="undefended", attacks=("ppgd", "r-ppgd"))
     trace.fooled  # (2,) bool: does the classifier take what each attack made for something else?
 
-The attacks are those of `rlpips.attacks.perceptual`, chosen by their names in `rlpips.zoo.attack_cards`. Each is a lane of a `Trace`; they
+The attacks are those of `rlpips.attacks`, chosen by their names in `rlpips.zoo.attack_cards`. Each is a lane of a `Trace`; they
 take their steps in turn, and one with fewer iterates holds its last. Every iterate is read by the classifier and, whatever
 bounds the attack, by LPIPS and R-LPIPS with AlexNet.
 """
@@ -16,18 +16,23 @@ import torch
 from torch import nn
 
 from rlpips import validation
-from rlpips.attacks.metric import keyframes, perceptual
+from rlpips.attacks import pixels
+from rlpips.attacks.balls import MetricBall, enlarged
+from rlpips.attacks.lpa import lpa
+from rlpips.attacks.ppgd import ppgd
 from rlpips.classifiers.models import load_classifier
 from rlpips.data import images
-from rlpips.data.distortions import make_ruler
-from rlpips.engine.panel import Panel, picture_digest, surroundings, weights_digest
-from rlpips.metrics.backbones import pick_device
+from rlpips.device import pick_device
+from rlpips.engine.panel import Panel
+from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
+from rlpips.engine.ruler import make_ruler
 from rlpips.metrics.lpips import load_metric
-from rlpips.traces.trace import Recorder, Step, Steps
+from rlpips.traces.recorder import Recorder, Steps
+from rlpips.traces.schema import Step, keyframes
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS, WIDEST
+from rlpips.zoo.catalog import PAIR
 
-METRICS = ("lpips", "rlpips-linf")  # what every iterate is read with
 BACKBONE = "alex"
 MAX_STEPS = 200  # what is left of an attack must stay small enough to be saved, with a thousand classes, too
 SEARCHES = 5  # of LPA, as published
@@ -75,17 +80,17 @@ def ruler_of(trace, device=None):
 
 
 class EnlargedPanel(Panel):
-    """A `Panel` that shows its metrics small pictures as the attacks do: enlarged (see `rlpips.attacks.perceptual.enlarged`).
+    """A `Panel` that shows its metrics small pictures as the attacks do: enlarged (see `rlpips.attacks.balls.enlarged`).
     Norms, PSNR and SSIM are those of the pictures themselves; maps are of the enlarged ones."""
 
     def __init__(self, metrics, reference, precision="float32"):
-        super().__init__(metrics, perceptual.enlarged(reference), precision)
+        super().__init__(metrics, enlarged(reference), precision)
 
     def shares(self, x):
-        return super().shares(perceptual.enlarged(x))
+        return super().shares(enlarged(x))
 
     def maps(self, x):
-        return super().maps(perceptual.enlarged(x))
+        return super().maps(enlarged(x))
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class _Plan:
     def recorder(self):
         shown = images.to_uint8(self.picture)[0]
         return Recorder(
-            name=self.name, lanes=tuple(lane["name"] for lane in self.lanes), metrics=METRICS,
+            name=self.name, lanes=tuple(lane["name"] for lane in self.lanes), metrics=PAIR,
             layers=self.metrics[0].layers, reference=shown, start=shown, sign=1, receipt=self.receipt, verdict=self.verdict,
         )  # fmt: skip
 
@@ -115,11 +120,11 @@ class _Plan:
         label = torch.tensor([self.verdict["label"]], device=self.picture.device)
         asked = (self.classifier, self.picture, label)
         if attack.metric is None:
-            return perceptual.pgd(*asked, attack.norm, bound, steps=self.steps, seed=self.seed)
-        ball = perceptual.MetricBall(self.metrics[METRICS.index(attack.metric)], bound)
+            return pixels.pgd(*asked, attack.norm, bound, steps=self.steps, seed=self.seed)
+        ball = MetricBall(self.metrics[PAIR.index(attack.metric)], bound)
         if _searches(attack) == 1:
-            return perceptual.ppgd(*asked, ball, steps=self.steps, seed=self.seed)
-        return perceptual.lpa(*asked, ball, steps=self.steps, searches=SEARCHES, seed=self.seed)
+            return ppgd(*asked, ball, steps=self.steps, seed=self.seed)
+        return lpa(*asked, ball, steps=self.steps, searches=SEARCHES, seed=self.seed)
 
 
 def _run(plan):
@@ -182,10 +187,10 @@ def _plan(picture, label, classifier, attacks, bounds, steps, seed, device):
         "attacks": lanes, "steps": max(lane["steps"] for lane in lanes), "restarts": 1, "seed": int(seed),
         "backbone": BACKBONE, "notes": notes, **surroundings(device),
         "reference_sha256": picture_digest(picture[0]), "start_sha256": picture_digest(picture[0]),
-        "weights": {metric: weights_digest(metric, BACKBONE) for metric in METRICS},
+        "weights": {metric: weights_digest(metric, BACKBONE) for metric in PAIR},
     }  # fmt: skip
     asked = {"classes": classifier.classes, "label": int(clean.argmax() if label is None else label), "clean": clean}
-    metrics = [load_metric(metric, BACKBONE, device) for metric in METRICS]
+    metrics = [load_metric(metric, BACKBONE, device) for metric in PAIR]
     return _Plan(picture, classifier, metrics, lanes, int(steps), int(seed), asked, receipt, name)
 
 

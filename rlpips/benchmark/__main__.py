@@ -41,12 +41,12 @@ def made(given):
 
     from rlpips.benchmark import tables
     from rlpips.benchmark.contestants import packages
-    from rlpips.benchmark.ours import METRICS
     from rlpips.benchmark.perceptual import perceptual_table
     from rlpips.classifiers.models import load_classifier
+    from rlpips.device import pick_device
     from rlpips.engine.bfloat16 import PRECISIONS, pick_precision
-    from rlpips.engine.panel import surroundings
-    from rlpips.metrics.backbones import pick_device
+    from rlpips.engine.provenance import surroundings
+    from rlpips.zoo.catalog import PAIR
 
     device = pick_device(given.device)
     low = pick_precision(None, device) == "bfloat16"  # where it would only be slower nobody runs it
@@ -65,7 +65,7 @@ def made(given):
     machine = f"{surroundings(device)['device']}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     hardware = "bfloat16 in hardware" if low else "no bfloat16 in hardware"
     yield f"# Benchmark\n\n{machine}; {hardware}; {given.backbone}; {given.rounds} rounds.\n"
-    if missing := packages(METRICS, given.backbone)[1]:
+    if missing := packages(PAIR, given.backbone)[1]:
         yield f"Not installed, and left out: {', '.join(missing)}. `pip install lpips torchmetrics`\n"
     for name in given.tables or TABLES:
         if name == "engine":

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rlpips.benchmark.ours import METRICS, Steps
+from rlpips.benchmark.ours import Steps
+from rlpips.zoo.catalog import PAIR
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def accuracy(reference, norm, eps, precision, steps=20, every=5, backbone="alex"
     """`Accuracy` of PGD on the pictures (N, 3, H, W); every `every`-th iterate is looked at."""
     exact = Steps(reference, norm, "float32", backbone, eps)
     rough = Steps(reference, norm, precision, backbone, eps)
-    pushed = reference.repeat_interleave(len(METRICS), 0)
+    pushed = reference.repeat_interleave(len(PAIR), 0)
 
     def truth(x):  # (N·M, M)
         return torch.stack([metric(pushed, x) for metric in exact.metrics], 1)

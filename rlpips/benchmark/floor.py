@@ -103,7 +103,9 @@ def ways(convolution, lanes, dtype, device, prepared=False):
                 around = each.kernel - 1 - each.padding
                 backward[f"{name}, turned round"] = partial(F.conv2d, gradient, turned, None, 1, around)
                 if prepared and layout == torch.channels_last:
-                    forward[f"{name}, prepared"] = partial(OrderedConvolution(weight, [1, 1], [each.padding] * 2), x, bias)
+                    forward[f"{name}, prepared"] = partial(
+                        OrderedConvolution(weight, [1, 1], [each.padding] * 2), x, bias
+                    )
                     backward[f"{name}, prepared"] = partial(OrderedConvolution(turned, [1, 1], [around] * 2), gradient)
     return forward, backward
 

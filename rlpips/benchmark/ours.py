@@ -8,8 +8,8 @@ from rlpips.attacks.pgd import pgd
 from rlpips.data import images
 from rlpips.engine.panel import Panel
 from rlpips.norms import NORMS
+from rlpips.zoo.catalog import PAIR
 
-METRICS = ("lpips", "rlpips-linf")
 EPS = {"linf": 4 / 255, "l2": 1.0}
 
 
@@ -36,7 +36,7 @@ def whole(reference, eps, steps, norm, precision, backbone="alex"):
     """The attack as everybody uses it, consumed to its end, with the pictures and maps of its
     keyframes; its last `Step`, or for N > 1 pictures a list of N."""
     for step in rlpips.attack_steps(
-        reference, metrics=METRICS, backbone=backbone, norm=norm, eps=eps, steps=steps, precision=precision,
+        reference, metrics=PAIR, backbone=backbone, norm=norm, eps=eps, steps=steps, precision=precision,
         device=reference.device,
     ):  # fmt: skip
         pass
@@ -48,13 +48,11 @@ class Steps:
 
     def __init__(self, reference, norm, precision, backbone="alex", eps=None):
         self.reference, self.eps, self.norm = reference, eps or EPS[norm], NORMS[norm]
-        self.metrics = [rlpips.load_metric(name, backbone, reference.device) for name in METRICS]
+        self.metrics = [rlpips.load_metric(name, backbone, reference.device) for name in PAIR]
         self.panel = Panel(self.metrics, reference, precision)
-        self.start = reference.repeat_interleave(len(METRICS), 0).contiguous(
-            memory_format=torch.channels_last
-        )  # (N·M, …)
-        self.first = first_point(reference, norm, self.eps).repeat_interleave(len(METRICS), 0)
-        self.own = torch.arange(len(METRICS), device=reference.device).repeat(len(reference))
+        self.start = reference.repeat_interleave(len(PAIR), 0).contiguous(memory_format=torch.channels_last)  # (N·M, …)
+        self.first = first_point(reference, norm, self.eps).repeat_interleave(len(PAIR), 0)
+        self.own = torch.arange(len(PAIR), device=reference.device).repeat(len(reference))
         self._endless = self.iterates(10**9, 2.5 * self.eps / 40)
 
     def iterates(self, steps, size=None):

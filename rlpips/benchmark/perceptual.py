@@ -11,7 +11,10 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from rlpips.attacks.metric import perceptual
+from rlpips.attacks.balls import MetricBall, SelfBall
+from rlpips.attacks.classifier import margins
+from rlpips.attacks.lpa import fast_lpa, lpa
+from rlpips.attacks.ppgd import ppgd
 from rlpips.benchmark import ours
 from rlpips.benchmark.timing import Table, in_turns, median, ratio
 from rlpips.metrics.backbones import BACKBONES
@@ -19,6 +22,7 @@ from rlpips.metrics.lpips import load_metric
 from rlpips.zoo.weights import LPIPS_SCALE, LPIPS_SHIFT, load_heads, load_trunk
 
 ATTACKS = {"ppgd": {"steps": 10, "cg_steps": 5}, "lpa": {"steps": 20, "searches": 5}, "fast_lpa": {"steps": 20}}
+OURS = {"ppgd": ppgd, "lpa": lpa, "fast_lpa": fast_lpa}
 BALLS = ("lpips", "self")
 SIZE = (32, 32)
 NAMES = {"ppgd": "PPGD", "lpa": "LPA", "fast_lpa": "Fast-LPA"}
@@ -26,7 +30,7 @@ NAMES = {"ppgd": "PPGD", "lpa": "LPA", "fast_lpa": "Fast-LPA"}
 
 class Plain(torch.nn.Module):
     """LPIPS features on AlexNet, (N, 3, H, W) -> (N, D), made of torchvision's layers and nothing else; pictures of less than 64
-    pixels are enlarged, as `rlpips.attacks.perceptual.MetricBall` does."""
+    pixels are enlarged, as `rlpips.attacks.balls.MetricBall` does."""
 
     def __init__(self, metric="lpips", device="cpu"):
         super().__init__()
@@ -111,7 +115,7 @@ class Published:
         """The step of the first-order approximation, by conjugate gradients on JᵀJ; J by finite differences."""
         here = x.detach().requires_grad_()
         features = self.features(here)
-        goal = perceptual.margins(self.classifier(here), labels).clamp(max=1.0)
+        goal = margins(self.classifier(here), labels).clamp(max=1.0)
         (gradient,) = torch.autograd.grad(goal.sum(), here)
         if gradient.abs().max() < 1e-4:
             return x
@@ -142,7 +146,7 @@ class Published:
         here = x.detach().requires_grad_()
         features, logits = self.features(here), self.classifier(here)
         distance = (features - home).norm(dim=1)
-        goal = perceptual.margins(logits, labels).clamp(max=kappa) - weight * (distance - self.bound).relu()
+        goal = margins(logits, labels).clamp(max=kappa) - weight * (distance - self.bound).relu()
         (gradient,) = torch.autograd.grad(goal.sum(), here)
         direction = gradient / (_dot(gradient, gradient).sqrt() + 1e-8)
         rate = (features - self.features(x + h * direction)).norm(dim=1) / h
@@ -197,7 +201,7 @@ def perceptual_table(classifier, bounds=(0.2,), batches=(1, 16), rounds=3, devic
                     )
     return Table(
         "Perceptual attacks on classifiers",
-        f"{classifier.name}, pictures at {SIZE[0]}×{SIZE[1]}, labels its own verdicts: ours, `rlpips.attacks.perceptual`, and the attacks as "
+        f"{classifier.name}, pictures at {SIZE[0]}×{SIZE[1]}, labels its own verdicts: ours, `rlpips.attacks`, and the attacks as "
         "their authors publish them, with as many iterations. ms a run of the whole batch, medians; the ratio is the median "
         "of the rounds' (smallest–largest): above 1, ours is faster. What each has reached: the share of pictures fooled within "
         "1.001 of the bound, the mean margin, and the largest distance over the bound.",
@@ -211,13 +215,13 @@ def _duel(classifier, kind, bound, name, given, batch, rounds, device):
     with torch.no_grad():
         labels = classifier(x).argmax(1)
     if kind == "self":
-        ball, features = perceptual.SelfBall(classifier, bound), lambda x: _flat(classifier.features_logits(x)[0])
+        ball, features = SelfBall(classifier, bound), lambda x: _flat(classifier.features_logits(x)[0])
     else:
-        ball, features = perceptual.MetricBall(load_metric(kind, "alex", device), bound), Plain(kind, device)
+        ball, features = MetricBall(load_metric(kind, "alex", device), bound), Plain(kind, device)
     theirs = Published(classifier, features, bound)
     results = {}
     calls = {
-        "ours": partial(_keep, results, "ours", lambda: _last(getattr(perceptual, name)(classifier, x, labels, ball, **given))),
+        "ours": partial(_keep, results, "ours", lambda: _last(OURS[name](classifier, x, labels, ball, **given))),
         "published": partial(_keep, results, "published", lambda: getattr(theirs, name)(x, labels, **given)),
     }  # fmt: skip
     times = in_turns(calls, rounds, device)
@@ -237,6 +241,6 @@ def _keep(results, who, call):
 
 @torch.no_grad()
 def _reached(classifier, ball, x, found, labels):
-    margins, share = perceptual.margins(classifier(found), labels), ball.distance(x, found) / ball.bound
-    fooled = (margins > 0) & (share <= 1.001)
-    return f"{fooled.float().mean():.0%}", f"{margins.mean():.2f}", f"{share.max():.3f}"
+    reached, share = margins(classifier(found), labels), ball.distance(x, found) / ball.bound
+    fooled = (reached > 0) & (share <= 1.001)
+    return f"{fooled.float().mean():.0%}", f"{reached.mean():.2f}", f"{share.max():.3f}"

@@ -10,6 +10,7 @@ from rlpips.benchmark.accuracy import accuracy
 from rlpips.benchmark.contestants import packages
 from rlpips.benchmark.floor import convolutions, floor, macs
 from rlpips.benchmark.timing import Table, in_turns, median, ratio
+from rlpips.zoo.catalog import PAIR
 
 LOOP_STEPS = 3  # of the packages' loops, whose steps all cost the same
 STEPS_AT_ONCE = 5  # of our steps alone
@@ -17,7 +18,7 @@ STEPS_AT_ONCE = 5  # of our steps alone
 
 def engine_table(cases, steps=40, rounds=3, device="cpu", precisions=("float32",), backbone="alex"):
     """Table 1; `cases` are (size, batch, norm)."""
-    found, _ = packages(ours.METRICS, backbone, device)
+    found, _ = packages(PAIR, backbone, device)
     rows = []
     for size, batch, norm in cases:
         times = _race(found, size, batch, norm, steps, rounds, device, precisions, backbone)
@@ -68,7 +69,7 @@ def floor_table(cases, rounds=3, device="cpu", precisions=("float32",), backbone
     """Table 2; `cases` are (size, batch)."""
     rows = []
     for size, batch in cases:
-        lanes, reference = batch * len(ours.METRICS), ours.pictures(batch, size, device)
+        lanes, reference = batch * len(PAIR), ours.pictures(batch, size, device)
         for precision in precisions:
             dtype, step = getattr(torch, precision), ours.Steps(reference, "linf", precision, backbone)
             plain, prepared = (floor(backbone, size, lanes, dtype, device, prepared=each) for each in (False, True))

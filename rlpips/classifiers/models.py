@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rlpips.metrics.backbones import pick_device
+from rlpips.device import pick_device
 from rlpips.zoo import catalog, weights
 
 # Mean and standard deviation of the training pictures, red, green and blue.
@@ -136,4 +136,3 @@ def _load(card, progress):
         return made
     except RuntimeError as error:
         raise weights.WeightsError(f"{card.file} does not fit the network of {card.title}: {error}") from error
-

@@ -91,6 +91,13 @@ def to_tensor(source, device="cpu"):
     return batch
 
 
+def check_size(x):
+    """ValueError for pictures larger than a trace may hold."""
+    if max(x.shape[-2:]) > LARGEST_SIDE:
+        height, width = x.shape[-2:]
+        raise ValueError(f"Pictures have at most {LARGEST_SIDE} pixels a side here; got {height}×{width} (H×W).")
+
+
 def to_uint8(batch) -> np.ndarray:
     """A tensor (N, 3, H, W) in [0, 1] -> array (N, H, W, 3) uint8, rounded to nearest."""
     import torch

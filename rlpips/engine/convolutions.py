@@ -5,6 +5,7 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
+from torch.nn.grad import conv2d_input
 
 log = logging.getLogger(__name__)
 # An operation is not there, fails, or takes other arguments.
@@ -63,19 +64,23 @@ class Convolver:
         """The same without its own bias, in the precision of `x`."""
         key = (convolution, x.dtype)
         if key not in self._forward:
-            self._forward[key] = OrderedConvolution(convolution.weight.to(x.dtype), convolution.stride, convolution.padding)
+            self._forward[key] = OrderedConvolution(
+                convolution.weight.to(x.dtype), convolution.stride, convolution.padding
+            )
         return self._forward[key](x, bias)
 
     def backward(self, convolution, gradient, size):
         """The gradient with respect to an input of this size of that with respect to the output, in the latter's precision."""
         weight, stride, padding = convolution.weight, convolution.stride, convolution.padding
         if stride != (1, 1):
-            return torch.nn.grad.conv2d_input(size, weight.to(gradient.dtype), gradient, stride, padding)
+            return conv2d_input(size, weight.to(gradient.dtype), gradient, stride, padding)
         key = (convolution, gradient.dtype)
         if key not in self._backward:  # the convolution with the kernel turned round
             turned = weight.to(gradient.dtype).flip(2, 3).transpose(0, 1)
             around = [side - 1 - each for side, each in zip(weight.shape[2:], padding)]
-            self._backward[key] = OrderedConvolution(turned.contiguous(memory_format=torch.channels_last), stride, around)
+            self._backward[key] = OrderedConvolution(
+                turned.contiguous(memory_format=torch.channels_last), stride, around
+            )
         return self._backward[key](gradient)
 
 
@@ -118,7 +123,9 @@ def _in_order(weight, stride, padding, size):
 
 @cache  # once
 def _log_slow_path():
-    log.warning("Convolutions take longer than they could: this torch refuses to order their weights beforehand.", exc_info=True)
+    log.warning(
+        "Convolutions take longer than they could: this torch refuses to order their weights beforehand.", exc_info=True
+    )
 
 
 def multiplies_bfloat16():

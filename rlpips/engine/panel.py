@@ -1,6 +1,5 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +7,10 @@ import torch
 
 from rlpips.data import images
 from rlpips.engine.lanes import Lanes
-from rlpips.metrics.backbones import pick_device
 from rlpips.metrics.fidelity import psnr, ssim
-from rlpips.metrics.lpips import layer_shares, load_metric, merge_maps, stack_heads
+from rlpips.metrics.lpips import layer_shares, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
-from rlpips.traces.trace import Frame, Step, Trace
-from rlpips.zoo import catalog
+from rlpips.traces.schema import Frame, Step
 
 _MAP_SIDE = 96  # the longer side of a stored map: AlexNet's finest layer has 63 positions at 256 pixels
 
@@ -113,66 +110,3 @@ def to_steps(readings, noise, last, restart, frames, count):
 
 def _by_picture(tensor, count, dim=0):  # (…, N·K, …) on any device -> numpy (…, N, K, …)
     return tensor.detach().cpu().unflatten(dim, (count, -1)).numpy()
-
-
-def compare(reference, other, metrics=("lpips", "rlpips-linf"), backbone="alex", device=None):
-    """What every metric says about two given pictures: a `Trace` with the one lane "pair" and the one step 0.
-
-    `reference` and `other`: a tensor, an array, a PIL image or a path each, of the same size (ValueError otherwise).
-    """
-    device, metrics = pick_device(device), check_metrics(metrics, backbone)
-    x, y = images.to_tensor(reference, device), images.to_tensor(other, device)
-    if len(x) != 1 or x.shape != y.shape:
-        sizes = " and ".join("×".join(map(str, each.shape)) for each in (x, y))
-        raise ValueError(f"A pair is two single pictures of one size; got {sizes} (N×3×H×W).")
-    check_size(x)
-    panel = Panel([load_metric(name, backbone, device) for name in metrics], x)
-    with torch.no_grad():
-        seen = in_8_bits(x)
-        shown = panel if torch.equal(seen, x) else Panel(panel.metrics, seen)
-        shares, linf, l2 = (part[None].cpu().numpy() for part in panel.read(y, x))
-        frames = shown.frame(0, (0,), y, seen)
-    return Trace(
-        name=images.name_of(reference), lanes=("pair",), metrics=metrics, layers=panel.metrics[0].layers,
-        distance=shares.sum(-1), per_layer=shares, linf=linf, l2=l2, frames=tuple(frames), reference=images.to_uint8(x)[0], start=images.to_uint8(x)[0],
-        receipt={"objective": "pair", "steps": 0, "backbone": backbone, **surroundings(device)},
-    )  # fmt: skip
-
-
-def check_size(x):
-    """ValueError for pictures larger than a trace may hold."""
-    if max(x.shape[-2:]) > images.LARGEST_SIDE:
-        height, width = x.shape[-2:]
-        raise ValueError(f"Pictures have at most {images.LARGEST_SIDE} pixels a side here; got {height}×{width} (H×W).")
-
-
-def check_metrics(metrics, backbone):
-    """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Asked before
-    anything is loaded, as loading may mean a download."""
-    metrics = (metrics,) if isinstance(metrics, str) else metrics
-    if not isinstance(metrics, (tuple, list)) or not metrics or any(metrics.count(name) > 1 for name in metrics):
-        raise ValueError(f"metrics must name at least one metric, each once; got {metrics!r}.")
-    for name in metrics:
-        catalog.check(name, backbone)
-    return tuple(metrics)
-
-
-def surroundings(device, precision="float32"):
-    """What the numbers were computed with: device, precision of the convolutions and versions, for a receipt."""
-    from rlpips import __version__
-
-    title = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    if precision == "float32" and device.type == "cuda" and torch.backends.cudnn.allow_tf32:
-        precision = "tf32"  # which is what cuDNN makes of it unless told otherwise
-    return {"device": title, "precision": precision, "rlpips": __version__, "torch": torch.__version__}
-
-
-def picture_digest(picture):
-    """The sha256 of a picture's float32 numbers (3, H, W), for a receipt."""
-    return hashlib.sha256(picture.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
-
-
-def weights_digest(name, backbone):
-    """What identifies a metric's weights, for a receipt: its heads' sha256, or git's name for an official checkpoint."""
-    card = catalog.card(name)
-    return card.official.blob_id if card.official else card.heads[backbone].sha256

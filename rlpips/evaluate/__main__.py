@@ -19,18 +19,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from rlpips import parallel
-from rlpips.classifiers.models import cifar10, load_classifier
-from rlpips.engine.panel import check_metrics, surroundings
-from rlpips.evaluate.__main__ import masking, tables
+from rlpips.classifiers import cifar10
+from rlpips.classifiers.models import load_classifier
+from rlpips.device import pick_device
+from rlpips.engine.provenance import surroundings
+from rlpips.evaluate import masking, tables
 from rlpips.evaluate.data import from_bapps, from_photographs
 from rlpips.evaluate.options import make_parser
-from rlpips.evaluate.robust_accuracy import METRICS, robust_accuracy
+from rlpips.evaluate.robust_accuracy import robust_accuracy
 from rlpips.evaluate.standard import RESTARTS_AT_STANDARD, standard
 from rlpips.evaluate.tables import family_table, table
-from rlpips.metrics.backbones import pick_device
 from rlpips.metrics.lpips import load_metric
 from rlpips.progress import Progress
 from rlpips.zoo import cards, catalog, weights
+from rlpips.zoo.catalog import PAIR, check_metrics
 
 LARGE = 256  # pixels a side: do heads that were learnt on patches hold on whole pictures?
 
@@ -151,7 +153,7 @@ def _ready_to_attack(chosen):
         load_classifier(name)
     where = " in a folder of picture files" if chosen.images else ""
     how = {"command": chosen.line, "data": f"drawn from {len(everything)} test pictures of CIFAR-10{where}"}
-    metrics = {name: load_metric(name, "alex", chosen.device) for name in METRICS}
+    metrics = {name: load_metric(name, "alex", chosen.device) for name in PAIR}
     file = chosen.out and chosen.out / "classifiers.json"
     known = json.loads(file.read_text("utf-8")) if file and file.exists() else None
     return names, pictures, metrics, how, known

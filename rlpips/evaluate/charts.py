@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.zoo import catalog
 
 GREY = "#888888"

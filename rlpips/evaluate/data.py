@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from rlpips import paths
-from rlpips.data.triplets import (
+from rlpips.data.triplets import (  # fmt: skip
     Triplets,
     find_pictures,
     make_triplets,
     read_bapps,
     read_photographs,
     split_photographs,
-)  # fmt: skip
+)
 from rlpips.parallel import is_first
 
 

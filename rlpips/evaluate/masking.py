@@ -10,9 +10,10 @@ import time
 import torch
 
 from rlpips.attacks.square import square
-from rlpips.data.triplets import distances, push, score_2afc, toss
-from rlpips.evaluate.__main__ import tables
-from rlpips.evaluate.standard import STANDARD, interval, measure
+from rlpips.attacks.triplets import push, toss
+from rlpips.evaluate import tables
+from rlpips.evaluate.scores import distances, interval, measure, score_2afc
+from rlpips.evaluate.standard import STANDARD
 from rlpips.norms import LINF
 from rlpips.progress import quiet
 from rlpips.zoo import catalog

@@ -4,7 +4,8 @@ import argparse
 import math
 from pathlib import Path
 
-from rlpips.evaluate.robust_accuracy import BOUND, CLASSIFIERS
+from rlpips.evaluate.matching import BOUND
+from rlpips.evaluate.robust_accuracy import CLASSIFIERS
 from rlpips.evaluate.robust_accuracy import STEPS as ATTACK_STEPS
 from rlpips.evaluate.standard import EPS, STEPS
 from rlpips.zoo import catalog

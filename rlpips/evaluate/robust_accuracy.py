@@ -7,42 +7,37 @@ compared at the papers' bound and at bounds that are equally far in natural dist
 distance that it was chosen for, that of AlexNet's features without weights.
 
 All bounds of metrics are ||phi(x) - phi(y)||_2, the root of the distance, of CIFAR-10 pictures enlarged to 64 pixels a
-side (see `rlpips.attacks.perceptual`). Every classifier sees the same pictures; those that it gets wrong without an attack count as
-wrong. Intervals are 95 % bootstrap intervals over pictures (`rlpips.evaluate.standard.interval`): they say how other pictures
+side (see `rlpips.attacks`). Every classifier sees the same pictures; those that it gets wrong without an attack count as
+wrong. Intervals are 95 % bootstrap intervals over pictures (`rlpips.evaluate.scores.interval`): they say how other pictures
 would change the figures, not how another training would.
 """
 
 import hashlib
 import time
 
-import numpy as np
 import torch
 
-from rlpips.attacks.metric import perceptual
-from rlpips.data.distortions import DISTORTIONS
-from rlpips.engine.panel import Panel, surroundings
-from rlpips.evaluate.__main__ import tables
-from rlpips.evaluate.standard import interval, measure
+from rlpips.attacks import pixels
+from rlpips.attacks.balls import MetricBall, enlarged
+from rlpips.attacks.lpa import lpa
+from rlpips.attacks.ppgd import ppgd
+from rlpips.engine.provenance import surroundings
+from rlpips.evaluate import tables
+from rlpips.evaluate.matching import BOUND, bounds_of
+from rlpips.evaluate.scores import interval, measure
 from rlpips.metrics.fidelity import ssim
-from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.norms import L2, LINF
 from rlpips.parallel import share
 from rlpips.progress import quiet
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
+from rlpips.zoo.catalog import PAIR
 
 CLASSIFIERS = ("undefended", "at-linf", "at-l2", "pat-self", "pat-alexnet")  # those of CIFAR-10
-METRICS = ("lpips", "rlpips-linf")
-UNWEIGHTED = (
-    "alexnet"  # the distance that the bound of Laidlaw et al. is of: LPIPS's formula with a weight of one everywhere
-)
-COLUMNS = (UNWEIGHTED, *METRICS)  # of what is read off natural distortions
 PAIRS = (("r-ppgd", "ppgd"), ("r-lpa", "lpa"))  # robust attack, and the one it should outdo
 IN_PIXELS = {name: attack.bound for name, attack in ATTACKS.items() if attack.metric is None}
-BOUND = 0.5  # of the papers, for every metric
 STEPS = 20  # Ghazanfari et al. evaluate with 40; halved for the sake of two CPU cores
 NATURAL = 48  # pictures that the metrics are matched on
-SEVERITIES = tuple(np.linspace(0, 1, 21).tolist())
 _AT_ONCE = 32  # pictures in a piece: the same pieces for any number of processes
 _ROUNDING = 2e-3  # how far outside a ball, as a share of its radius, rounding may carry a result
 
@@ -63,7 +58,7 @@ def robust_accuracy(names, load, data, metrics, how=None, known=None, progress=q
 
     names    of classifiers in the catalogue; `load(name)` gives each, frozen and in eval mode, on the metrics' device
     data     `rlpips.classifiers.cifar10.Pictures`, the pictures to attack
-    metrics  {name: PerceptualMetric} for `METRICS`
+    metrics  {name: PerceptualMetric} for `PAIR`
     how      more to say about the conditions; rows of an earlier report `known` that was made under the same ones, with
              the same classifier, are kept, also those of classifiers that are not named now
     bound    the papers' bound; see `bounds_of` for what is made of it
@@ -83,12 +78,12 @@ def robust_accuracy(names, load, data, metrics, how=None, known=None, progress=q
         "pictures_sha256": hashlib.sha256(data.x.contiguous().numpy().tobytes()).hexdigest(),
         "seed": seed,
         "attacks": {name: {"steps": steps, **settings} for name, settings in SETTINGS.items()},
-        "metrics": {name: catalog.card(name).heads["alex"].sha256 for name in METRICS},
+        "metrics": {name: catalog.card(name).heads["alex"].sha256 for name in PAIR},
         "device": around["device"],
         "torch": around["torch"],
     }
     progress("natural distortions")
-    bounds = bounds_of(x[:NATURAL], [metrics[name] for name in METRICS], bound, seed)
+    bounds = bounds_of(x[:NATURAL], [metrics[name] for name in PAIR], bound, seed)
     plan = _plan(bounds["settings"])
     found = _kept(known, how, bounds, plan)
     if known and not found:
@@ -156,10 +151,10 @@ class Trial:
     def _pushed(self, attack, bound, x, labels):
         about, settings = ATTACKS[attack], {"steps": self.steps, **SETTINGS[attack]}
         if about.metric is None:
-            push, within = perceptual.pgd, (about.norm, bound)
+            push, within = pixels.pgd, (about.norm, bound)
         else:
-            push = perceptual.ppgd if attack.endswith("ppgd") else perceptual.lpa
-            within = (perceptual.MetricBall(self.metrics[about.metric], bound),)
+            push = ppgd if attack.endswith("ppgd") else lpa
+            within = (MetricBall(self.metrics[about.metric], bound),)
 
         def work(at):
             for last in push(self.classifier, x[at], labels[at], *within, **settings, seed=self.seed + int(at[0])):
@@ -178,88 +173,13 @@ class Trial:
 def cost_of(metrics, x, pushed):
     """What a change costs, {name: (N,)}: the distance under each metric with the pictures enlarged, the l_inf and l2 norm in
     [0, 1] pixel units, and the SSIM."""
-    large, pushed_large = perceptual.enlarged(x), perceptual.enlarged(pushed)
+    large, pushed_large = enlarged(x), enlarged(pushed)
     change = pushed - x
     return {
         **{name: measure(metric, large, pushed_large) for name, metric in metrics.items()},
         "linf": LINF.measure(change),
         "l2": L2.measure(change),
         "ssim": ssim(x, pushed),
-    }
-
-
-def bounds_of(x, metrics, bound=BOUND, seed=0):
-    """The bounds to compare attacks at, from natural distortions of pictures x (N, 3, 32, 32).
-
-    "settings" has for each setting the bound of each metric: "paper", the same number for all; "matched", what a metric says
-    of natural distortions that AlexNet's features without weights have as far as the paper's bound; "milder", the same for half
-    of it. "matches" has what they were read off (see `match`).
-    """
-    panel = Panel([unweighted(metrics[0]), *metrics], perceptual.enlarged(x))
-    roots = natural_roots(x, lambda pictures: panel.shares(perceptual.enlarged(pictures)).sum(-1), seed)
-    settings, matches = {"paper": dict.fromkeys(METRICS, bound)}, []
-    for setting, size in (("matched", bound), ("milder", bound / 2)):
-        found = [match(roots, UNWEIGHTED, name, size) for name in METRICS]
-        settings[setting] = {one["other"]: one["matched"] for one in found}
-        matches += found
-    return {"settings": settings, "matches": matches, "pictures": len(x), "severities": len(SEVERITIES)}
-
-
-def unweighted(metric):
-    """The distance of the metric's features as they are: all weights are one."""
-    return PerceptualMetric(metric.trunk, [torch.ones_like(head) for head in metric.heads], UNWEIGHTED)
-
-
-@torch.no_grad()
-def natural_roots(x, read, seed=0):
-    """{family: (S, M)}, the mean root of the distances that `read(pictures) -> (N, M)` gives to distortions of x, at
-    `SEVERITIES`. The pictures are distorted as they are, before anything enlarges them."""
-
-    def work(family):
-        rows = []
-        for severity in SEVERITIES:
-            distances = read(family(x, severity, torch.Generator().manual_seed(seed)))
-            rows.append(distances.clamp_min(0).sqrt().mean(0))
-        return torch.stack(rows).float()
-
-    made = share(work, list(DISTORTIONS.values()))
-    return {name: values.double().cpu().numpy() for name, values in zip(DISTORTIONS, made)}
-
-
-def match(roots, metric, other, bound):
-    """The bound of the metric `other` that means as much as this `bound` of `metric`, ready for JSON.
-
-    `roots` is {family: (S, 3)}, columns as in `COLUMNS`. For each family of distortions the severity is sought at which
-    `metric` reaches the bound on average, linearly between two that were measured, and what `other` says there. "matched"
-    is the geometric mean over the families that reach it, "low" and "high" are the smallest and largest. ValueError if none
-    does.
-    """
-    own, theirs = COLUMNS.index(metric), COLUMNS.index(other)
-    families = {}
-    for name, values in roots.items():
-        over = np.flatnonzero(values[:, own] >= bound)
-        families[name] = None
-        if len(over) and over[0] > 0:
-            two = slice(over[0] - 1, over[0] + 1)
-            severity = float(np.interp(bound, values[two, own], SEVERITIES[two]))
-            read = float(np.interp(severity, SEVERITIES[two], values[two, theirs]))
-            words = DISTORTIONS[name].words(severity)
-            families[name] = {"severity": round(severity, 4), "words": words, "matched": round(read, 4)}
-    reached = [one["matched"] for one in families.values() if one]
-    if not reached:
-        raise ValueError(
-            f"No natural distortion reaches the bound {bound:g} of {metric}; smaller bounds can be matched."
-        )
-    return {
-        "metric": metric,
-        "bound": bound,
-        "other": other,
-        "matched": round(float(np.exp(np.mean(np.log(reached)))), 3),
-        "low": min(reached),
-        "high": max(reached),
-        "reached": len(reached),
-        "of": len(families),
-        "families": families,
     }
 
 

@@ -10,9 +10,9 @@ import math
 
 import torch
 
-from rlpips.data.distortions import DISTORTIONS
-from rlpips.data.triplets import attack_triplets, distances, push, score_2afc
-from rlpips.evaluate.__main__ import tables
+from rlpips.attacks.triplets import attack_triplets, push
+from rlpips.evaluate import tables
+from rlpips.evaluate.scores import by_family, distances, interval, measure, score_2afc
 from rlpips.progress import quiet
 
 # Budgets in [0, 1] pixel units. An l2 ball of 1.0 at 64×64 is a root mean square of 2.3/255, about half of what the
@@ -22,26 +22,6 @@ STANDARD = {"linf": 4 / 255, "l2": 1.0}
 RESTARTS_AT_STANDARD = 2
 STEPS = 20
 REFERENCES = 100  # attacked for the inflation: one a triplet would double the time for a figure that is sure enough
-
-_RESAMPLES = 1000
-_DRAWN_AT_ONCE = 2_000_000  # numbers, so that tens of thousands of triplets fit into memory
-
-
-def interval(values, seed=0):
-    """The mean of (N,) finite numbers with its 95 % percentile bootstrap interval (Efron, 1979; 1000 resamples,
-    seeded): {"value", "low", "high"}, rounded to four digits. Scores that are all alike give an interval without width,
-    which does not mean that others would be, too. ValueError for no numbers, or not finite ones."""
-    values = torch.as_tensor(values).detach().cpu().double()
-    if values.ndim != 1 or not len(values) or not values.isfinite().all():
-        raise ValueError(f"An interval needs a list of finite numbers; got {values.tolist()}.")
-    generator, count = torch.Generator().manual_seed(seed), len(values)
-    chunk = max(1, _DRAWN_AT_ONCE // count)
-    means = [
-        values[torch.randint(count, (min(chunk, _RESAMPLES - done), count), generator=generator)].mean(1)
-        for done in range(0, _RESAMPLES, chunk)
-    ]
-    low, high = torch.cat(means).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return {"value": round(values.mean().item(), 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def at_eps(metric, same, norm, eps, natural_mean, steps=STEPS, restarts=1, seed=0, references=REFERENCES):
@@ -106,17 +86,3 @@ def standard(metric, lpips, same, mixed, progress=quiet, eps=EPS, steps=STEPS, s
 def is_standard(norm, eps):
     """Whether this is the budget that the headline figures are given for."""
     return math.isclose(eps, STANDARD[norm], rel_tol=1e-6)
-
-
-@torch.no_grad()
-def measure(reading, x, y):
-    """`reading` (a metric, or its `per_layer`) of pictures x and y, (N, 3, H, W), a few at a time."""
-    return torch.cat([reading(*part) for part in zip(x.split(64), y.split(64), strict=True)])
-
-
-def by_family(scores, family):
-    """{family: interval of its scores} of (N,) scores; our distortions in their own order, others by name."""
-    rows = {name: [] for name in (*DISTORTIONS, *sorted(set(family)))}
-    for index, name in enumerate(family):
-        rows[name].append(index)
-    return {name: interval(scores[index]) for name, index in rows.items() if index}

@@ -8,7 +8,7 @@ USUAL = "PGD, 20 steps, 2 restarts"  # another: the attack that the headline fig
 NORMS = {"linf": "l∞", "l2": "l2"}
 SETTINGS = {"paper": "the papers' bound", "matched": "matched bounds", "milder": "milder matched bounds"}
 COSTS = {
-    **{name: catalog.card(name).title for name in ("lpips", "rlpips-linf")},
+    **{name: catalog.card(name).title for name in catalog.PAIR},
     **{"linf": "l∞, n/255", "l2": "l2", "ssim": "SSIM"},
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from rlpips.device import pick_device
 from rlpips.zoo import weights
 from rlpips.zoo.catalog import trunk_card
 from rlpips.zoo.weights import LPIPS_SCALE, LPIPS_SHIFT
@@ -86,17 +87,6 @@ class Trunk(nn.Module):
 def unit_length(features):
     """(N, C, h, w), scaled to length one over the channels at every position; a zero stays zero."""
     return features / (features.square().sum(1, keepdim=True) + EPS**2).sqrt()
-
-
-def pick_device(device=None):
-    """A torch device: the one named, or the GPU where there is one, or the CPU. ValueError for one that is not there."""
-    try:
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f'device must be None, "cpu" or "cuda"; got {device!r}.') from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"There is no GPU for device {str(device)!r} here.")
-    return device
 
 
 _LOADED = {}

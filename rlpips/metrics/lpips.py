@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rlpips.metrics.backbones import Trunk, load_trunk, pick_device
+from rlpips.device import pick_device
+from rlpips.metrics.backbones import Trunk, load_trunk
 from rlpips.zoo import catalog, weights
 
 _SLACK = 1e-4  # how far outside [0, 1] rounding may carry a pixel before it is called an error

@@ -8,68 +8,21 @@ the same settings is not trained again. Works under torchrun. Only the l_inf bal
 The training that is studied is R-LPIPS's (Ghazanfari et al., arXiv 2307.15157), as `rlpips.training` does it.
 """
 
-import argparse
-import json
-import math
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import torch
 
-from rlpips.data.triplets import attack_triplets, distances, score_2afc, toss
-from rlpips.metrics.backbones import pick_device
+from rlpips.attacks.triplets import toss
+from rlpips.evaluate.scores import distances, score_2afc
 from rlpips.metrics.lpips import PerceptualMetric, load_metric
-from rlpips.parallel import is_first, join, leave
-from rlpips.progress import Progress, quiet
-from rlpips.study.official import FreeRanking, official_attack
-from rlpips.training.data import look, read_sources
+from rlpips.progress import quiet
+from rlpips.study.official import FreeRanking
+from rlpips.study.report import FIGURES
+from rlpips.study.variants import VARIANTS
+from rlpips.training.data import look
 from rlpips.training.heads import measure, train
-from rlpips.training.settings import Settings, add_settings
-from rlpips.zoo import cards
 
-SHORT = Settings(rounds=20, triplets=800, attacked=24, validation=24, clean_weight=1.0, floor=0.01)
 HELD_OUT = {"triplets": 192, "mixed": 800, "size": 64, "gap": 0.1, "seed": 3, "steps": 20}
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One change against "baseline", and why it is tried. `changes` are settings; `network` ranks with a `FreeRanking`."""
-
-    name: str
-    why: str
-    changes: dict = field(default_factory=dict)
-    network: bool = False
-    attack: Callable = attack_triplets
-
-
-VARIANTS = (
-    Variant("baseline", "The recipe that all others change in one thing."),
-    Variant("free ranking network", "A learnt network ranks, as in LPIPS and R-LPIPS.", {}, True),
-    Variant("free ranking network, no inflation term", "The same, left to itself.", {"inflation_weight": 0.0}, True),
-    Variant("official attack", "Triplets are attacked as the official code does it.", {}, False, official_attack),
-    Variant(
-        "official attack and network",
-        "The official recipe: its attack, its network, attacked triplets and nothing else.",
-        {"clean_weight": 0.0, "inflation_weight": 0.0, "lpips_weight": 0.0, "floor_weight": 0.0},
-        True,
-        official_attack,
-    ),
-    Variant("clean only", "No attacked pictures at all.", {"attacked_weight": 0.0, "inflation_weight": 0.0}),
-    Variant("attacked only", "No natural triplets, judged or not.", {"clean_weight": 0.0, "lpips_weight": 0.0}),
-    Variant("no inflation term", "Nothing says that an invisible change is near.", {"inflation_weight": 0.0}),
-    Variant("no LPIPS teacher", "Nobody judges between different distortions.", {"lpips_weight": 0.0}),
-    Variant("no floor", "Any layer may vanish.", {"floor_weight": 0.0}),
-    Variant("inner attack of 1 step", "The cheapest attack: one step of 2.5 eps.", {"attack_steps": 1}),
-    Variant("inner attack of 20 steps", "An attack as long as the one it is measured with.", {"attack_steps": 20}),
-    Variant("eps 2/255", "Half the budget in training.", {"eps": 2 / 255}),
-    Variant("eps 8/255", "Twice the budget in training.", {"eps": 8 / 255}),
-    Variant("2 restarts", "The better of two inner attacks.", {"restarts": 2}),
-    Variant("baseline, other seed", "What the seed alone changes.", {"seed": 1}),
-    Variant("patches of 32", "Smaller patches in training; all are measured on the same.", {"size": 32}),
-    Variant("gap 0.2", "Training triplets easier to tell than those it is measured on.", {"gap": 0.2}),
-)
 
 
 def study(settings, sources, held_out=HELD_OUT, only=None, device="cpu", known=None, progress=quiet):
@@ -144,71 +97,3 @@ def pixels(lpips, same, mixed, eps, seed=0):
         "inflation": (worst.mean() / torch.cat([n0[: len(some)], n1[: len(some)]]).mean()).item(),
         "agreement_with_lpips": ((n0 < n1) == (l0 < l1)).float().mean().item(),
     }
-
-
-FIGURES = {
-    "natural_2afc": "natural 2AFC",
-    "attacked_2afc": "attacked 2AFC",
-    "inflation": "inflation",
-    "agreement_with_lpips": "agreement with LPIPS",
-}
-
-
-def table(report):
-    """The report as one Markdown table, and how it was made."""
-    how, rows = report["how"], report["rows"]
-    held, settings = how["held out"], how["settings"]
-    lines = [f"| variant | what it is | {' | '.join(FIGURES.values())} | conv1's share |", "|---" * 7 + "|"]
-    for row in rows:
-        shares = list(row.get("share_of_layers", {}).values())
-        figures = [f"{row[key]:.3f}" for key in FIGURES] + [f"{shares[0]:.3f}" if shares else "–"]
-        lines.append(f"| {row['variant']} | {row['why']} | {' | '.join(figures)} |")
-    one, many = held["triplets"], held["mixed"]
-    return "\n".join(lines) + (
-        f"\n\nThe baseline has the settings of the training, but for {_differences(settings)}; it learns from "
-        f"{how['photographs'][0]} photographs. Measured on {one} triplets of one family (severities at least "
-        f"{held['gap']} apart) and {many} of mixed families, from {how['photographs'][2]} photographs held out; "
-        f"attacks: PGD, {held['steps']} steps, l∞ {255 * settings['eps']:.3g}/255. One standard error is at most "
-        f"{0.5 / math.sqrt(one):.3f} for 2AFC and {0.5 / math.sqrt(many):.3f} for agreement."
-    )
-
-
-def _differences(settings):
-    usual = asdict(Settings())
-    return ", ".join(
-        f"{name} {value:g}" for name, value in settings.items() if value != usual[name] and name not in ("norm", "eps")
-    )
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser("python -m rlpips.study", description="Compare recipes.", allow_abbrev=False)
-    parser.usage = "%(prog)s --images FOLDER --out DIR [--only NAME …] [options]; --help names them"
-    parser.add_argument("--images", required=True, help="folder of photographs; every fifth is held out")
-    parser.add_argument("--out", required=True, type=Path, help="folder for study.json and study.md")
-    parser.add_argument("--only", nargs="+", help="names of variants", choices=[each.name for each in VARIANTS])
-    parser.add_argument("--device", default="cpu")
-    add_settings(parser, SHORT)
-    chosen = vars(parser.parse_args(arguments))
-    images, out, only, device = (chosen.pop(name) for name in ("images", "out", "only", "device"))
-    try:
-        settings = Settings(**chosen)
-        if settings.norm != "linf":
-            raise ValueError(f"The study is of the l_inf ball; got norm {settings.norm!r}.")
-        device = join(pick_device(device))
-        out.mkdir(parents=True, exist_ok=True)
-        file = out / "study.json"
-        known = json.loads(file.read_text("utf-8")) if file.exists() else None
-        sources, progress = read_sources(images, None, settings), Progress()
-        for report in study(settings, sources, HELD_OUT, only, device, known, progress):
-            if is_first():
-                file.write_text(cards.written(report), "utf-8")
-                (out / "study.md").write_text(table(report) + "\n", "utf-8")
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(1 if isinstance(error, FloatingPointError) else 2)
-    finally:
-        leave()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
-from rlpips.data.triplets import toss
+from rlpips.attacks.triplets import toss
 from rlpips.engine.panel import Panel
 from rlpips.parallel import share
 

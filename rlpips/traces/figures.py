@@ -15,7 +15,7 @@ def overview(trace, amplify=None):
     grey, where each metric sees the difference (one scale for all), and below them every distance over the steps.
 
     Of attacks on a classifier (`rlpips.attacks.side_by_side`) the same, a row and a line for each of the two.
-    Of a pair (`rlpips.engine.panel.compare`) the other picture, the difference to it, and a bar per metric.
+    Of a pair (`rlpips.engine.compare.compare`) the other picture, the difference to it, and a bar per metric.
     `amplify` is 100/255 over the largest perturbation unless given.
     """
     cards = [catalog.card(name) for name in trace.metrics]

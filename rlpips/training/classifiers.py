@@ -29,11 +29,13 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from rlpips.attacks.perceptual import MetricBall, SelfBall, fast_lpa
+from rlpips.attacks.balls import MetricBall, SelfBall
+from rlpips.attacks.lpa import fast_lpa
 from rlpips.attacks.pgd import ascend, inside
-from rlpips.classifiers.models import cifar10, small_resnet
+from rlpips.classifiers import cifar10
+from rlpips.classifiers.models import small_resnet
+from rlpips.device import pick_device
 from rlpips.engine.bfloat16 import pick_precision
-from rlpips.metrics.backbones import pick_device
 from rlpips.metrics.lpips import load_metric
 from rlpips.norms import NORMS
 from rlpips.progress import Progress, quiet
@@ -239,7 +241,9 @@ def accuracy(classifier, pictures):
 def accuracy_under_pgd(classifier, pictures, norm, eps, steps=PGD_STEPS, seed=0):
     """The fraction that is still classified rightly after PGD from a random start, steps of 2.5 eps / steps, in float32."""
     step_size = 2.5 * eps / steps
-    return _right(classifier, pictures, lambda x, y, n: pgd_in_pixels(classifier, x, y, norm, eps, steps, step_size, seed + n))
+    return _right(
+        classifier, pictures, lambda x, y, n: pgd_in_pixels(classifier, x, y, norm, eps, steps, step_size, seed + n)
+    )
 
 
 def _right(classifier, pictures, change):

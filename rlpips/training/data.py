@@ -11,14 +11,7 @@ from pathlib import Path
 
 import torch
 
-from rlpips.data.triplets import (
-    Triplets,
-    find_pictures,
-    make_triplets,
-    read_bapps,
-    read_photographs,
-    split_photographs,
-)
+from rlpips.data.triplets import Triplets, find_pictures, make_triplets, read_bapps, read_photographs, split_photographs
 from rlpips.parallel import share
 
 

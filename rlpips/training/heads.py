@@ -21,34 +21,19 @@ differences; `rlpips.study` shows what this and the other choices do:
   that is remembered. Old attacks kept in mind also stop the weights from running in circles.
 """
 
-import argparse
-import hashlib
 import math
-import shlex
-import sys
-from dataclasses import asdict, fields
-from pathlib import Path
+from dataclasses import asdict
 
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from rlpips.data.triplets import (
-    agreement,
-    attack_triplets,
-    distances,
-    inflation,
-    push,
-    score_2afc,
-)
-from rlpips.metrics.backbones import pick_device
-from rlpips.metrics.lpips import PerceptualMetric, load_metric
-from rlpips.parallel import is_first, join, leave
-from rlpips.progress import Progress, quiet
+from rlpips.attacks.triplets import attack_triplets, push
+from rlpips.evaluate.scores import agreement, distances, inflation, score_2afc
+from rlpips.metrics.lpips import PerceptualMetric
+from rlpips.parallel import is_first
+from rlpips.progress import quiet
 from rlpips.training.checkpoint import Course
-from rlpips.training.data import evidence, log_ratio, look, read_sources
-from rlpips.training.settings import Settings, add_settings
-from rlpips.zoo import cards
+from rlpips.training.data import evidence, log_ratio
 
 
 class Monotone(torch.nn.Module):
@@ -84,7 +69,9 @@ def train(settings, material, lpips, progress=quiet, state=None, ranking=None, a
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
     generator = torch.Generator().manual_seed(settings.seed)
     modules = {"weights": torch.nn.ParameterDict({"theta": theta}), "ranking": ranking}
-    course = Course(modules, optimiser, {"best heads": teacher, "generator": generator.get_state()}, {"best": -math.inf})
+    course = Course(
+        modules, optimiser, {"best heads": teacher, "generator": generator.get_state()}, {"best": -math.inf}
+    )
     # Four tensors for each round remembered: the evidence of both candidates of its attacked triplets, (A, C) each, their
     # judge (A,), and the evidence of pictures moved on their own (B, C).
     memory = []
@@ -157,7 +144,9 @@ def train(settings, material, lpips, progress=quiet, state=None, ranking=None, a
                 course.numbers["best"], course.tensors["best heads"] = rank(found, baseline), w
             progress(f"round {course.step}: {_in_words(found, baseline)}", keep=True)
         if state and (course.step % 5 == 0 or course.step == settings.rounds) and is_first():
-            remembered = {f"memory.{n}.{part}": value for n, parts in enumerate(memory) for part, value in enumerate(parts)}
+            remembered = {
+                f"memory.{n}.{part}": value for n, parts in enumerate(memory) for part, value in enumerate(parts)
+            }
             kept = {"best heads": course.tensors["best heads"], "generator": generator.get_state()}
             course.tensors = {**kept, **remembered}
             course.save(state, about)
@@ -197,90 +186,3 @@ def _in_words(found, baseline):
         f"inflation {found['inflation']:.3f} (LPIPS {baseline['inflation']:.3f}), "
         f"agreement with LPIPS {found['agreement_with_lpips']:.3f}"
     )
-
-
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m rlpips.training", description="Train R-LPIPS heads.", allow_abbrev=False
-    )
-    parser.usage = "%(prog)s (--images FOLDER | --bapps FOLDER) --out FILE.safetensors [options]; --help names them"
-    parser.add_argument("--images", help="folder of photographs; every fifth is held out")
-    parser.add_argument(
-        "--bapps", help="folder with 2afc/train/<family>/{ref,p0,p1,judge}; every fifth triplet is held out"
-    )
-    parser.add_argument("--out", required=True, type=Path, help="the heads (.safetensors); a card (.json) beside them")
-    parser.add_argument("--data", help="what the photographs or triplets are, for the card")
-    parser.add_argument("--device", default="cpu")
-    add_settings(parser)
-    chosen = vars(parser.parse_args(arguments))
-    images, bapps, out, data, device = (chosen.pop(name) for name in ("images", "bapps", "out", "data", "device"))
-    state = out.with_suffix(".state.safetensors")
-    try:
-        settings = Settings(**chosen)
-        if out.suffix != ".safetensors" or not out.parent.is_dir():
-            raise ValueError(f"--out must be a .safetensors file in a folder that is there; got {out}.")
-        device = join(pick_device(device))
-        sources, progress = read_sources(images, bapps, settings), Progress()
-        progress("looking at natural pairs")
-        lpips = load_metric("lpips", settings.backbone, device)
-        heads, seconds = train(settings, look(settings, *sources[:2], lpips, device), lpips, progress, state)
-        if is_first():
-            raw = safetensors.torch.save(
-                {str(layer): head.cpu() for layer, head in enumerate(heads)},
-                {"title": f"R-LPIPS heads, {settings.norm}, {settings.backbone}"},
-            )
-            out.write_bytes(raw)
-            card = {"file": out.name, "sha256": hashlib.sha256(raw).hexdigest(), "backbone": settings.backbone}
-            card |= {"norm": settings.norm, **_about(settings, sources, data), "seconds": round(seconds)}
-            card |= {"command": _command(settings, images, bapps, out, data), "limits": _limits(images, bapps)}
-            out.with_suffix(".json").write_text(cards.written(card), "utf-8")
-            state.unlink(missing_ok=True)
-    except ValueError as error:
-        sys.exit(_say(error, 2))
-    except FloatingPointError as error:
-        sys.exit(_say(error, 1))
-    except KeyboardInterrupt:
-        goes_on = "goes on from the last state that was kept" if state.is_file() else "begins anew"
-        sys.exit(_say(f"Interrupted; the same command {goes_on}.", 130))
-    finally:
-        leave()
-
-
-def _say(error, code):
-    print(error, file=sys.stderr)
-    return code
-
-
-def _about(settings, sources, data):
-    counts = {"photographs": [len(source.photographs) for source in sources]}
-    counts["judged triplets"] = [len(source.judged or ()) for source in sources]
-    parts = "trained on", "held out to choose", "held out to report"
-    about = {name: dict(zip(parts, count)) for name, count in counts.items() if any(count)}
-    return {"data": data or " and ".join(about), **about, "settings": {**asdict(settings), "eps": settings.budget}}
-
-
-def _command(settings, images, bapps, out, data):
-    """The command that repeats this, with FOLDER for the user's own paths."""
-    words = ["python -m rlpips.training"]
-    words += [f"--{name} FOLDER" for name, folder in (("images", images), ("bapps", bapps)) if folder]
-    words += [f"--out {shlex.quote(out.name)}"] + ([f"--data {shlex.quote(data)}"] if data else [])
-    for field in fields(Settings):
-        if (value := getattr(settings, field.name)) != field.default:
-            words.append(f"--{field.name.replace('_', '-')} {value}")
-    return " ".join(words)
-
-
-def _limits(images, bapps):
-    learnt = {
-        (True, False): "synthetic distortions, with LPIPS as the judge between families, not on human judgements",
-        (False, True): "human judgements alone",
-        (True, True): "human judgements, and on synthetic distortions of two families, which LPIPS judged",
-    }[bool(images), bool(bapps)]
-    return (
-        f"Trained on {learnt}; these are not the weights of the R-LPIPS paper. "
-        "Robust against the attack and the budget named, less so against larger ones."
-    )
-
-
-if __name__ == "__main__":
-    main()

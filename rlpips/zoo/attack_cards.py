@@ -1,5 +1,5 @@
 """The attacks on classifiers that are put side by side, and what each may change. Only data, no torch: the page reads
-its choices from here. The attacks themselves are in `rlpips.attacks.perceptual`, and are run by `rlpips.attacks.side_by_side`.
+its choices from here. The attacks themselves are in `rlpips.attacks`, and are run by `rlpips.attacks.side_by_side`.
 """
 
 import json

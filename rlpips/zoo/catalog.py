@@ -13,6 +13,7 @@ AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial 
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
 ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PAIR = ("lpips", "rlpips-linf")  # the two metrics that a duel sets against each other unless others are named
 OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
 
 
@@ -358,3 +359,14 @@ def check(name: str, backbone: str) -> None:
             f"{metric.title} has no heads for {trunk.title} ({backbone!r}); "
             f"there are heads for {', '.join(metric.backbones)}."
         )
+
+
+def check_metrics(metrics, backbone):
+    """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Asked before
+    anything is loaded, as loading may mean a download."""
+    metrics = (metrics,) if isinstance(metrics, str) else metrics
+    if not isinstance(metrics, (tuple, list)) or not metrics or any(metrics.count(name) > 1 for name in metrics):
+        raise ValueError(f"metrics must name at least one metric, each once; got {metrics!r}.")
+    for name in metrics:
+        check(name, backbone)
+    return tuple(metrics)

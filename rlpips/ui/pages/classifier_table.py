@@ -7,7 +7,7 @@ import html
 import re
 from collections import Counter
 
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.ui.pages.robustness_text import percent
 from rlpips.zoo import attack_cards, catalog
 
@@ -79,7 +79,11 @@ def _rows(report, names, sections, cell):
         if heading:
             yield _section(heading, names)
         for attack, bound in attacks:
-            color = attack_cards.attack(attack).color if attack != "none" and attack_cards.attack(attack).metric else _NEUTRAL
+            color = (
+                attack_cards.attack(attack).color
+                if attack != "none" and attack_cards.attack(attack).metric
+                else _NEUTRAL
+            )
             cells = "".join(cell(by[name].get((attack, bound)), color) for name in names)
             yield f'<tr><th scope="row" {_ink(color)}>{_called(attack, bound)}</th>{cells}</tr>'
 

@@ -160,7 +160,7 @@ def _slider_of(norm):
 
 def _verdict(trace):
     """Each metric's distance to the picture attacked against it, in words: "LPIPS 0.804, as far as JPEG quality 2"."""
-    from rlpips.data.distortions import Ruler
+    from rlpips.engine.ruler import Ruler
 
     ruler, shares = Ruler.from_json(trace.ruler), trace.distance[-1]
     said = (

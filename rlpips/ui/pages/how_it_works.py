@@ -5,7 +5,7 @@ import html
 import gradio as gr
 
 from rlpips import paths
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.zoo import cards, catalog
 
 MATHS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]

@@ -21,10 +21,10 @@ import numpy as np
 
 from rlpips import paths
 from rlpips.data import images
-from rlpips.quiz import questions
-from rlpips.quiz.questions import METRICS
+from rlpips.quiz import archive, questions
 from rlpips.ui.runtime import jobs as engine
 from rlpips.zoo import catalog
+from rlpips.zoo.catalog import PAIR
 
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
@@ -64,7 +64,7 @@ class _Turn:
 def stored():
     """The stored questions and verdicts; none where they cannot be read, as the log will say."""
     try:
-        return questions.read(paths.QUESTIONS)[0]
+        return archive.read(paths.QUESTIONS)[0]
     except (ValueError, OSError) as error:
         print(f"No stored questions: {error}")
         return []
@@ -78,7 +78,7 @@ def build(tab):
         with gr.Column(scale=0, elem_classes="controls"):
             score = gr.HTML(
                 None, elem_id="judge-score", html_template=SCORE, css_template=_text("judge_score.css"),
-                js_on_load=_text("judge_score.js"), apply_default_css=False, lines=questions.rows(METRICS),
+                js_on_load=_text("judge_score.js"), apply_default_css=False, lines=questions.rows(PAIR),
             )  # fmt: skip
             gr.HTML(HELP, elem_classes="hint")
             kind = gr.Dropdown(KINDS, value="both", label="Questions", elem_id="judge-kind")
@@ -136,7 +136,7 @@ def _live(upload, kind):
         if not upload:  # it was taken away while this one waited
             return
         photograph = images.read_picture(Path(upload), LARGEST_SIDE)
-        loading = engine.Loading(METRICS, "alex")
+        loading = engine.Loading(PAIR, "alex")
         while loading.busy():
             yield gr.skip(), html.escape(loading.text), None
         loading.result()

@@ -5,7 +5,7 @@ import re
 
 import gradio as gr
 
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.ui.components.chart import SWEEPS, chart, drawn
 from rlpips.ui.pages import robustness_tables, sweep
 from rlpips.ui.pages import robustness_text as words
@@ -64,7 +64,7 @@ def _opened(norm):
     results, tried = stored("results"), stored("masking")
     if not results:
         return _head(_MISSING), gr.Column(visible=False), *[gr.skip()] * 9
-    from rlpips.evaluate.__main__ import charts
+    from rlpips.evaluate import charts
 
     heads = _heads(results)
     return (
@@ -77,7 +77,7 @@ def _opened(norm):
 
 def _norm_chosen(norm):
     """Of another ball: its budgets to choose from, and everything that depends on it."""
-    from rlpips.evaluate.__main__ import charts
+    from rlpips.evaluate import charts
 
     results = stored("results")
     budgets = {e["eps"]: e["standard"] for one in results.values() for e in one["attacked"][norm]}
@@ -91,7 +91,7 @@ def _norm_chosen(norm):
 
 
 def _eps_chosen(norm, eps):
-    from rlpips.evaluate.__main__ import charts
+    from rlpips.evaluate import charts
 
     results = stored("results")
     entries = charts.at(results, norm, eps)

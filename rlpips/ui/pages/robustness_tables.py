@@ -5,7 +5,7 @@ The style is in assets/viewer/robustness.css.
 
 import html
 
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.ui.pages.robustness_text import percent
 from rlpips.zoo import catalog
 

@@ -3,7 +3,7 @@ cannot see it. Every number comes from the results."""
 
 import numpy as np
 
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.zoo import catalog
 
 

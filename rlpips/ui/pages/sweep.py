@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from rlpips.data import images
-from rlpips.evaluate.__main__ import tables
+from rlpips.evaluate import tables
 from rlpips.ui.components.chart import SWEEPS, chart, drawn
 from rlpips.ui.components.samples import SAMPLES, thumbnail
 from rlpips.ui.pages import robustness_text as words
@@ -106,7 +106,7 @@ class _Live:
             self.results[name]["natural"] = found
 
     def charts(self):
-        from rlpips.evaluate.__main__ import charts
+        from rlpips.evaluate import charts
 
         of = (self.results, self.norm)
         return [drawn(charts.sweep(*of, key, self.budgets), words.sweep(*of, key)) for key in SWEEPS]

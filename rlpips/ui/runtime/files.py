@@ -18,7 +18,8 @@ from pathlib import Path
 from gradio.data_classes import FileData
 from gradio.utils import get_upload_folder
 
-from rlpips.traces.schema import curve_json, curve_keys, frame_json
+from rlpips.traces.schema import curve_keys
+from rlpips.traces.writer import curve_json, frame_json
 
 # How much the pictures of runs, saved traces and uploads may take together: the pictures of 250 runs of 256×256 pixels.
 CACHE_BYTES = float(os.environ.get("RLPIPS_CACHE_MB", 1000)) * 1e6
@@ -121,7 +122,7 @@ class Stream:
         return {**self._head, "meta": self._meta}
 
     def add(self, step) -> None:
-        """Take a `rlpips.traces.trace.Step`; it goes out with the next message."""
+        """Take a `rlpips.traces.schema.Step`; it goes out with the next message."""
         if step.index == 0:  # a restart begins anew
             self._steps, self._frames = [], {}
         self._steps.append(step)

@@ -108,7 +108,7 @@ fool_ruler_alone = on_gpu(lambda *_: 15)(fool_ruler)
 @on_gpu(lambda *_: 15)
 def pair(reference, other, metrics: tuple[str, ...], backbone: str):
     """What every metric says about two pictures, uint8 (H, W, 3) of one size: a `Trace` with its ruler."""
-    from rlpips.engine.panel import compare
+    from rlpips.engine.compare import compare
 
     return replace(compare(reference, other, metrics, backbone), ruler=ruler(reference, metrics, backbone, "float32"))
 
@@ -127,10 +127,10 @@ def _ruler(data, shape, metrics, backbone, precision):
     import numpy as np
 
     from rlpips.data import images
-    from rlpips.data.distortions import make_ruler
+    from rlpips.device import pick_device
     from rlpips.engine.bfloat16 import pick_precision
-    from rlpips.metrics.backbones import pick_device
-    from rlpips.metrics.lpips import lpips as measuring
+    from rlpips.engine.ruler import make_ruler
+    from rlpips.metrics import lpips as measuring
 
     device = pick_device()
     reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), device)
@@ -174,7 +174,7 @@ class Loading:
 
     def _load(self, metrics, backbone):
         try:
-            from rlpips.metrics.backbones import pick_device
+            from rlpips.device import pick_device
             from rlpips.metrics.lpips import load_metric
 
             for name in metrics:
@@ -194,9 +194,9 @@ def warm_up() -> Loading:
 
 def describe_device() -> str:
     """ "CPU bfloat16" or "CPU float32", or the GPU's name; after `warm_up` is done."""
+    from rlpips.device import pick_device
     from rlpips.engine.bfloat16 import pick_precision
-    from rlpips.engine.panel import surroundings
-    from rlpips.metrics.backbones import pick_device
+    from rlpips.engine.provenance import surroundings
 
     device = pick_device()
     here = surroundings(device, pick_precision(None, device))
@@ -225,9 +225,10 @@ def sweep(pixels, metrics: tuple[str, ...], norm: str, patches: int):
     """
     import torch
 
-    from rlpips.data.triplets import distances, make_triplets, score_2afc
-    from rlpips.evaluate.__main__ import standard
-    from rlpips.metrics.backbones import pick_device
+    from rlpips.data.triplets import make_triplets
+    from rlpips.device import pick_device
+    from rlpips.evaluate import standard
+    from rlpips.evaluate.scores import distances, score_2afc
     from rlpips.metrics.lpips import load_metric
 
     device = pick_device()
@@ -246,13 +247,13 @@ def sweep(pixels, metrics: tuple[str, ...], norm: str, patches: int):
 @on_gpu(lambda *_: 20)
 def judged(pixels, mixed: bool, seed: int):
     """A question for "You be the judge" from one picture, uint8 (H, W, 3): yields a `Question`, then its `Verdict`."""
-    from rlpips.metrics.backbones import pick_device
+    from rlpips.device import pick_device
     from rlpips.metrics.lpips import load_metric
-    from rlpips.quiz import questions
-    from rlpips.quiz import verdicts as judge
+    from rlpips.quiz import draw, verdicts
+    from rlpips.zoo.catalog import PAIR
 
     device = pick_device()
-    triplet = next(judge.draw([pixels], mixed, seed))
-    yield judge.questions(triplet)[0]
-    metrics = [load_metric(name, device=device) for name in questions.METRICS]
-    yield judge.verdicts(metrics, triplet.to(device), seed=seed)[0]
+    triplet = next(draw.draw([pixels], mixed, seed))
+    yield draw.questions(triplet)[0]
+    metrics = [load_metric(name, device=device) for name in PAIR]
+    yield verdicts.verdicts(metrics, triplet.to(device), seed=seed)[0]

@@ -1,0 +1,176 @@
+"""Perceptual balls, in which `ppgd`, `lpa` and `fast_lpa` attack classifiers (Laidlaw, Singla and Feizi, "Perceptual Adversarial
+Robustness", arXiv 2006.12655, ICLR 2021), and the projections back into them.
+
+The threat model: raise the classifier's margin, the highest logit of another class minus that of the true class, while
+
+    ||phi(x~) - phi(x)||_2 <= bound
+
+with phi the features of a network, of unit length over the channels, layer l divided by the square root of its positions.
+With a metric of our catalogue each channel is multiplied by the square root of its weight as well, so that
+||phi(x) - phi(y)||_2² is exactly the metric's distance: a bound of 0.5 is an LPIPS of 0.25.
+
+`ppgd` and `lpa` bounded by "lpips" are the paper's attacks, bounded by "rlpips-linf" their counterparts R-PPGD and R-LPA of
+Ghazanfari et al. (arXiv 2307.15157). The code of the latter takes something else for phi: the weighted sum over the channels, one
+number at each position, not averaged over positions. Changes that leave this sum alone are free there, so its ball is not one of
+the metric, and the same bound means something else. Here the ball is of the metric's distance itself. `fast_lpa` is for
+adversarial training.
+
+All these attacks are generators over iterates (N, 3, H, W) in [0, 1], the first the start. In place of the last they yield the result: the
+iterate with the highest margin of those in the ball. So a result is never outside, where the authors' code may return a point
+that its bisection tried in vain, and is never weaker than an iterate. Other differences from that code are said where they are.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from rlpips import validation
+from rlpips.attacks.vectors import TINY, dot, length, wide
+from rlpips.engine.fast_trunk import FastTrunk
+from rlpips.metrics.backbones import EPS
+
+# Pixels a side of pictures that are shown to a metric: what R-LPIPS heads were trained on; AlexNet leaves 1×1 maps at 32.
+LEAST_SIDE = 64
+MAX_BOUND = 1e6  # no features are that far apart
+
+
+class Ball:
+    """All pictures whose features lie within `bound` of a picture's own: a `MetricBall`, or a `SelfBall`."""
+
+    def __init__(self, bound):
+        validation.real("bound", bound, MAX_BOUND, "in feature distance")
+        self.bound = float(bound)
+
+    def prepare(self):
+        """Read the network with the weights that it has now; every attack does so when it begins."""
+
+    def features(self, x):
+        """(N, 3, H, W) in [0, 1] -> (N, D). Gradients flow to `x`."""
+        raise NotImplementedError
+
+    def features_logits(self, classifier, x):
+        """The features (N, D) and the classifier's logits (N, K), by one pass where both come from one network."""
+        return self.features(x), classifier(x)
+
+    def distance(self, x, y):
+        """||phi(x) - phi(y)||_2 of each pair, (N,): the square root of the metric's distance."""
+        self.prepare()
+        return length(self.features(x) - self.features(y))
+
+
+class MetricBall(Ball):
+    """The ball of a `PerceptualMetric`, which is shown pictures as `enlarged` makes them."""
+
+    def __init__(self, metric, bound):
+        super().__init__(bound)
+        self.metric = metric
+        self.prepare()
+
+    def prepare(self):
+        self._trunk = FastTrunk(self.metric.trunk)
+        self._roots = [head.sqrt() for head in self.metric.heads]
+
+    def features(self, x):
+        return _flat(self._trunk.features(enlarged(x)), self._roots)
+
+
+class SelfBall(Ball):
+    """The ball of a classifier's own activations, unweighted: the paper's "self"."""
+
+    def __init__(self, classifier, bound):
+        super().__init__(bound)
+        self.classifier = classifier
+
+    def features(self, x):
+        return _flat(self.classifier.features_logits(x)[0])
+
+    def features_logits(self, classifier, x):
+        if classifier is not self.classifier:
+            return super().features_logits(classifier, x)
+        activations, logits = classifier.features_logits(x)
+        return _flat(activations), logits
+
+
+def _flat(layers, weights=None):
+    """L layers (N, C_l, h_l, w_l) as rows (N, D): of unit length at each position, times `weights`, L of (C_l,), if any."""
+    parts = []
+    for index, layer in enumerate(layers):
+        rows = layer.permute(0, 2, 3, 1).flatten(1, 2)  # (N, positions, C): no copy where channels lie last
+        weight = 1.0 if weights is None else weights[index]
+        parts.append((_Units.apply(rows) * (weight / math.sqrt(rows.shape[1]))).flatten(1))
+    return torch.cat(parts, 1)
+
+
+class _Units(torch.autograd.Function):
+    """Rows (N, P, C), scaled to length one over the channels; a zero stays zero. The derivative, which is its own transpose,
+    is written out: autograd's takes longer, and is NaN at a zero."""
+
+    @staticmethod
+    def forward(ctx, rows):
+        scale = torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp_min_(EPS).reciprocal_()
+        units = rows * scale
+        ctx.save_for_backward(units, scale)
+        return units
+
+    @staticmethod
+    def backward(ctx, gradient):
+        units, scale = (each.detach() for each in ctx.saved_tensors)
+        return (gradient - units * (gradient * units).sum(2, keepdim=True)) * scale
+
+
+def enlarged(x):
+    """Pictures (N, 3, H, W) as they are shown to a metric: those of less than 64 pixels enlarged to that, bilinearly."""
+    least = min(x.shape[-2:])
+    if least >= LEAST_SIDE:
+        return x
+    size = [round(side * LEAST_SIDE / least) for side in x.shape[-2:]]
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+# ---- projections: back into the ball
+
+
+@torch.no_grad()
+def newton(ball, home, centre, x, overshoot=0.1, iterations=10):
+    """Pictures `x` inside the balls around `centre`, whose features are `home`: those outside go down the gradient of the
+    distance, as far as gets them to (1 - overshoot) bound if the distance is linear, up to so many times; if they are
+    outside even then, back towards the centre by `bisection`.
+
+    The authors overshoot by a feature distance of 0.1, whatever the bound.
+    """
+    x, rows = x.clone(), torch.arange(len(x), device=x.device)
+    for _ in range(iterations):
+        with torch.enable_grad():
+            here = x[rows].requires_grad_()
+            distance = length(ball.features(here) - home[rows])
+            outside = distance > ball.bound
+            if not outside.any():
+                return x
+            (gradient,) = torch.autograd.grad(distance.sum(), here)
+        rows, gradient, excess = rows[outside], gradient[outside], (distance - (1 - overshoot) * ball.bound)[outside]
+        x[rows] -= wide(excess / dot(gradient, gradient).clamp_min(TINY)) * gradient
+        x.clamp_(0, 1)
+    x[rows] = bisection(ball, home[rows], centre[rows], x[rows])
+    return x
+
+
+@torch.no_grad()
+def bisection(ball, home, centre, x, iterations=10):
+    """Pictures `x` inside the balls around `centre`, whose features are `home`: those outside go to the farthest point
+    inside that halving the way to the centre finds. Always one that was measured to be inside."""
+
+    def inside(x):
+        return length(ball.features(x) - home) <= ball.bound
+
+    low, high = inside(x).float(), torch.ones(len(x), device=x.device)
+    if low.all():
+        return x
+    for _ in range(iterations):
+        middle = (low + high) / 2
+        within = inside(torch.lerp(centre, x, wide(middle)))
+        low, high = middle.where(within, low), high.where(within, middle)
+    return torch.lerp(centre, x, wide(low))
+
+
+PROJECTIONS = {"newton": newton, "bisection": bisection}

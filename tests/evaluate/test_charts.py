@@ -1,0 +1,163 @@
+"""The figures of results, and the sentences and tables beside them."""
+
+import re
+
+import numpy as np
+import pytest
+
+from rlpips.evaluate import charts, tables
+from rlpips.ui.pages import robustness_tables as html_tables
+from rlpips.ui.pages import robustness_text as words
+from rlpips.zoo import catalog
+
+FAMILIES = ("noise", "blur", "jpeg")
+BUDGETS = {"linf": (1 / 255, 4 / 255, 8 / 255), "l2": (0.5, 1.0)}
+STANDARD = {"linf": 4 / 255, "l2": 1.0}
+
+
+def interval(value, width=0.05):
+    return {"value": value, "low": value - width, "high": value + width}
+
+
+def entry(norm, eps, score, inflation):
+    generator = np.random.default_rng(int(1000 * eps))
+    return {
+        "eps": eps, "standard": eps == STANDARD[norm], "2afc": interval(score),
+        "families": {family: interval(score - 0.1 * k) for k, family in enumerate(FAMILIES)},
+        "inflation": interval(inflation), "opt": (inflation * generator.uniform(0.5, 1.5, 50)).round(4).tolist(),
+    }  # fmt: skip
+
+
+def one(score, inflation, layers):
+    attacked = {
+        norm: [entry(norm, eps, score / (k + 1), inflation * (k + 1)) for k, eps in enumerate(budgets)]
+        for norm, budgets in BUDGETS.items()
+    }
+    natural = {"2afc": interval(0.94), "families": {family: interval(0.9) for family in FAMILIES}}
+    return {"natural": natural, "attacked": attacked, "agreement": interval(0.88), "layers": layers}
+
+
+@pytest.fixture
+def results():
+    return {
+        "lpips": {**one(0.6, 1.2, {"conv1": 0.2, "conv2": 0.8}), "agreement": None},
+        "rlpips-linf": one(0.9, 0.2, {"conv1": 0.7, "conv2": 0.3}),
+    }
+
+
+def lines(figure):
+    return {trace.name: trace for trace in figure.data if trace.mode == "lines+markers"}
+
+
+def bands(figure):
+    return {trace.name: trace for trace in figure.data if trace.fill == "toself"}
+
+
+@pytest.mark.parametrize("norm, unit", [("linf", 255), ("l2", 1)])
+@pytest.mark.parametrize("key, natural", [("2afc", 0.94), ("inflation", 0.0)])
+def test_a_sweep_draws_every_value_and_interval(results, norm, unit, key, natural):
+    figure = charts.sweep(results, norm, key)
+    assert list(lines(figure)) == ["LPIPS", "R-LPIPS l∞"]
+    for name, found in results.items():
+        title, entries = catalog.card(name).title, found["attacked"][norm]
+        line, band = lines(figure)[title], bands(figure)[title]
+        assert line.x == pytest.approx([0, *(unit * each["eps"] for each in entries)])
+        assert line.y == pytest.approx([natural, *(each[key]["value"] for each in entries)])
+        count = len(line.x)
+        assert band.x[:count] == line.x and band.x[count:] == line.x[::-1]
+        assert band.y[1:count] == pytest.approx([each[key]["high"] for each in entries])
+        assert band.y[count:-1] == pytest.approx([each[key]["low"] for each in entries][::-1])
+        assert band.hoverinfo == "skip" and line.line.color == band.fillcolor == catalog.card(name).color
+    upright = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
+    assert [shape.x0 for shape in upright] == pytest.approx([unit * STANDARD[norm]])  # the standard eps, and no other
+    low, high = figure.layout.yaxis.range
+    assert low < 0 and high > max(max(band.y) for band in bands(figure).values()) or key == "2afc"
+
+
+def test_metrics_differ_in_more_than_colour():
+    every = [charts.mark(name) for name in ("lpips", "rlpips-linf", "rlpips-l2")]
+    assert all(len(set(kind)) == 3 for kind in zip(*every))
+
+
+def test_the_hover_gives_both_scales(results):
+    said = lines(charts.sweep(results, "linf", "2afc"))["LPIPS"].text
+    assert said[0].startswith("no attack") and said[2] == "l∞ 4/255 (0.0314 on [−1, 1]): 30% (25% to 35%)"
+
+
+def test_a_sweep_that_has_only_begun(results):
+    begun = {"lpips": {"attacked": {"linf": []}}}
+    for key in charts.QUANTITIES:
+        figure = charts.sweep(begun, "linf", key, budgets=BUDGETS["linf"])
+        assert figure.layout.xaxis.tickvals == pytest.approx((0, 1, 4, 8))
+        assert figure.layout.xaxis.range[1] > 8
+        assert "grows" in words.sweep(begun, "linf", key)
+    begun["lpips"]["natural"] = results["lpips"]["natural"]
+    assert lines(charts.sweep(begun, "linf", "2afc"))["LPIPS"].y == (0.94,)
+    begun["lpips"]["attacked"]["linf"].append(results["lpips"]["attacked"]["linf"][0])
+    assert "l∞ 1/255" in words.sweep(begun, "linf", "2afc")  # the standard is still to come
+    assert charts.sweep({}, "l2", "2afc").data == ()
+
+
+def test_opt_counts_every_picture_and_keeps_its_axis(results):
+    axes = set()
+    for eps in BUDGETS["linf"]:
+        figure = charts.opt(results, "linf", eps)
+        axes.add(figure.layout.xaxis2.range)
+        assert figure.layout.xaxis2.type == "log" and [bar.name for bar in figure.data] == ["LPIPS", "R-LPIPS l∞"]
+        for bar, found in zip(figure.data, results.values(), strict=True):
+            values = next(each["opt"] for each in found["attacked"]["linf"] if each["eps"] == eps)
+            left, right = np.array(bar.x) - np.array(bar.width) / 2, np.array(bar.x) + np.array(bar.width) / 2
+            for share, low, high in zip(bar.y, left, right):
+                assert share == pytest.approx(sum(low < value < high for value in values) / 50)
+            assert sum(bar.y) == pytest.approx(1)
+    assert len(axes) == 1
+    assert charts.opt(results, "linf", 0.5).data == () and charts.opt({}, "l2", 1.0).data == ()
+
+
+def test_layers_and_weights(results):
+    figure = charts.layers(results)
+    assert [(bar.name, bar.x, bar.y) for bar in figure.data] == [
+        ("LPIPS", ("conv1", "conv2"), (0.2, 0.8)), ("R-LPIPS l∞", ("conv1", "conv2"), (0.7, 0.3)),
+    ]  # fmt: skip
+    heads = {"lpips": {"conv1": np.array([1.0, 0.0, 3.0]), "conv2": np.array([2.0, 4.0])}}
+    line = charts.weights(heads).data[0]
+    assert line.y == (1.5, 0.5, None, None, 2.0, 1.0, None)  # over the mean of 2; zero is left out
+    assert line.text[:3] == ("conv1, channel 2", "conv1, channel 0", "conv1, channel 1")
+    assert all(0 <= x < 1 for x in line.x[:3]) and all(1 <= x < 2 for x in line.x[4:6])
+    assert "2 of 5 channels" in words.weights(heads) and "on conv1 lies 40 % in LPIPS" in words.weights(heads)
+
+
+def test_sentences_say_the_numbers(results):
+    said = words.sweep(results, "linf", "2afc")
+    assert "l∞ 4/255" in said and "LPIPS in 30 %" in said and "R-LPIPS l∞ in 45 %" in said and "94 %" in said
+    assert "2.40 to LPIPS and 0.40 to R-LPIPS l∞" in words.sweep(results, "linf", "inflation")
+    entries = charts.at(results, "linf", 4 / 255)
+    opt = [each["opt"] for each in entries.values()]
+    said = words.opt(entries, "linf")
+    assert said.startswith("Each of 50 pictures") and f"to LPIPS {np.median(opt[0]):.2f}" in said
+    assert f"{np.mean(np.array(opt[0]) > 1):.0%}".replace("%", " %") + " and 0 % of the pictures" in said
+    said = words.families(entries, "linf")
+    assert "LPIPS holds least on jpeg (10 %)" in said and "below guessing on 3 of 3" in said
+    assert "LPIPS takes 80 % from conv2 and R-LPIPS l∞ takes 70 % from conv1" in words.layers(results)
+    assert charts.at(results, "l2", 0.7) == {} and "Nothing" in words.families({}, "l2")
+
+
+def test_tables_hold_every_interval(results):
+    table = html_tables.families(results, charts.at(results, "linf", 4 / 255))
+    rows = re.findall(r"<tr.*?</tr>", table)
+    assert [re.search(r'scope="row">(.*?)<', row)[1] for row in rows[2:]] == ["all", *FAMILIES]
+    assert re.findall(r"<b>(.*?)</b><small>(.*?)</small>", rows[3]) == [
+        ("90 %", "85–95"), ("30 %", "25–35"), ("90 %", "85–95"), ("45 %", "40–50"),
+    ]  # fmt: skip
+    assert table.count("--low") == 4 * 4
+    assert html_tables.families(results, {}).count("<td>–</td>") == 2 * 4  # a budget that was not measured
+    summary = html_tables.summary(results, "linf")
+    assert summary.count("<article") == 2 and "<b>45 %</b> right under attack, l∞ 4/255" in summary
+    row = {"attack": "a <b>", "2afc": interval(0.3), "inflation": None}
+    usual, strongest = (
+        {**row, "attack": name, "2afc": interval(v)} for name, v in ((tables.USUAL, 0.5), (tables.TOGETHER, 0.4))
+    )
+    masking = {"lpips": {"rows": [usual, strongest, row]}}
+    table = html_tables.masking(masking)
+    assert "a &lt;b&gt;" in table and table.count("–</td>") == 3
+    assert "LPIPS is still right in 40 % (PGD, 20 steps, 2 restarts: 50 %)." in words.masking(masking)

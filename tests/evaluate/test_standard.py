@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+
+from rlpips.attacks.triplets import attack_triplets, push
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.triplets import Triplets
+from rlpips.evaluate import scores
+from rlpips.evaluate.scores import by_family, interval
+from rlpips.evaluate.standard import at_eps, standard
+from rlpips.metrics.lpips import load_metric
+from rlpips.norms import NORMS
+
+
+@pytest.fixture(scope="module")
+def lpips():
+    return load_metric("lpips")
+
+
+@pytest.fixture(scope="module")
+def robust():
+    return load_metric("rlpips-linf")
+
+
+@pytest.fixture(scope="module")
+def triplets():
+    """Seven triplets of 36×48 pixels, noise and darkening by turns, the milder one first for every other."""
+    generator = torch.Generator().manual_seed(4)
+    x = torch.rand(7, 3, 6, 8, generator=generator)
+    x = torch.nn.functional.interpolate(x, (36, 48), mode="bicubic").clamp(0, 1)
+    family = tuple(("noise", "brightness")[n % 2] for n in range(7))
+    mild, strong = (
+        torch.cat([DISTORTIONS[name](x[n : n + 1], severity) for n, name in enumerate(family)])
+        for severity in (0.3, 0.7)
+    )
+    judge = torch.tensor([0, 0, 1, 1, 0, 0.2, 1])
+    swap = (judge > 0.5).view(-1, 1, 1, 1)
+    nobody = torch.full((7, 2), torch.nan)
+    return Triplets(x, torch.where(swap, strong, mild), torch.where(swap, mild, strong), judge, family, nobody)
+
+
+def test_interval_against_numpy():
+    values = np.random.default_rng(0).gamma(2.0, size=60)
+    rng = np.random.default_rng(1)
+    means = values[rng.integers(0, 60, (20_000, 60))].mean(1)
+    found = interval(torch.tensor(values))
+    assert found["value"] == pytest.approx(values.mean(), abs=1e-4)
+    expected = np.quantile(means, [0.025, 0.975])
+    assert [found["low"], found["high"]] == pytest.approx(list(expected), abs=0.1 * np.diff(expected)[0])
+    assert interval(torch.tensor(values)) == found != interval(torch.tensor(values), seed=1)
+    assert interval(torch.full((3,), 0.25)) == {"value": 0.25, "low": 0.25, "high": 0.25}
+    assert all(type(number) is float for number in found.values())
+
+
+def test_interval_in_pieces_for_many_values(monkeypatch):
+    values = torch.rand(50, generator=torch.Generator().manual_seed(0))
+    whole = interval(values)
+    monkeypatch.setattr(scores, "_DRAWN_AT_ONCE", 50 * 7)
+    assert interval(values) == pytest.approx(whole, abs=0.02)
+
+
+@pytest.mark.parametrize("values", [[], [0.5, float("nan")], [[0.5, 0.5]]])
+def test_interval_needs_finite_numbers(values):
+    with pytest.raises(ValueError, match="finite numbers"):
+        interval(torch.tensor(values))
+
+
+def test_by_family_in_the_order_of_the_distortions():
+    scores = torch.tensor([1.0, 0.0, 0.5, 1.0])
+    found = by_family(scores, ("cnn", "shift", "noise", "cnn"))
+    assert list(found) == ["noise", "shift", "cnn"]
+    assert [one["value"] for one in found.values()] == [0.5, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("norm, eps", [("linf", 4 / 255), ("l2", 0.5)])
+def test_at_eps_by_hand(lpips, triplets, norm, eps):
+    found = at_eps(lpips, triplets, norm, eps, natural_mean=0.2, steps=3, restarts=2, seed=5, references=4)
+    attacked = attack_triplets(lpips, triplets, norm, eps, steps=3, restarts=2, seed=5)
+    d0, d1 = (lpips(triplets.reference, part).numpy() for part in (attacked.p0, attacked.p1))
+    judge = triplets.judge.numpy()
+    scores = np.where(d0 < d1, 1 - judge, judge)
+    assert found["2afc"]["value"] == pytest.approx(scores.mean(), abs=1e-4)
+    assert list(found["families"]) == ["noise", "brightness"]
+    assert found["families"]["brightness"]["value"] == pytest.approx(scores[1::2].mean(), abs=1e-4)
+
+    x = triplets.reference[:4]
+    worst = push(lpips, x, x, 1.0, norm, eps, 3, 2, torch.Generator().manual_seed(5))
+    assert (NORMS[norm].measure(worst - x) <= eps * 1.0001).all()
+    assert found["opt"] == pytest.approx((lpips(x, worst) / 0.2).tolist(), abs=1e-3)
+    assert found["inflation"]["value"] == pytest.approx(np.mean(found["opt"]), abs=1e-3)
+    assert found["eps"] == eps and found["standard"] == (norm == "linf")
+
+
+def test_standard(lpips, robust, triplets, monkeypatch):
+    restarts = []
+    original = standard.attack_triplets
+
+    def spy(metric, same, norm, eps, steps, count, seed):
+        restarts.append((norm, round(eps, 4), count))
+        return original(metric, same, norm, eps, steps, count, seed)
+
+    monkeypatch.setattr("rlpips.evaluate.standard.attack_triplets", spy)
+    said = []
+    eps = {"linf": (4 / 255, 1 / 255), "l2": (1.0,)}
+    found = standard(robust, lpips, triplets, triplets, lambda *words: said.append(words), eps, steps=2)
+    assert restarts == [("linf", 0.0039, 1), ("linf", 0.0157, 2), ("l2", 1.0, 2)]
+    assert [(done, total) for _, done, total in said] == [(0, 5), (0, 5), (1, 5), (3, 5)]
+    assert [entry["standard"] for entry in found["attacked"]["linf"]] == [False, True]
+
+    pairs = [triplets.p0, triplets.p1]
+    d0, d1 = (robust(triplets.reference, part).numpy() for part in pairs)
+    l0, l1 = (lpips(triplets.reference, part).numpy() for part in pairs)
+    judge = triplets.judge.numpy()
+    assert found["natural"]["2afc"]["value"] == pytest.approx(np.where(d0 < d1, 1 - judge, judge).mean(), abs=1e-4)
+    assert found["natural_distance"]["mean"] == pytest.approx(np.concatenate([d0, d1]).mean(), rel=1e-4)
+    assert found["agreement"]["value"] == pytest.approx(((d0 < d1) == (l0 < l1)).mean(), abs=1e-4)
+    assert list(found["layers"]) == list(robust.layers)
+    assert sum(found["layers"].values()) == pytest.approx(1, abs=1e-3)
+    assert standard(lpips, lpips, triplets, triplets, eps={"linf": (), "l2": ()})["agreement"] is None

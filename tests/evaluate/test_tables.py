@@ -1,0 +1,148 @@
+import subprocess
+import sys
+
+from rlpips.evaluate import tables
+
+
+def figure(value):
+    return {"value": value, "low": value - 0.05, "high": value + 0.05}
+
+
+def one(natural, attacked, agreement, eps=4 / 255):
+    def entry(budget, standard, part):
+        families = {"noise": figure(part), "blur": figure(part - 0.1)}
+        return {
+            "eps": budget,
+            "standard": standard,
+            "2afc": figure(part),
+            "families": families,
+            "inflation": figure(2 * part),
+        }
+
+    return {
+        "natural": {"2afc": figure(natural), "families": {"noise": figure(natural), "blur": figure(natural)}},
+        "attacked": {"linf": [entry(1 / 255, False, 0.9), entry(eps, True, attacked)], "l2": []},
+        "agreement": agreement and figure(agreement),
+    }
+
+
+RESULTS = {"lpips": one(0.95, 0.4, None), "rlpips-linf": one(0.9, 0.8, 0.85)}
+
+
+def test_headline():
+    assert tables.table(RESULTS).splitlines() == [
+        "|  | LPIPS | R-LPIPS l∞ |",
+        "|---|---|---|",
+        "| natural 2AFC | 0.950 (0.900–1.000) | 0.900 (0.850–0.950) |",
+        "| attacked 2AFC, l∞ 4/255 | 0.400 (0.350–0.450) | 0.800 (0.750–0.850) |",
+        "| inflation, l∞ 4/255 | 0.800 (0.750–0.850) | 1.600 (1.550–1.650) |",
+        "| agreement with LPIPS | – | 0.850 (0.800–0.900) |",
+    ]
+
+
+def test_families():
+    lines = tables.family_table(RESULTS, "linf").splitlines()
+    assert lines[0].startswith("| 2AFC, attacks of l∞ 4/255 | LPIPS, natural | LPIPS, attacked | R-LPIPS l∞, natural |")
+    assert lines[3].startswith("| blur | 0.950 (0.900–1.000) | 0.300 (0.250–0.350) |")
+    assert tables.family_table(RESULTS, "l2").splitlines()[0] == "| 2AFC | LPIPS, natural | R-LPIPS l∞, natural |"
+
+
+def test_budgets():
+    # a budget that one metric was not measured at is a dash
+    lines = tables.eps_table({**RESULTS, "rlpips-l2": one(0.9, 0.8, 0.85, eps=8 / 255)}).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| l∞ 1/255", "| l∞ 4/255", "| l∞ 8/255"]
+    assert lines[3].endswith("| – | – |") and lines[4].startswith("| l∞ 8/255 | – | – | – | – | 0.800")
+
+
+def test_masking():
+    rows = [
+        {"attack": "no attack", "2afc": figure(0.9), "inflation": None},
+        {"attack": "x", "2afc": figure(0.5), "inflation": figure(1)},
+    ]
+    lines = tables.masking_table({"rows": rows}).splitlines()
+    assert lines[2] == "| no attack | 0.900 (0.850–0.950) | – |" and lines[3].endswith("1.000 (0.950–1.050) |")
+
+
+def test_budget_in_words():
+    found = [tables.budget(*each) for each in (("linf", 4 / 255), ("linf", 0.5 / 255), ("l2", 0.25))]
+    assert found == ["l∞ 4/255", "l∞ 0.5/255", "l2 0.25"]
+
+
+def test_needs_no_torch():
+    subprocess.run(
+        [sys.executable, "-c", "import rlpips.evaluate.tables, sys; sys.exit('torch' in sys.modules)"],
+        check=True,
+        timeout=60,
+    )
+
+
+def row(attack, bound, accuracy, cost=None):
+    return {"attack": attack, "bound": bound, "accuracy": figure(accuracy), "cost": cost}
+
+
+COST = {"lpips": 0.25, "rlpips-linf": 0.2, "linf": 0.1, "l2": 1.2345, "ssim": 0.9}
+ATTACKED = {
+    "how": {
+        "pictures": 8,
+        "data": "drawn from 80 of somebody's",
+        "command": "python x",
+        "attacks": {"ppgd": {"steps": 20, "cg_steps": 5}, "lpa": {"steps": 20, "searches": 5}},
+    },
+    "bounds": {
+        "settings": {"paper": {"lpips": 0.5, "rlpips-linf": 0.5}, "matched": {"lpips": 0.5, "rlpips-linf": 0.52}},
+        "pictures": 4,
+        "matches": [
+            {"metric": "lpips", "bound": 0.5, "other": "rlpips-linf", "matched": 0.52, "low": 0.4, "high": 0.7,
+             "reached": 1, "of": 2, "families": {"noise": {"words": "noise σ 20/255", "matched": 0.52}, "blur": None}},
+        ],
+    },
+    "classifiers": {
+        "undefended": {"rows": [row("none", None, 0.9), row("pgd-linf", 8 / 255, 0.1, COST)]},
+        "at-linf": {"rows": [row("none", None, 0.7), row("ppgd", 0.5, 0.3, COST), row("r-ppgd", 0.52, 0.2, COST)]},
+    },
+    "findings": [
+        {"classifier": "at-linf", "setting": "matched", "attack": "r-ppgd", "than": "ppgd",
+         "difference": {"value": -0.1, "low": -0.15, "high": -0.05}, "verdict": "held"},
+    ],
+}  # fmt: skip
+
+
+def test_accuracy_of_classifiers():
+    undefended, robust = map(tables.classifier_title, ATTACKED["classifiers"])
+    assert tables.accuracy_table(ATTACKED).splitlines() == [
+        f"| accuracy | {undefended} | {robust} |",
+        "|---|---|---|",
+        "| no attack | 0.900 (0.850–0.950) | 0.700 (0.650–0.750) |",
+        "| PGD, l∞ 8/255 | 0.100 (0.050–0.150) | – |",
+        "| PPGD, √LPIPS 0.5 | – | 0.300 (0.250–0.350) |",
+        "| R-PPGD, √R-LPIPS l∞ 0.52 | – | 0.200 (0.150–0.250) |",
+    ]
+
+
+def test_findings_on_classifiers():
+    undefended, robust = map(tables.classifier_title, ATTACKED["classifiers"])
+    assert tables.findings_table(ATTACKED).splitlines() == [
+        f"| difference in accuracy | {undefended} | {robust} |",
+        "|---|---|---|",
+        "| R-PPGD minus PPGD, matched bounds (0.52 and 0.5) | – | −0.100 (−0.150 to −0.050), held |",
+    ]
+
+
+def test_costs_of_attacks_on_classifiers():
+    assert tables.cost_table(ATTACKED, "at-linf").splitlines()[2:] == [
+        "| PPGD, √LPIPS 0.5 | 0.25 | 0.2 | 25.5 | 1.23 | 0.9 |",
+        "| R-PPGD, √R-LPIPS l∞ 0.52 | 0.25 | 0.2 | 25.5 | 1.23 | 0.9 |",
+    ]
+
+
+def test_how_bounds_were_matched():
+    assert tables.match_table(ATTACKED).splitlines() == [
+        "| natural distortion | where √LPIPS is 0.5: √R-LPIPS l∞ |",
+        "|---|---|",
+        "| noise | 0.520 (noise σ 20/255) |",
+        "| blur | not reached |",
+        "| geometric mean | 0.520 |",
+    ]
+    said = tables.classifier_conditions(ATTACKED)
+    assert "8 pictures drawn from 80 of somebody's" in said and said.endswith("`python x`")
+    assert "0.5 away are R-LPIPS l∞ 0.52 (0.4 to 0.7) away, by the geometric mean over the 1 of 2 families" in said

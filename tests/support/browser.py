@@ -1,0 +1,224 @@
+"""What the browser tests share: chromium, the app as a server without a network, and pages that keep what went wrong."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+OFFLINE = Path(__file__).resolve().parent / "offline"  # its sitecustomize.py refuses Python the network
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --no-proxy-server"
+).split()
+PATIENCE = 60_000  # ms; a busy machine is no failure
+
+
+def chromium():
+    """The path of a chromium, or None."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def launch(playwright):
+    """The browser."""
+    return playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+
+
+@dataclass(frozen=True)
+class Server:
+    """`python app.py`, running."""
+
+    url: str
+    log: Path
+    seconds: float  # from the start of the process until the page was served
+    pid: int
+
+    def refused(self) -> list[str]:
+        """What it asked the network for, in vain."""
+        return [line for line in self.log.read_text("utf-8").splitlines() if line.startswith("offline: refused")]
+
+
+@contextmanager
+def serve(folder: Path, **environment):
+    """Start the app on a free port, its files in `folder`; every connection beyond this machine is refused."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    paths = [str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost",
+        "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "files"), **environment,
+    }  # fmt: skip
+    log, url = folder / "server.log", f"http://127.0.0.1:{port}/"
+    begun = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=paths.ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() - begun > 120:
+                raise RuntimeError(f"app.py does not serve: {log.read_text('utf-8')}")
+            time.sleep(0.05)
+        yield Server(url, log, time.monotonic() - begun, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(url):
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(url, timeout=10) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+@contextmanager
+def visit(browser, url, width=1440, height=900, **options):
+    """A page in a context of its own; fails in the end if it met an error or asked anybody but the server."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script("performance.setResourceTimingBufferSize(5000)")
+    page = context.new_page()
+    complaints = []
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    here = urlsplit(url).netloc
+
+    def watch(request):
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https", "ws", "wss") and address.netloc != here:
+            complaints.append(f"a request to {request.url}")
+
+    page.on("request", watch)
+    page.on("websocket", watch)
+    try:
+        page.goto(url)
+        yield page
+    finally:
+        context.close()
+    assert not complaints, complaints
+
+
+# Every new text of the status line and every step and state of the viewer, from now on.
+_WATCH = """(page) => {
+  const status = document.querySelector(`#${page}status`), viewer = document.querySelector(`#${page}viewer .rv`);
+  for (const old of window.watchers || []) old.disconnect();
+  window.said = []; window.steps = []; window.states = [];
+  // Not Gradio's own report on progress, which is there too, but hidden. innerText would lay out the page every time.
+  const line = () => status.querySelector('[role=status]').textContent.trim();
+  let last = line();
+  const words = new MutationObserver(() => {
+    const text = line();
+    if (text !== last) window.said.push(text);
+    last = text;
+  });
+  const mirror = new MutationObserver(() => {
+    const { step, state } = viewer.dataset;
+    if (Number(step) !== window.steps.at(-1)) window.steps.push(Number(step));
+    if (state !== window.states.at(-1)) window.states.push(state);
+  });
+  words.observe(status, { subtree: true, childList: true, characterData: true });
+  mirror.observe(viewer, { attributes: true, attributeFilter: ['data-step', 'data-state'] });
+  window.watchers = [words, mirror];
+}"""
+
+
+def watch(page, which=""):
+    """From now on `said(page, word)` waits for a new status, and window.steps and window.states collect the viewer's.
+    `which` begins the ids of the page meant, "" those of the Duel."""
+    page.evaluate(_WATCH, which)
+
+
+def said(page, word):
+    """Wait for a status that begins with `word`, come since `watch`; returns it."""
+    try:
+        # Not in every frame, which is the usual: it would keep the browser painting.
+        found = page.wait_for_function(
+            "word => window.said.find((text) => text.startsWith(word))", arg=word, polling=50
+        )
+    except Exception as error:
+        raise AssertionError(f"never said {word!r}, but {page.evaluate('[window.said, window.states]')}") from error
+    return found.json_value()
+
+
+def run(page, until="Done"):
+    """Press Run and wait for the status to begin with `until`; returns the status."""
+    watch(page)
+    page.click("#run")
+    return said(page, until)
+
+
+def ready(page):
+    """Wait for the opening: pictures painted, the chart drawn, the network loaded."""
+    page.wait_for_selector("#viewer .rv-columns canvas")
+    page.wait_for_selector("#viewer .rv-curve", state="attached")
+    page.wait_for_function("document.querySelector('#status').innerText.startsWith('Loading done')")
+
+
+def enter(page, field, value):
+    """Type a number into the number field of a slider or number input, as people do."""
+    box = page.locator(f"{field} input[type=number]")
+    box.fill(str(value))
+    box.press("Enter")
+    box.blur()
+
+
+def choose(page, field, text):
+    """Choose an entry of a dropdown."""
+    page.click(f"{field} input")
+    page.get_by_role("option", name=text, exact=True).click()
+    page.wait_for_function(
+        "([field, text]) => document.querySelector(`${field} input`).value === text", arg=[field, text]
+    )
+
+
+def tab(page, name):
+    """Go to a tab, which in a narrow window may be in the menu of those that found no place."""
+    place = page.get_by_role("tab", name=name)
+    if not place.count():
+        page.get_by_label("More tabs").click()
+        place = page.locator(".overflow-dropdown").get_by_text(name)
+    place.click()
+
+
+def upload(page, field, *files):
+    """Give a file field its files, in place of those it has, and wait until it shows them."""
+    if page.locator(f"{field} button[aria-label=Clear]").count():
+        page.click(f"{field} button[aria-label=Clear]")
+    page.set_input_files(f"{field} input[type=file]", [str(file) for file in files])
+    page.wait_for_function(
+        "([field, count]) => document.querySelectorAll(`${field} .file-preview tr`).length === count",
+        arg=[field, len(files)],
+    )
+
+
+# Of every canvas: width, height, darkest and lightest byte, and a number that stands for its pixels.
+_CANVASES = """(root) => [...document.querySelectorAll(`${root} .rv-columns canvas`)].map((canvas) => {
+  const { width, height } = canvas;
+  const bytes = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+  let [low, high, digest] = [255, 0, 0];
+  for (let i = 0; i < bytes.length; i++) {
+    if (i % 4 === 3) continue;
+    low = Math.min(low, bytes[i]); high = Math.max(high, bytes[i]); digest = (31 * digest + bytes[i]) | 0;
+  }
+  return { width, height, low, high, digest };
+})"""
+
+
+def canvases(page, viewer="#viewer"):
+    """What is on every canvas of a viewer: width, height, low, high (bytes), digest."""
+    return page.evaluate(_CANVASES, viewer)

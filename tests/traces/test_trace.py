@@ -1,0 +1,498 @@
+import gc
+import io
+import json
+import re
+import weakref
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import rlpips
+from rlpips import Trace
+from rlpips.engine.compare import compare
+from rlpips.traces.recorder import Recorder
+from rlpips.traces.schema import Frame, Step
+
+CURVES = ("distance", "per_layer", "linf", "l2")
+RULER = {
+    "metrics": ["lpips", "rlpips-linf"],
+    "distortions": [
+        {"name": "jpeg", "title": "JPEG", "words": ["quality 90", "quality 7"], "distance": [[0.1, 1 / 3], [0.5, 0.7]]}
+    ],
+}
+MEASURES = ("attacked", "distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
+
+
+@pytest.fixture(scope="module")
+def trace():
+    generator = torch.Generator().manual_seed(0)
+    reference, candidate = torch.rand(2, 1, 3, 48, 61, generator=generator)
+    return replace(rlpips.attack(reference, candidate, steps=9, eps=8 / 255), ruler=RULER)
+
+
+@pytest.fixture
+def saved(trace, tmp_path):
+    trace.save(tmp_path / "a.zip")
+    return tmp_path / "a.zip"
+
+
+def rewritten(path, change):
+    """The archive with its JSON or its files changed."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    value = json.loads(files["trace.json"])
+    change(value, files)
+    files["trace.json"] = json.dumps(value).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_what_is_saved_comes_back(trace, saved):
+    loaded = Trace.load(saved)
+    for key in CURVES:
+        np.testing.assert_array_equal(getattr(loaded, key), getattr(trace, key))
+    np.testing.assert_array_equal(loaded.adversarial, trace.adversarial)
+    np.testing.assert_array_equal(loaded.distance_8bit, trace.distance_8bit)
+    np.testing.assert_array_equal(loaded.reference, trace.reference)
+    np.testing.assert_array_equal(loaded.start, trace.start)
+    assert len(loaded.frames) == len(trace.frames)
+    for ours, theirs in zip(loaded.frames, trace.frames):
+        assert (ours.step, ours.lanes) == (theirs.step, theirs.lanes)
+        for key in MEASURES:
+            np.testing.assert_array_equal(getattr(ours, key), getattr(theirs, key))
+        peak = theirs.maps.max((-1, -2), keepdims=True)
+        assert (np.abs(ours.maps - theirs.maps) <= peak / 250).all()
+    for key in ("name", "lanes", "metrics", "layers", "receipt", "ruler", "state"):
+        assert getattr(loaded, key) == getattr(trace, key), key
+
+
+def test_the_file_can_be_read_without_this_library(trace, saved):
+    """As the documentation says: attacked = (base + byte - 128) mod 256, frame by frame."""
+    with zipfile.ZipFile(saved) as archive:
+        value = json.loads(archive.read("trace.json"))
+        picture = {}
+        for frame in value["frames"]:
+            coded = np.array(Image.open(io.BytesIO(archive.read(frame["perturbation"]))).convert("RGB")).astype(int)
+            lanes = tuple(frame["lanes"])
+            base = picture.get(lanes, np.tile(trace.start, (len(lanes), 1, 1)).astype(int))
+            picture[lanes] = (base + coded - 128) % 256
+    np.testing.assert_array_equal(np.concatenate([picture[0, 1], picture[(2,)]]), trace.adversarial.reshape(-1, 61, 3))
+
+
+def test_a_trace_of_256_pixels_and_40_steps_takes_about_2_megabytes(tmp_path):
+    whole = rlpips.attack("assets/samples/coffee.png")
+    whole.save(tmp_path / "coffee.zip")
+    assert (tmp_path / "coffee.zip").stat().st_size < 2_000_000
+
+
+def test_infinite_psnr_survives(tmp_path):
+    same = torch.rand(1, 3, 40, 52)
+    pair = compare(same, same)
+    pair.save(tmp_path / "same.zip")
+    assert np.isinf(Trace.load(tmp_path / "same.zip").frames[0].psnr).all()
+
+
+def test_a_pair_is_a_trace_of_one_step():
+    x, y = torch.rand(2, 1, 3, 40, 52, generator=torch.Generator().manual_seed(2))
+    pair = compare(x, y, metrics=("lpips", "rlpips-linf", "rlpips-l2"))
+    expected = [rlpips.load_metric(name)(x, y).item() for name in pair.metrics]
+    np.testing.assert_allclose(pair.distance[0, 0], expected, rtol=1e-5)
+    assert pair.lanes == ("pair",) and pair.receipt["steps"] == 0
+    with pytest.raises(ValueError, match="one size"):
+        compare(x, y[..., :50])
+
+
+def test_the_receipt_says_what_is_needed_to_repeat(trace):
+    receipt = trace.receipt
+    for key in ("seed", "eps", "norm", "steps", "step_size", "objective", "restarts", "backbone", "device", "precision",
+                "torch", "rlpips", "reference_sha256", "start_sha256", "weights"):  # fmt: skip
+        assert receipt[key] is not None, key
+    assert json.loads(json.dumps(receipt)) == receipt
+
+
+REFUSED = "^This is not a readable trace: [^<>'\"]*[.]$"  # a sentence, without the words of zip, numpy or Pillow
+
+
+@pytest.mark.parametrize("cut", [0, 10, 500, -100])
+def test_a_damaged_file_is_refused(saved, cut):
+    saved.write_bytes(saved.read_bytes()[:cut])
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(saved)
+
+
+def test_flipped_bytes_are_refused(saved):
+    data = bytearray(saved.read_bytes())
+    data[len(data) // 2] ^= 255
+    saved.write_bytes(data)
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(saved)
+
+
+def png(width, height):
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+def set_at(value, keys, new):
+    *way, last = keys
+    for key in way:
+        value = value[key]
+    value[last] = new
+
+
+def put(*keys, new):
+    return lambda value, files: set_at(value, keys, new)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (put("format", new="other"), "format"),
+        (lambda v, f: v.pop("curve"), "damaged"),
+        (lambda v, f: v.update(curve=[]), "damaged"),
+        (put("meta", new="m"), "damaged"),
+        (put("state", new="<b>"), "neither done nor stopped"),
+        (put("state", new={"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}), "neither done nor stopped"),
+        (put("meta", "name", new="n" * 10_000), "text"),
+        (put("meta", "name", new=["a"]), "text"),
+        # the curves
+        (put("curve", "linf", new=[[0.1]]), "shape"),
+        (lambda v, f: v["curve"]["distance"].pop(), "shape"),
+        (put("curve", "l2", 3, new=[0.1]), "shape|number"),
+        (put("curve", "l2", 3, 0, new=None), "no number"),
+        (put("curve", "l2", 3, 0, new="1"), "no number"),
+        (put("curve", "l2", 3, 0, new=True), "no number"),
+        (put("curve", "l2", 3, 0, new=float("nan")), "finite"),
+        (put("curve", "l2", 3, 0, new=1e300), "finite"),
+        (put("curve", "l2", 3, 0, new=10**400), "damaged"),
+        (put("meta", "receipt", "steps", new=8), "steps"),
+        (put("meta", "receipt", "steps", new="9"), "whole number"),
+        (put("meta", "receipt", "steps", new=0), "steps"),
+        # lanes and metrics
+        (lambda v, f: v["meta"].update(lanes="abc", metrics=3), "list"),
+        (put("meta", "metrics", new=["lpips", "mse"]), "metrics that are not known"),
+        (put("meta", "metrics", new=["lpips", "lpips"]), "lanes do not fit"),
+        (put("meta", "lanes", new=["lpips", "rlpips-linf", "other"]), "lanes do not fit"),
+        (put("meta", "lanes", new=["pair"]), "objective"),
+        (put("meta", "layers", new=[]), "layers"),
+        # sizes
+        (put("meta", "width", new=60), "picture"),
+        (put("meta", "width", new=10**6), "32 to 1024"),
+        (put("meta", "height", new=31), "32 to 1024"),
+        (put("meta", "height", new="48"), "whole number"),
+        (put("frames", 0, "map_size", new=[10**6, 10**6]), "maps"),
+        (put("frames", 0, "map_size", new=[0, 4]), "maps"),
+        (lambda v, f: [frame.update(map_size=[10**6, 10**6]) for frame in v["frames"]], "maps are too large"),
+        # frames
+        (put("frames", new=[]), "frames"),
+        (put("frames", new={}), "frames"),
+        (put("frames", 0, "lanes", new=[0, 7]), "lane"),
+        (put("frames", 0, "lanes", new=[]), "."),
+        (lambda v, f: v["frames"].append(v["frames"][0]), "nothing new"),
+        (lambda v, f: v["frames"].extend(v["frames"] * 99), "256 frames"),
+        (put("frames", 3, "step", new=10), "step that is not there"),
+        (put("frames", 3, "step", new=-1), "step that is not there"),
+        (lambda v, f: v["frames"].pop(0), "every lane"),
+        (put("frames", 2, "ssim", 0, new=None), "no number"),
+        (put("frames", 2, "map_peak", 0, 0, new=-1), "below zero"),
+        (lambda v, f: f.pop(v["frames"][0]["perturbation"]), "damaged"),
+        (put("frames", 0, "maps", new="trace.json"), "damaged|unpacks"),
+        (put("frames", 0, "maps", new={}), "damaged"),
+        (lambda v, f: f.update({v["frames"][0]["maps"]: b"GIF89a nothing"}), "damaged"),
+        (lambda v, f: f.update({v["frames"][0]["maps"]: png(20_000, 10_000)}), "damaged|unpacks"),  # Pillow's own limit
+        (lambda v, f: f.update({v["frames"][0]["maps"]: png(999, 999)}), "picture"),
+        (lambda v, f: f.update({v["meta"]["reference"]: bytes(50_000_000)}), "unpacks"),
+        (lambda v, f: v.update(padding=" " * 33 * 2**20), "unpacks"),
+        # the receipt and the ruler
+        (lambda v, f: v["meta"]["receipt"].pop("device"), "lacks device"),
+        (put("meta", "receipt", "eps", new={"path": "x"}), "number"),
+        (put("meta", "receipt", "device", new=["CPU"]), "text"),
+        (put("meta", "receipt", "backbone", new="none"), "backbone"),
+        (put("meta", "receipt", "norm", new="l7"), "norm"),
+        (put("meta", "receipt", "objective", new="pair"), "objective"),
+        (put("meta", "receipt", "weights", new={"path": "x", "meta": "y"}), "weights"),
+        (put("meta", "receipt", "restart_kept", new=[0.5]), "whole number"),
+        (put("meta", "receipt", "notes", new=[{}]), "text"),
+        (put("ruler", new={}), "damaged"),
+        (put("ruler", "metrics", new=[]), "shape|ruler"),
+        (put("ruler", "distortions", 0, "distance", new=[[0.1, 0.2]]), "shape"),
+        (put("ruler", "distortions", 0, "distance", 0, 0, new=float("inf")), "finite"),
+        (put("ruler", "distortions", 0, "words", 0, new={"path": "x"}), "text"),
+        (put("ruler", "distortions", 0, "title", new="t" * 1000), "text"),
+    ],
+)
+def test_a_foreign_file_is_refused(saved, change, said):
+    with pytest.raises(ValueError, match=REFUSED) as refusal:
+        Trace.load(rewritten(saved, change))
+    assert re.search(said, str(refusal.value)), refusal.value
+
+
+def test_a_deep_file_is_refused(saved):
+    with zipfile.ZipFile(saved, "w") as archive:
+        archive.writestr("trace.json", "[" * 100_000)
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(saved)
+
+
+def test_only_packings_that_cannot_burst_are_unpacked(saved):
+    with zipfile.ZipFile(saved) as archive:
+        text = archive.read("trace.json")
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("trace.json", text)
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(saved)
+
+
+def test_frames_may_not_ask_for_more_memory_than_any_trace(saved, monkeypatch):
+    monkeypatch.setattr("rlpips.traces.reader._MOST_DECODED", 100_000)  # one frame of 61×48 pixels has 27 kB
+    monkeypatch.setattr("rlpips.traces.schema._picture", None)  # nothing is decoded before
+    with pytest.raises(ValueError, match="unpacks to more"):
+        Trace.load(saved)
+
+
+def test_what_is_not_known_is_left_behind(saved):
+    file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+
+    def change(value, files):
+        value["more"] = value["meta"]["more"] = value["meta"]["receipt"]["more"] = file
+        value["ruler"]["more"] = value["ruler"]["distortions"][0]["more"] = value["frames"][0]["more"] = file
+        value["meta"]["receipt"].update(file, notes=["Downscaled."])
+
+    loaded = Trace.load(rewritten(saved, change))
+    assert loaded.ruler == RULER and loaded.receipt["notes"] == ["Downscaled."]
+    assert "gradio" not in json.dumps(loaded.to_json(lambda name, data: name))
+
+
+def test_an_attack_brings_nothing_into_its_receipt_that_is_lost(tmp_path):
+    made = rlpips.attack("assets/samples/coffee.png", steps=1, restarts=2)
+    made.save(tmp_path / "a.zip")
+    assert Trace.load(tmp_path / "a.zip").receipt == made.receipt
+    pair = compare("assets/samples/coffee.png", "assets/samples/coffee.png")
+    pair.save(tmp_path / "b.zip")
+    assert Trace.load(tmp_path / "b.zip").receipt == pair.receipt
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(trace, saved):
+    whole = saved.read_bytes()
+    broken = replace(trace, ruler={"distance": float("nan")})  # cannot be written, which shows after the pictures
+    with pytest.raises(ValueError):
+        broken.save(saved)
+    assert saved.read_bytes() == whole and list(saved.parent.iterdir()) == [saved]
+    replace(trace, name="other").save(str(saved))
+    assert Trace.load(saved).name == "other" and list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_trace_is_saved_in_an_open_file_too(trace):
+    file = io.BytesIO()
+    trace.save(file)
+    file.seek(0)
+    np.testing.assert_array_equal(Trace.load(file).adversarial, trace.adversarial)
+
+
+def test_traces_can_be_compared_and_kept_in_sets(trace):
+    other = replace(trace)
+    assert trace != other and len({trace, other, *trace.frames}) == 2 + len(trace.frames)
+
+
+def test_the_recorded_traces_can_be_read():
+    paths = sorted(Path("precomputed").glob("*.zip"))
+    assert len(paths) == 10
+    for path in paths:
+        trace = Trace.load(path)
+        assert trace.state == "done" and trace.maps.shape[:2] == trace.distance_8bit.shape and trace.ruler
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        Trace.load(tmp_path / "none.zip")
+
+
+def test_a_recorder_without_steps_has_no_trace():
+    steps = rlpips.attack_steps(torch.rand(1, 3, 40, 52), steps=1)
+    with pytest.raises(ValueError, match="first step"):
+        steps.recorders[0].trace()
+
+
+def recorder(restarts, steps=2):
+    grey = np.full((32, 40, 3), 128, np.uint8)
+    receipt = {"steps": steps, "restarts": restarts}
+    metrics = ("lpips", "rlpips-linf")
+    return Recorder("grey", (*metrics, "noise"), metrics, ("conv1",), grey, grey, 1, receipt)
+
+
+def made(restart, index, lpips, robust):
+    """A step of two pushed lanes and the noise, on which every picture is as bright as its restart."""
+    distance = np.array([[lpips, 0], [0, robust], [0.1, 0.1]], np.float32)
+    ones = np.ones(3, np.float32)
+    frames = []
+    for lanes in [(0, 1), (2,)][: 2 if index == 0 else 1]:
+        n = len(lanes)
+        pixels = np.full((n, 32, 40, 3), 0 if lanes == (2,) else restart, np.uint8)
+        maps = np.zeros((n, 2, 4, 5), np.float32)
+        frames.append(Frame(index, lanes, pixels, maps, distance[list(lanes)], *[ones[:n]] * 4))
+    return Step(index, restart, distance, distance[..., None], ones, ones, tuple(frames))
+
+
+def test_a_recorder_keeps_of_many_restarts_what_can_still_be_chosen():
+    finals = [(0.3, 0.9), (0.5, 0.2), (0.4, 0.8), (0.1, 0.1), (0.2, 0.3), (0.5, 0.9)]
+    of, alive = recorder(len(finals)), []
+    for restart, final in enumerate(finals):
+        for index in range(3):
+            step = made(restart, index, *final)
+            alive.append((restart, weakref.ref(step)))
+            of.add(step)
+            best = [max(range(max(1, restart)), key=lambda r: finals[r][lane]) for lane in (0, 1)]
+            del step
+            gc.collect()
+            kept = {number for number, reference in alive if reference() is not None}
+            assert kept <= {*best, 0, restart}  # 0 for the noise, which is the same in all
+    trace = of.trace()
+    assert trace.receipt["restart_kept"] == [1, 0] and trace.state == "done"  # the earlier of equals
+    np.testing.assert_array_equal(trace.adversarial[:, 0, 0, 0], [1, 0, 0])
+    np.testing.assert_allclose([trace.distance[-1, 0, 0], trace.distance[-1, 1, 1]], [0.5, 0.9])
+
+
+def test_a_restart_that_was_cut_off_does_not_count():
+    of = recorder(restarts=3)
+    for restart, index in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]:
+        of.add(made(restart, index, restart + 1, restart + 1))
+    trace = of.trace()
+    assert trace.receipt["restart_kept"] == [1, 1] and trace.state == "stopped" and len(trace.distance) == 3
+
+
+# ---- attacks on a classifier
+
+LANES = ("ppgd", "pgd-l2")
+CLASSES = ("cat", "dog", "ship")
+
+
+def shares(rng, *shape):
+    """Random probabilities."""
+    drawn = rng.random((*shape, len(CLASSES)), np.float32)
+    return drawn / drawn.sum(-1, keepdims=True)
+
+
+def verdicts(steps=4, made=None):
+    """A trace of two attacks on a classifier, of which the first steps are made; its numbers mean nothing."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (32, 40, 3), np.uint8)
+    attacks = [
+        {"name": "ppgd", "title": "PPGD", "metric": "lpips", "bound": 0.5, "unit": "√LPIPS", "steps": 3},
+        {"name": "pgd-l2", "title": "PGD l2", "metric": None, "bound": 1.25, "unit": "l2 on [0, 1]", "steps": 4},
+    ]
+    receipt = {
+        "objective": "fool", "steps": steps, "restarts": 1, "seed": 0, "backbone": "alex", "device": "CPU",
+        "precision": "float32", "attacks": attacks, "label_from": "given",
+        "classifier": {"name": "undefended", "title": "Undefended", "sha256": "0" * 64},
+    }  # fmt: skip
+    asked = {"classes": CLASSES, "label": 1, "clean": shares(rng)}
+    metrics = ("lpips", "rlpips-linf")
+    of = Recorder("cat", LANES, metrics, ("conv1",), picture, picture, 1, receipt, asked)
+    for index in range(steps + 1 if made is None else made):
+        distance, norms = rng.random((2, 2), np.float32), rng.random((2, 2), np.float32)
+        maps, shown = rng.random((2, 2, 4, 5), np.float32), rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
+        frames = (Frame(index, (0, 1), shown, maps, distance, *norms, *norms, shares(rng, 2)),) if index != 1 else ()
+        of.add(Step(index, 0, distance, distance[..., None], *norms, frames, shares(rng, 2)))
+    return of.trace()
+
+
+@pytest.fixture
+def saved_verdicts(tmp_path):
+    verdicts().save(tmp_path / "v.zip")
+    return tmp_path / "v.zip"
+
+
+def test_verdicts_come_back(saved_verdicts):
+    loaded, made = Trace.load(saved_verdicts), verdicts()
+    assert (loaded.classes, loaded.label, loaded.lanes) == (CLASSES, 1, LANES) and loaded.receipt == made.receipt
+    for key in (*CURVES, "clean", "probabilities", "probabilities_8bit", "fooled", "adversarial", "distance_8bit"):
+        np.testing.assert_array_equal(getattr(loaded, key), getattr(made, key), err_msg=key)
+    for ours, theirs in zip(loaded.frames, made.frames, strict=True):
+        np.testing.assert_array_equal(ours.probabilities_8bit, theirs.probabilities_8bit)
+    np.testing.assert_array_equal(made.fooled, made.frames[-1].probabilities_8bit.argmax(1) != 1)
+
+
+def test_verdicts_of_a_stopped_attack_come_back(tmp_path):
+    verdicts(made=2).save(tmp_path / "v.zip")
+    loaded = Trace.load(tmp_path / "v.zip")
+    assert loaded.state == "stopped" and loaded.probabilities.shape == (2, 2, 3)
+    np.testing.assert_array_equal(loaded.probabilities_8bit, loaded.frames[0].probabilities_8bit)
+
+
+def test_verdicts_have_titles_and_colours_and_duels_have_no_verdicts(trace):
+    def nothing(name, data):
+        return name
+
+    meta = verdicts().to_json(nothing)["meta"]
+    assert meta["verdicts"]["classes"] == list(CLASSES) and meta["verdicts"]["label"] == 1
+    assert meta["titles"]["pgd-l2"] == "PGD l2" and meta["colors"]["ppgd"] == meta["colors"]["lpips"]
+    assert meta["norm"] is None and meta["eps"] is None
+    duel = trace.to_json(nothing)
+    assert "verdicts" not in duel["meta"] and "probabilities" not in duel["curve"]
+    assert all("probabilities_8bit" not in frame for frame in duel["frames"])
+    assert trace.classes is trace.label is trace.clean is trace.probabilities is None
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda v, f: v["meta"].pop("verdicts"), "damaged"),
+        (put("meta", "verdicts", new=[]), "damaged"),
+        (put("meta", "verdicts", "classes", new="abc"), "list"),
+        (put("meta", "verdicts", "classes", new=[{}, "dog", "ship"]), "text"),
+        (put("meta", "verdicts", "classes", new=["cat"]), "label"),
+        (put("meta", "verdicts", "classes", new=["cat", "dog"]), "shape"),
+        (put("meta", "verdicts", "classes", new=["c"] * 1001), "1000 entries"),
+        (put("meta", "verdicts", "label", new=3), "none of its classes"),
+        (put("meta", "verdicts", "label", new=-1), "none of its classes"),
+        (put("meta", "verdicts", "label", new=1.0), "whole number"),
+        (put("meta", "verdicts", "label", new=True), "whole number"),
+        (put("meta", "verdicts", "clean", new=[1, 1, 1]), "add up"),
+        (lambda v, f: v["curve"].pop("probabilities"), "damaged"),
+        (lambda v, f: v["curve"]["probabilities"].pop(), "shape"),
+        (put("curve", "probabilities", 1, 0, new=[0.5, 0.4, 0.4]), "add up"),
+        (put("curve", "probabilities", 1, 0, new=[1.5, -0.5, 0]), "add up"),
+        (put("curve", "probabilities", 1, 0, 0, new="1"), "no number"),
+        (put("curve", "probabilities", 1, 0, 0, new=float("nan")), "finite"),
+        (lambda v, f: v["frames"][1].pop("probabilities_8bit"), "damaged"),
+        (put("frames", 1, "probabilities_8bit", new=[[1, 0, 0]]), "shape"),
+        (put("frames", 1, "probabilities_8bit", 0, new=[0, 0, 0]), "add up"),
+        (put("meta", "lanes", new=["pgd-l2", "ppgd"]), "lanes do not fit"),
+        (put("meta", "lanes", new=["lpips", "rlpips-linf", "noise"]), "lanes do not fit"),
+        (lambda v, f: [d.update(name="ppgd") for d in v["meta"]["receipt"]["attacks"]], "lanes do not fit"),
+        (put("meta", "receipt", "attacks", new=[]), "attacks do not fit"),
+        (lambda v, f: v["meta"]["receipt"].pop("attacks"), "lacks attacks"),
+        (put("meta", "receipt", "attacks", 0, "name", new="square"), "not known here"),
+        (put("meta", "receipt", "attacks", 0, "bound", new=0), "above zero"),
+        (put("meta", "receipt", "attacks", 0, "bound", new=float("inf")), "finite"),
+        (put("meta", "receipt", "attacks", 0, "steps", new="3"), "whole number"),
+        (lambda v, f: v["meta"]["receipt"].pop("classifier"), "lacks classifier"),
+        (put("meta", "receipt", "classifier", new={"path": "x"}), "damaged"),
+        (put("meta", "receipt", "objective", new="away"), "lacks norm"),
+        (put("meta", "receipt", "objective", new="pair"), "objective"),
+        (put("meta", "receipt", "steps", new=3), "steps"),
+    ],
+)  # fmt: skip
+def test_damaged_verdicts_are_refused(saved_verdicts, change, said):
+    with pytest.raises(ValueError, match=REFUSED) as refusal:
+        Trace.load(rewritten(saved_verdicts, change))
+    assert re.search(said, str(refusal.value)), refusal.value
+
+
+def test_of_an_attack_on_a_classifier_only_what_is_known_is_kept(saved_verdicts):
+    file = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+
+    def change(value, files):
+        value["meta"]["verdicts"]["more"] = value["meta"]["receipt"]["classifier"]["more"] = file
+        value["meta"]["receipt"]["attacks"][0].update(title="<b>", more=file)
+
+    loaded = Trace.load(rewritten(saved_verdicts, change))
+    assert loaded.receipt == verdicts().receipt

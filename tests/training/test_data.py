@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from pictures import bapps, made, written
+from PIL import Image
+
+from rlpips.evaluate.scores import distances
+from rlpips.metrics.lpips import load_metric
+from rlpips.training.data import Source, evidence, log_ratio, look, read_sources
+from rlpips.training.settings import Settings
+
+TINY = Settings(size=40, triplets=12, validation=2)
+
+
+@pytest.fixture(scope="module")
+def lpips():
+    return load_metric("lpips")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return bapps(tmp_path_factory.mktemp("bapps"))
+
+
+def test_evidence_is_the_metric_without_its_heads(lpips):
+    generator = torch.Generator().manual_seed(0)
+    x, y, z = torch.rand(3, 3, 3, 40, 56, generator=generator)
+    rows = evidence(lpips.trunk, x, y, z)
+    assert rows.shape == (2, 3, 64 + 192 + 384 + 256 + 256)
+    torch.testing.assert_close(rows @ torch.cat(lpips.heads), torch.stack([lpips(x, y), lpips(x, z)]))
+
+
+def test_log_ratio():
+    found = log_ratio(torch.tensor([0.5, 0.0]), torch.tensor([0.25, 0.0]))
+    np.testing.assert_allclose(found, [np.log(2), 0], atol=1e-6)
+
+
+def test_photographs_alone(lpips):
+    learning, choosing = Source(made()[:16]), Source(made()[16:])
+    settings = replace(TINY, gap=0.5)
+    material = look(settings, learning, choosing, lpips)
+    assert len(material.same) == 12 and material.between.shape == (2, 12, 1152)
+    assert ((material.same.severity[:, 0] - material.same.severity[:, 1]).abs() >= 0.5 - 1e-6).all()
+    # where nobody judged LPIPS does, as 1 / (1 + (d1 / d0)^s)
+    d0, d1 = distances(lpips, learning.triplets(12, 12, 40, 0, 0.5)[1])
+    torch.testing.assert_close(material.opinion, 1 / (1 + (d1 / d0) ** settings.sharpness), rtol=1e-3, atol=1e-4)
+    assert [len(part) for part in material.validation] == [2, 8]
+    other = look(settings, Source(made()[1:17]), choosing, lpips)
+    assert material.digest() == look(settings, learning, choosing, lpips).digest() != other.digest()
+
+
+def test_people_judge_where_there_is_bapps(folder, lpips):
+    learning, choosing, reporting = read_sources(None, folder, TINY)
+    parts = [len(source.judged) for source in (learning, choosing, reporting)]
+    assert parts == [12, 2, 2]  # 8 of the 9 of each family: 12 triplets to train on, as asked, and a fifth held out
+    assert set(learning.judged.family) == {"cnn", "traditional"}
+    everything = torch.cat([source.judged.reference for source in (learning, choosing, reporting)])
+    assert len(everything.flatten(1).unique(dim=0)) == len(everything)  # no triplet in two parts
+    material = look(TINY, learning, choosing, lpips)
+    assert torch.equal(material.opinion, material.same.judge)
+    assert set(material.same.judge.tolist()) == {np.float32(0.2), np.float32(0.8)}
+    assert torch.equal(material.natural, material.between)
+
+
+def test_both_people_and_photographs(folder, lpips, tmp_path):
+    learning, choosing, _ = read_sources(written(tmp_path / "photographs"), folder, TINY)
+    assert len(learning.photographs) == 16
+    material = look(TINY, learning, choosing, lpips)
+    assert set(material.same.family) == {"cnn", "traditional"}  # people judge these
+    assert len(material.opinion) == 12 and len(material.opinion.unique()) > 2  # and LPIPS those
+
+
+def test_large_pictures_of_bapps_are_scaled_down(tmp_path):
+    folder = bapps(tmp_path, families=("mix",), count=8, side=64)
+    judged = read_sources(None, folder, replace(TINY, size=32))[0].judged
+    assert judged.reference.shape[1:] == (3, 32, 32)
+
+
+def test_folders_that_will_not_do(tmp_path, folder):
+    with pytest.raises(ValueError, match="got neither"):
+        read_sources(None, None, TINY)
+    with pytest.raises(ValueError, match="at least 6 photographs.* has 5"):
+        read_sources(written(tmp_path / "few", 5), None, TINY)
+    with pytest.raises(ValueError, match="2afc/train/<family>"):
+        read_sources(None, tmp_path, TINY)
+    with pytest.raises(ValueError, match="at least 6 triplets.* has 4"):
+        read_sources(None, bapps(tmp_path / "b", ("cnn",), 4), TINY)
+    bapps(tmp_path / "two", ("cnn",), 8, 32)
+    bapps(tmp_path / "two", ("mix",), 8, 40)
+    with pytest.raises(ValueError, match="one size"):
+        read_sources(None, tmp_path / "two", TINY)
+    Image.new("RGB", (40, 40)).save(folder / "2afc" / "train" / "cnn" / "ref" / "extra.png")
+    with pytest.raises(ValueError, match="10 in ref, 9 in p0"):
+        read_sources(None, folder, TINY)

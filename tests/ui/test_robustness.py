@@ -1,0 +1,220 @@
+"""The Robustness page: what it does without results, its live sweep, and both in a real browser."""
+
+import re
+import subprocess
+import sys
+import time
+
+import browser as b
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from rlpips.evaluate import standard
+from rlpips.ui.components.samples import SAMPLES
+from rlpips.ui.pages import robustness, sweep
+from rlpips.ui.runtime import jobs as engine
+
+HALF = {"value": 0.5, "low": 0.4, "high": 0.6}
+PICTURE = str(SAMPLES[0].path)
+
+
+def test_building_the_page_imports_neither_plotly_nor_torch():
+    code = """if True:
+        import sys, gradio as gr
+        from rlpips.ui.pages import robustness
+        with gr.Blocks(), gr.Tabs(), gr.Tab() as tab:
+            robustness.build(tab)
+        sys.exit(sum(name in sys.modules for name in ("plotly", "torch")))"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=b.ROOT).returncode == 0
+
+
+def test_without_results_the_page_says_how_to_make_them(monkeypatch):
+    def read(name):
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(robustness.cards, "read", read)
+    head, stored, *rest = robustness._opened("linf")
+    assert "python -m rlpips.evaluate" in head and stored.visible is False and rest == [gr.skip()] * 9
+    monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
+    assert robustness.stored("results") == {}
+
+
+def _entry(eps):
+    return {"eps": eps, "standard": eps == 4 / 255, "2afc": HALF, "families": {}, "inflation": HALF, "opt": [0.5]}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A sweep that measures nothing; gives the list of what was asked of it, and of what was warned of."""
+    asked, warned = [], []
+
+    def measure(pixels, metrics, norm, patches):
+        asked.append((pixels.shape, metrics, norm, patches))
+        yield from ((name, {"2afc": HALF}) for name in metrics)
+        yield from ((name, _entry(eps)) for eps in standard.EPS[norm] for name in metrics)
+
+    monkeypatch.setattr(engine, "sweep", measure)
+    monkeypatch.setattr(gr, "Warning", warned.append)
+    return asked, warned
+
+
+def test_results_come_one_by_one(quick):
+    messages = list(sweep._sweep(PICTURE, None, ["rlpips-l2", "lpips"], "linf", 16))
+    assert [asked[1:] for asked in quick[0]] == [(("lpips", "rlpips-l2"), "linf", 16)]  # in the catalogue's order
+    said = [message[2] for message in messages]
+    begun = next(index for index, text in enumerate(said) if text.startswith("Running"))
+    points = [sum(len(line["x"]) for line in message[0]["figure"]["data"] if line["mode"] == "lines+markers")
+              for message in messages[begun:]]  # fmt: skip
+    assert points == list(range(2 * (1 + 4) + 1))
+    assert "R-LPIPS l2, 8 of 8. About" in said[-2] and said[-1].startswith("Done: 8 of 8 measured on 16 patches")
+    live = messages[-1][-1]
+    assert live.ended and sweep._stopped(live) == (gr.skip(),) * 3 + (None,)
+
+
+def test_stopped_and_out_of_time(quick, monkeypatch):
+    steps = sweep._sweep(PICTURE, None, ["lpips"], "l2", 16)
+    live = next(live for *_, live in steps if live and live.done == 2)
+    steps.close()
+    *_, chart, said, _ = sweep._stopped(live)
+    assert said.startswith("Stopped: 2 of 4 measured") and "d(x" in str(chart["figure"])
+    assert sweep._stopped(None)[2] == "Stopped: before the first result."
+    monkeypatch.setattr(engine, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(engine, "clock", lambda: lambda: 1.0)
+    monkeypatch.setattr(engine, "Loading", lambda *_: type("Loaded", (), {"busy": bool, "result": bool})())
+    *_, (_, _, said, live) = sweep._sweep(PICTURE, None, ["lpips"], "l2", 16)
+    assert said.startswith("Stopped: 0 of 4") and "so that others get their turn" in said and live.ended
+
+
+def test_what_cannot_be_measured_is_refused(quick, tmp_path):
+    (tmp_path / "bad.png").write_text("no picture")
+    for values, sentence in (
+        ((PICTURE, None, [], "linf", 16), "Choose at least one metric"),
+        ((PICTURE, str(tmp_path / "bad.png"), ["lpips"], "linf", 16), "bad.png is not a picture"),
+    ):
+        *_, (first, second, said, live) = sweep._sweep(*values)
+        assert said.startswith("Refused: ") and sentence in said and sentence in quick[1][-1]
+        assert first == second == gr.skip() and sweep._stopped(live)[2] == gr.skip()
+    assert not quick[0]
+
+
+def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
+    monkeypatch.setattr(standard, "EPS", {"linf": (1 / 255, 8 / 255)})
+    pixels = np.full((40, 52, 3), 90, np.uint8)
+    found = list(engine.sweep(pixels, ("lpips",), "linf", 2))
+    assert [(name, one.get("eps")) for name, one in found] == [("lpips", eps) for eps in (None, 1 / 255, 8 / 255)]
+    assert all(one["2afc"]["low"] <= one["2afc"]["value"] <= one["2afc"]["high"] for _, one in found)
+    weak, strong = (one["opt"] for _, one in found[1:])
+    assert len(weak) == 2 and all(0 < low < high for low, high in zip(weak, strong, strict=True))
+
+
+# In a browser.
+
+
+STORED = ("2afc", "inflation", "opt", "layers", "weights")
+
+
+def drawn(page, *names):
+    for name in names:
+        page.wait_for_selector(f"#robust-{name} .chart[data-drawn] .chart-plot .main-svg")
+
+
+def said(page):
+    return page.inner_text("#sweep-status")
+
+
+def wait_said(page, word):
+    """Wait until the sweep's status has a word; a measurement takes a second, and far more on a busy machine."""
+    page.wait_for_function(
+        "word => document.querySelector('#sweep-status').innerText.includes(word)", arg=word, timeout=4 * b.PATIENCE
+    )
+
+
+@pytest.mark.parametrize("width, height, theme", [(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light")])
+def test_stored_results_are_there_at_once(chromium, server, width, height, theme):
+    results = robustness.stored("results")
+    with b.visit(chromium, f"{server.url}?__theme={theme}", width, height) as page:
+        page.wait_for_selector("#run")
+        begun = time.monotonic()
+        b.tab(page, "Robustness")
+        if not results:
+            page.wait_for_selector("#robust-head code")
+            assert "python -m rlpips.evaluate" in page.inner_text("#robust-head")
+            return
+        drawn(page, *STORED)
+        assert time.monotonic() - begun < 30
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for name in STORED:
+            says = page.inner_text(f"#robust-{name} .chart-says")
+            assert says and page.get_attribute(f"#robust-{name} .chart-plot", "aria-label") == says
+        lines = page.eval_on_selector_all(
+            "#robust-2afc .js-line", "all => all.map((one) => [one.style.stroke, one.style.strokeDasharray])"
+        )
+        solid = [line for line in lines if line[0]]
+        assert len({tuple(line) for line in solid}) >= len(results)  # colour and dash
+        ink = page.evaluate("getComputedStyle(document.querySelector('#robust-2afc .xtick text')).fill")
+        bright = sum(map(int, re.findall(r"\d+", ink)[:3])) / 3
+        assert bright > 150 if theme == "dark" else bright < 100
+        entry = results["lpips"]["attacked"]["l2"][-1]
+        page.locator("#robust-norm").get_by_label("l2", exact=True).check()
+        page.wait_for_function("document.querySelector('#robust-tiles').innerText.includes('l2')")
+        radio = page.locator("#robust-eps").get_by_label(f"l2 {entry['eps']:.3g}", exact=True)
+        radio.check()
+        page.wait_for_function(
+            "eps => document.querySelector('#robust-opt .chart-says').innerText.includes(`l2 ${eps} `)",
+            arg=f"{entry['eps']:.3g}",
+        )
+
+
+def test_the_legend_hides_a_metric_with_the_keyboard(chromium, server):
+    if not robustness.stored("results"):
+        pytest.skip("the cards hold no results")
+    with b.visit(chromium, server.url) as page:
+        page.wait_for_selector("#run")
+        b.tab(page, "Robustness")
+        drawn(page, "2afc")
+        count = "document.querySelectorAll('#robust-2afc .points path').length"
+        before = page.evaluate(count)
+        button = page.get_by_role("button", name="LPIPS", exact=True).first
+        button.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function(f"{count} < {before}")
+        assert button.get_attribute("aria-pressed") == "false"
+        page.keyboard.press("Enter")  # the focus has stayed
+        page.wait_for_function(f"{count} === {before}")
+
+
+def test_a_live_sweep_stops_refuses_and_keeps_its_charts(chromium, server, tmp_path):
+    with b.visit(chromium, server.url) as page:
+        b.ready(page)
+        b.tab(page, "Robustness")
+        page.wait_for_selector("#sweep-2afc .chart[data-state=empty]")
+        assert "press Run" in page.inner_text("#sweep-2afc")
+        page.locator("#sweep-metrics").get_by_label("R-LPIPS l∞", exact=True).uncheck()
+        page.click("#sweep-run")
+        wait_said(page, "2 of 4")
+        page.wait_for_selector("#sweep-2afc .chart[data-drawn]")
+        plot = page.query_selector("#sweep-2afc .main-svg")
+        wait_said(page, "Done: 4 of 4 measured on 16 patches of astronaut")
+        page.wait_for_function("document.querySelectorAll('#sweep-2afc .points path').length === 5")
+        assert plot.evaluate("node => node.isConnected")  # it was drawn on, not anew
+        page.click("#sweep-run")
+        wait_said(page, "2 of 4")
+        page.click("#sweep-stop")
+        wait_said(page, "Stopped: ")
+        assert re.match(r"Stopped: [12] of 4 measured in", said(page))
+
+        bad, good = tmp_path / "bad.png", tmp_path / "good.png"
+        bad.write_text("no picture")
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (70, 90, 3), np.uint8)).save(good)
+        b.upload(page, "#sweep-upload", bad)
+        wait_said(page, "Refused: bad.png is not a picture")
+        page.click("#sweep-run")
+        wait_said(page, "Running")
+        wait_said(page, "Refused: bad.png is not a picture")
+        assert page.get_attribute("#sweep-2afc .chart", "data-state") == "shown"
+        b.upload(page, "#sweep-upload", good)
+        wait_said(page, "Loading done: your picture is chosen.")
+        page.click("#sweep-run")
+        wait_said(page, "Done: 4 of 4 measured on 16 patches of good")
