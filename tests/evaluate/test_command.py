@@ -104,8 +104,9 @@ def test_masking(photographs, tmp_path, monkeypatch, capsys):
 
 
 def test_cards(photographs, tmp_path, monkeypatch):
-    for each in paths.WEIGHTS.glob("rlpips-linf_alex.json"):
-        shutil.copy(each, tmp_path)
+    for each in ("rlpips-linf_alex.*", "lpips_alex.*", "alexnet_features.*"):
+        for file in paths.WEIGHTS.glob(each):
+            shutil.copy(file, tmp_path)
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     before = cards.read("rlpips-linf")
     evaluate.main(["--images", str(photographs), "--metrics", "rlpips-linf", "--cards", *TINY])

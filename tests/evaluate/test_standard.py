@@ -93,7 +93,7 @@ def test_at_eps_by_hand(lpips, triplets, norm, eps):
 
 def test_standard(lpips, robust, triplets, monkeypatch):
     restarts = []
-    original = standard.attack_triplets
+    original = attack_triplets
 
     def spy(metric, same, norm, eps, steps, count, seed):
         restarts.append((norm, round(eps, 4), count))

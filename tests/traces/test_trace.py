@@ -253,7 +253,7 @@ def test_only_packings_that_cannot_burst_are_unpacked(saved):
 
 def test_frames_may_not_ask_for_more_memory_than_any_trace(saved, monkeypatch):
     monkeypatch.setattr("rlpips.traces.reader._MOST_DECODED", 100_000)  # one frame of 61×48 pixels has 27 kB
-    monkeypatch.setattr("rlpips.traces.schema._picture", None)  # nothing is decoded before
+    monkeypatch.setattr("rlpips.traces.reader._picture", None)  # nothing is decoded before
     with pytest.raises(ValueError, match="unpacks to more"):
         Trace.load(saved)
 
