@@ -6,7 +6,7 @@ import torch
 
 from rlpips import validation
 from rlpips.attacks.balls import MAX_BOUND
-from rlpips.attacks.pgd import MAX_STEPS
+from rlpips.attacks.request import MAX_SEED, MAX_STEPS
 from rlpips.metrics.lpips import check_images
 from rlpips.norms import NORMS
 
@@ -69,6 +69,6 @@ def check(classifier, x, labels, steps, step_size, seed):
     if low < 0 or high >= classes:
         raise ValueError(f"labels must lie from 0 to {classes - 1}; got {low if low < 0 else high}.")
     validation.whole("steps", steps, 1, MAX_STEPS)
-    validation.whole("seed", seed, 0, 2**53)
+    validation.whole("seed", seed, 0, MAX_SEED)
     if step_size is not None:
         validation.real("step_size", step_size, MAX_BOUND, "in the unit of the ball")

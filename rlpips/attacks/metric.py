@@ -1,210 +1,200 @@
 """PGD against perceptual metrics, several lanes at once (Madry et al., arXiv 1706.06083; R-LPIPS, arXiv 2307.15157).
 
 A lane is one picture being pushed: one lane per metric, pushed against that metric, and last the lane "noise", a random
-point of the same ball that is never pushed. All pushed lanes are one batch; metrics on one trunk are read off all lanes
-by the same forward pass, and one backward pass gives every lane the gradient of its own metric.
+point of the same ball that is never pushed. All pushed lanes are one batch. One forward pass gives the distances of all
+lanes under all metrics of a trunk, and one backward pass gives every lane the gradient of its own metric.
 
 An attack is a norm (`rlpips.norms`), an objective and a schedule:
 - "away": make the metric say "different". The pushed picture is the candidate, or the reference itself (the paper's OPT).
 - "toward": make a different candidate look identical to the metric.
-Where we differ from the official R-LPIPS code: it attacks a freshly drawn ranking network at every step, with a step of
-1e4, signed steps for l2, and no clipping to the range of images. Here the metric itself is attacked, by the textbook.
+The official R-LPIPS code differs: it attacks a freshly drawn ranking network at every step, with a step of 1e4, signed steps
+for l2, and no clipping to the range of images. Here the metric itself is attacked, as in the textbook.
 """
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from rlpips import validation
-from rlpips.attacks.pgd import MAX_STEPS, inside, pgd
+from rlpips.attacks.pgd import inside, pgd
+from rlpips.attacks.request import OBJECTIVES, AttackRequest, from_fields
 from rlpips.data import images
-from rlpips.data.images import check_size
 from rlpips.device import pick_device
 from rlpips.engine.bfloat16 import pick_precision
-from rlpips.engine.panel import Panel, Reading, in_8_bits, to_steps
+from rlpips.engine.panel import Panel, Reading, in_8_bits, steps_of_batch
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
-from rlpips.metrics.lpips import load_metric
-from rlpips.norms import NORMS
+from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.norms import NORMS, Norm
 from rlpips.traces.recorder import Recorder, Steps
-from rlpips.traces.schema import MEASURES, NOISE, keyframes
-from rlpips.zoo.catalog import PAIR, check_metrics
+from rlpips.traces.schema import MEASURES, NOISE, Frame, Step, keyframes
+from rlpips.traces.trace import Trace
+from rlpips.zoo.catalog import check_metrics
 
-OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which the own metric's distance is raised
 
-
-def attack(reference, candidate=None, metrics=PAIR, backbone="alex", norm="linf", eps=4 / 255,
-           steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1, precision=None):  # fmt: skip
+@from_fields(AttackRequest)
+def attack(request: AttackRequest) -> Trace | list[Trace]:
     """Push a picture against every metric and return the `Trace`; a batch of N > 1 pictures returns a list of N.
 
-    reference  (N, 3, H, W) float in [0, 1], or an array, a PIL image or a path; 32 to 1024 pixels a side
-    candidate  the picture to push, same shape; None pushes the reference itself ("away" only)
-    metrics    names of the catalogue; one lane is pushed against each
-    norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values
-    step_size  2.5 eps / steps unless given; restarts: each lane keeps the one with its best final distance
-    seed       picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
-    precision  of the convolutions while it runs: "float32", or "bfloat16" on differences from the reference, which changes
-               distances by less than 1 % (`rlpips.engine.bfloat16`); None for bfloat16 where the device has it in hardware.
-               Pictures and their distances in 8 bits are measured in float32 either way (on a GPU in
-               what cuDNN makes of it, by default tf32).
-    Every iterate stays in the ball and in [0, 1]. Anything out of range is a ValueError that says so.
+    The arguments are the fields of `rlpips.attacks.request.AttackRequest`, which says what they mean. Every iterate stays in
+    the ball and in [0, 1]. Pictures in 8 bits and their distances are measured in float32 whatever the precision (on a GPU in
+    what cuDNN makes of it, by default tf32). ValueError for arguments out of range.
     """
-    plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
-                 precision)  # fmt: skip
-    recorders = plan.recorders()
-    for made in _run(plan):
-        for recorder, step in zip(recorders, made, strict=True):
-            recorder.add(step)
-    traces = [recorder.trace() for recorder in recorders]
+    traces = start(request).finish()
     return traces if len(traces) > 1 else traces[0]
 
 
-def attack_steps(reference, candidate=None, metrics=PAIR, backbone="alex", norm="linf", eps=4 / 255,
-                 steps=40, step_size=None, objective="away", seed=0, device=None, restarts=1, precision=None):  # fmt: skip
-    """The same attack, step by step: an iterator over `Step` (a list of N of them for a batch), restarts in turn.
+@from_fields(AttackRequest)
+def attack_steps(request: AttackRequest) -> Steps:
+    """The same attack, step by step: an iterator over `Step` (a list of N of them for a batch), one restart after another.
 
-    Arguments are checked at once. Its attribute `recorders` holds an empty `Recorder` per picture, which makes the
-    `Trace` of the steps it is given, complete or not.
+    Arguments are checked at once. The attribute `recorders` holds an empty `Recorder` for each picture, which makes the
+    `Trace` of the steps that are added to it, complete or not.
     """
-    plan = _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
-                 precision)  # fmt: skip
-    made = _run(plan)
-    return Steps(plan.recorders(), made if len(plan.reference) > 1 else (step for (step,) in made))
+    return start(request)
+
+
+def start(request: AttackRequest) -> Steps:
+    """The attack of a request: its pictures are read and its metrics loaded at once; steps are computed one by one."""
+    loaded = _load(request)
+    return Steps(loaded.recorders(), _run(loaded))
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """A checked request."""
+class _Loaded:
+    """A request with its pictures read and its metrics loaded."""
 
-    reference: torch.Tensor  # (N, 3, H, W)
-    start: torch.Tensor  # (N, 3, H, W), the picture that is pushed
-    metrics: list
-    settings: dict
+    request: AttackRequest
+    reference: Tensor  # (N, 3, H, W)
+    start: Tensor  # (N, 3, H, W), the picture that is pushed
+    metrics: list[PerceptualMetric]
+    step_size: float
     precision: str
     name: str
+    notes: list[str]  # what was changed when the pictures were read
 
-    def recorders(self):
+    def recorders(self) -> list[Recorder]:
         names = tuple(metric.name for metric in self.metrics)
         return [
             Recorder(
-                name=self.name, lanes=(*names, NOISE), metrics=names, layers=self.metrics[0].layers,
-                reference=images.to_uint8(reference[None])[0], start=images.to_uint8(start[None])[0],
-                sign=OBJECTIVES[self.settings["objective"]],
-                receipt={**self.settings, "seed": self.settings["seed"] + n, **_hashes(reference, start, self)},
+                name=self.name,
+                lanes=(*names, NOISE),
+                metrics=names,
+                layers=self.metrics[0].layers,
+                reference=images.to_uint8(reference[None])[0],
+                start=images.to_uint8(start[None])[0],
+                sign=OBJECTIVES[self.request.objective],
+                receipt=self.receipt(n, reference, start),
             )
-            for n, (reference, start) in enumerate(zip(self.reference, self.start))
-        ]  # fmt: skip
+            for n, (reference, start) in enumerate(zip(self.reference, self.start, strict=True))
+        ]
+
+    def receipt(self, n: int, reference: Tensor, start: Tensor) -> dict[str, Any]:
+        """What identifies the attack on picture n, and repeats it."""
+        request = self.request
+        return {
+            "objective": request.objective,
+            "norm": request.norm,
+            "eps": float(request.eps),
+            "steps": int(request.steps),
+            "step_size": self.step_size,
+            "restarts": int(request.restarts),
+            "seed": int(request.seed) + n,
+            "backbone": request.backbone,
+            "notes": self.notes,
+            **surroundings(reference.device, self.precision),
+            "reference_sha256": picture_digest(reference),
+            "start_sha256": picture_digest(start),
+            "weights": {metric.name: weights_digest(metric.name, request.backbone) for metric in self.metrics},
+        }
 
 
-def _hashes(reference, start, plan):
-    names = (metric.name for metric in plan.metrics)
-    return {
-        "reference_sha256": picture_digest(reference),
-        "start_sha256": picture_digest(start),
-        "weights": {name: weights_digest(name, plan.settings["backbone"]) for name in names},
-    }
-
-
-@torch.no_grad()
-def _first_points(plan, norm, generators):
-    """Random starts (N·K, 3, H, W), the same for all K pushed lanes of a picture, so that they differ by metric alone."""
-    eps, lanes = plan.settings["eps"], len(plan.metrics)
-    points = [x + norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)]
-    return torch.cat(points).repeat_interleave(lanes, 0)
-
-
-def _run(plan):
-    """Yield a list of N `Step` for every iterate of every restart."""
-    settings, count, lanes = plan.settings, len(plan.reference), len(plan.metrics)
-    norm, eps, device = NORMS[settings["norm"]], settings["eps"], plan.reference.device
-    generators = [torch.Generator().manual_seed(settings["seed"] + n) for n in range(count)]
-    panel = Panel(plan.metrics, plan.reference, plan.precision)
-    seen = in_8_bits(plan.reference)  # what is shown in 8 bits is measured against the reference as it is shown
-    shown_panel = panel if torch.equal(seen, plan.reference) else Panel(plan.metrics, seen)
-    with torch.no_grad():  # the noise never moves: it is read once
-        shown = in_8_bits(plan.start)
-        draws = torch.cat([norm.random(x, eps, g) for x, g in zip(plan.start.split(1), generators)])
-        noise = inside(draws, plan.start, norm, eps)
-        noise_reading = panel.read(noise, plan.start)
-        noise_frames = shown_panel.frame(0, (lanes,), noise, shown)
-        shown = shown.repeat_interleave(lanes, 0)
-
-    kept = set(keyframes(settings["steps"], *plan.reference.shape[-2:]))
-    steps = settings["steps"]
-    start = plan.start.repeat_interleave(lanes, 0).contiguous(memory_format=torch.channels_last)  # as networks like it
-    attacked = torch.arange(lanes, device=device).repeat(count)[:, None]  # which metric each lane is pushed against
-    sign = OBJECTIVES[settings["objective"]]
-
-    def objective(x):
-        reading = panel.read(x, start)
-        return sign * reading.shares.sum(-1).gather(1, attacked)[:, 0], *reading
-
-    for restart in range(settings["restarts"]):
-        first = _first_points(plan, norm, generators)
-        waiting = []  # readings that are still on the device
-        for index, (x, *reading) in enumerate(pgd(start, first, objective, norm, eps, steps, settings["step_size"])):
-            waiting.append(Reading(*reading))
-            if index not in kept and device.type != "cpu":
-                continue  # to ask a GPU for its numbers is to wait for it
-            frames = []
-            if index in kept:
-                frames = list(zip(_frames(shown_panel, index, lanes, x, shown)))
-                frames = [(*made, still) if index == 0 else made for made, still in zip(frames, noise_frames)]
-            yield from to_steps(waiting, noise_reading, index, restart, frames, count)
-            waiting = []
-
-
-def _frames(panel, index, lanes, x, shown):
-    """The frame of every picture's pushed lanes. At step 0 these are one picture still, which is measured once: see
-    `_first_points`."""
-    if index > 0:
-        return panel.frame(index, range(lanes), x, shown)
-    repeated = ("attacked", "maps", *MEASURES)
-    return [
-        replace(frame, lanes=tuple(range(lanes)), **{key: np.repeat(getattr(frame, key), lanes, 0) for key in repeated})
-        for frame in panel.frame(0, (0,), x[::lanes], shown[::lanes])
-    ]
-
-
-def _plan(reference, candidate, metrics, backbone, norm, eps, steps, step_size, objective, seed, device, restarts,
-          precision):  # fmt: skip
-    metrics = check_metrics(metrics, backbone)
-    validation.one_of("norm", norm, NORMS)
-    validation.one_of("objective", objective, OBJECTIVES)
-    validation.whole("steps", steps, 1, MAX_STEPS)
-    validation.whole("restarts", restarts, 1, 100)
-    validation.whole("seed", seed, 0, 2**53)  # what JSON and a browser keep exactly
-    if objective == "toward" and candidate is None:
-        raise ValueError('objective="toward" needs a candidate: the different picture to be made to look identical.')
-
-    device = pick_device(device)
-    precision = pick_precision(precision, device)
-    reference, name, notes = _read(reference, device)
+def _load(request: AttackRequest) -> _Loaded:
+    device = pick_device(request.device)
+    precision = pick_precision(request.precision, device)
+    reference, name, notes = _read(request.reference, device)
     start = reference
-    if candidate is not None:
-        start, _, more = _read(candidate, device)
+    if request.candidate is not None:
+        start, _, more = _read(request.candidate, device)
         notes += more
     if start.shape != reference.shape:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (reference, start))
         raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
-    check_size(reference)
-    widest = 1.0 if norm == "linf" else math.sqrt(reference[0].numel())  # the whole range of images
-    validation.real("eps", eps, widest)
-    if step_size is not None:
-        validation.real("step_size", step_size, 2 * widest)
-    settings = {
-        "objective": objective, "norm": norm, "eps": float(eps), "steps": int(steps),
-        "step_size": float(step_size or 2.5 * eps / steps), "restarts": int(restarts), "seed": int(seed),
-        "backbone": backbone, "notes": notes, **surroundings(device, precision),
-    }  # fmt: skip
-    loaded = [load_metric(each, backbone, device) for each in metrics]
-    return _Plan(reference, start, loaded, settings, precision, name)
+    images.check_size(reference)
+    request.check_size(reference[0].numel())
+    metrics = [load_metric(each, request.backbone, device) for each in check_metrics(request.metrics, request.backbone)]
+    step_size = float(request.step_size or 2.5 * request.eps / request.steps)
+    return _Loaded(request, reference, start, metrics, step_size, precision, name, notes)
 
 
-def _read(source, device):
-    """(batch, name, notes): what reading a picture changed, such as its size, is told in the receipt."""
-    if isinstance(source, (torch.Tensor, np.ndarray)):
+def _read(source: Any, device: torch.device) -> tuple[Tensor, str, list[str]]:
+    """(batch, name, notes): the receipt tells what reading a picture changed, such as its size."""
+    if isinstance(source, torch.Tensor | np.ndarray):
         return images.to_tensor(source, device).detach(), images.name_of(source), []
     picture = images.read_picture(source)
     return images.to_tensor(picture, device), picture.name, list(picture.notes)
+
+
+def _run(loaded: _Loaded) -> Iterator[list[Step]]:
+    """Yield the `Step` of each of the N pictures, for every iterate of every restart."""
+    request, count, lanes = loaded.request, len(loaded.reference), len(loaded.metrics)
+    norm, eps, device = NORMS[request.norm], float(request.eps), loaded.reference.device
+    generators = [torch.Generator().manual_seed(int(request.seed) + n) for n in range(count)]
+    panel = Panel(loaded.metrics, loaded.reference, loaded.precision)
+    # What is shown is rounded to 8 bits, and measured against the reference as that is shown.
+    reference_8bit, start_8bit = in_8_bits(loaded.reference), in_8_bits(loaded.start)
+    panel_8bit = panel if torch.equal(reference_8bit, loaded.reference) else Panel(loaded.metrics, reference_8bit)
+    with torch.no_grad():  # the noise never moves: it is measured once
+        noise = inside(_draw(loaded.start, norm, eps, generators), loaded.start, norm, eps)
+        noise_reading = panel.read(noise, loaded.start)
+        noise_frames = panel_8bit.frame(0, (lanes,), noise, start_8bit)
+
+    def repeated(pictures: Tensor) -> Tensor:  # (N, …) -> (N·K, …): the K pushed lanes of each picture
+        return pictures.repeat_interleave(lanes, 0)
+
+    # As networks like it, as every step reads it.
+    start = repeated(loaded.start).contiguous(memory_format=torch.channels_last)
+    start_8bit = repeated(start_8bit)
+    metric_of_lane = torch.arange(lanes, device=device).repeat(count)[:, None]  # (N·K, 1)
+    sign = OBJECTIVES[request.objective]
+
+    def objective(x: Tensor) -> tuple[Tensor, ...]:
+        reading = panel.read(x, start)
+        return sign * reading.per_layer.sum(-1).gather(1, metric_of_lane)[:, 0], *reading
+
+    frame_steps = set(keyframes(request.steps, *loaded.reference.shape[-2:]))
+    for restart in range(request.restarts):
+        # All lanes of a picture start at the same point, so that they differ by metric alone.
+        with torch.no_grad():
+            first = repeated(loaded.start + _draw(loaded.start, norm, eps, generators))
+        pending: list[Reading] = []  # on the device still
+        iterates = pgd(start, first, objective, norm, eps, request.steps, loaded.step_size)
+        for index, (x, *reading) in enumerate(iterates):
+            pending.append(Reading(*reading))
+            if index not in frame_steps and device.type != "cpu":
+                continue  # reading numbers from a GPU waits for it
+            frames: list[tuple[Frame, ...]] = []
+            if index in frame_steps:
+                frames = [(frame,) for frame in _frames(panel_8bit, index, lanes, x, start_8bit)]
+                if index == 0:
+                    frames = [(*pushed, still) for pushed, still in zip(frames, noise_frames, strict=True)]
+            yield from steps_of_batch(pending, noise_reading, index, restart, frames, count)
+            pending = []
+
+
+def _draw(pictures: Tensor, norm: Norm, eps: float, generators: list[torch.Generator]) -> Tensor:
+    """A random perturbation in the ball of each picture, (N, 3, H, W), each by its own generator."""
+    return torch.cat([norm.random(x, eps, g) for x, g in zip(pictures.split(1), generators, strict=True)])
+
+
+def _frames(panel: Panel, index: int, lanes: int, x: Tensor, start: Tensor) -> list[Frame]:
+    """The frame of each picture's pushed lanes. At step 0 all lanes are one picture, which is measured once."""
+    if index > 0:
+        return panel.frame(index, range(lanes), x, start)
+    repeated = ("attacked", "maps", *MEASURES)
+    return [
+        replace(frame, lanes=tuple(range(lanes)), **{key: np.repeat(getattr(frame, key), lanes, 0) for key in repeated})
+        for frame in panel.frame(0, (0,), x[::lanes], start[::lanes])
+    ]

@@ -2,8 +2,6 @@
 
 import torch
 
-MAX_STEPS = 10_000  # of any attack
-
 
 def pgd(start, initial, objective, norm, eps, steps, step_size):
     """Yields (iterate, *readings) steps + 1 times, the initial point first.

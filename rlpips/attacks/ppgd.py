@@ -6,7 +6,7 @@ from rlpips import validation
 from rlpips.attacks.balls import PROJECTIONS
 from rlpips.attacks.classifier import KAPPA, Best, check, margins, noisy_start
 from rlpips.attacks.jacobian import Jacobian
-from rlpips.attacks.pgd import MAX_STEPS
+from rlpips.attacks.request import MAX_STEPS
 from rlpips.attacks.vectors import TINY, dot, length, wide
 
 

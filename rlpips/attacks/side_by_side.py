@@ -1,206 +1,175 @@
 """Two attacks on a classifier side by side, on one picture: what each does to it, to the verdict, and to LPIPS and R-LPIPS.
 
-    trace = fooling.fool("cat.png", classifier="undefended", attacks=("ppgd", "r-ppgd"))
-    trace.fooled  # (2,) bool: does the classifier take what each attack made for something else?
+    trace = side_by_side.fool("cat.png", classifier="undefended", attacks=("ppgd", "r-ppgd"))
+    trace.fooled  # (2,) bool: does the classifier give the attacked picture another class than the label?
 
-The attacks are those of `rlpips.attacks`, chosen by their names in `rlpips.zoo.attack_cards`. Each is a lane of a `Trace`; they
-take their steps in turn, and one with fewer iterates holds its last. Every iterate is read by the classifier and, whatever
-bounds the attack, by LPIPS and R-LPIPS with AlexNet.
+The attacks are those of this room, chosen by their names in `rlpips.zoo.attack_cards`. Each is a lane of a `Trace`. They take
+their steps in turn, and one with fewer iterates repeats its last. Whatever bounds the attack, every iterate is judged by the
+classifier and measured by LPIPS and R-LPIPS with AlexNet.
 """
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rlpips import validation
 from rlpips.attacks import pixels
 from rlpips.attacks.balls import MetricBall, enlarged
 from rlpips.attacks.lpa import lpa
 from rlpips.attacks.ppgd import ppgd
+from rlpips.attacks.request import FoolRequest, from_fields
 from rlpips.classifiers.models import load_classifier
 from rlpips.data import images
 from rlpips.device import pick_device
 from rlpips.engine.panel import Panel
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
-from rlpips.engine.ruler import make_ruler
-from rlpips.metrics.lpips import load_metric
+from rlpips.engine.ruler import Ruler, make_ruler
+from rlpips.metrics.lpips import PerceptualMetric, load_metric
 from rlpips.traces.recorder import Recorder, Steps
-from rlpips.traces.schema import Step, keyframes
+from rlpips.traces.schema import Frame, Step, keyframes
+from rlpips.traces.trace import Trace
 from rlpips.zoo import catalog
-from rlpips.zoo.attack_cards import ATTACKS, WIDEST
+from rlpips.zoo.attack_cards import ATTACKS, WIDEST, Attack
 from rlpips.zoo.catalog import PAIR
 
 BACKBONE = "alex"
-MAX_STEPS = 200  # what is left of an attack must stay small enough to be saved, with a thousand classes, too
 SEARCHES = 5  # of LPA, as published
 
 
-def fool(picture, label=None, classifier="undefended", attacks=("ppgd", "r-ppgd"), bounds=None, steps=10, seed=0,
-         device=None):  # fmt: skip
+@from_fields(FoolRequest)
+def fool(request: FoolRequest) -> Trace:
     """Attack a classifier in two ways and return the `Trace`, whose lanes are the attacks.
 
-    picture     one picture: a path, a PIL image, an array, or a tensor (3, H, W) or (1, 3, H, W) in [0, 1]; at least 32
-                pixels a side. Its middle square is scaled to the classifier's size, and taken in 8 bits.
-    label       index of its class; None takes the classifier's own verdict on the picture
-    classifier  a name of `rlpips.zoo.catalog.CLASSIFIERS`, or a `Classifier` in eval mode, which is moved to `device`
-    attacks     two different names of `rlpips.zoo.attack_cards.ATTACKS`
-    bounds      a bound for each, in its own unit; None takes those of `rlpips.zoo.attack_cards`
-    steps       of each attack; LPA makes five searches of so many steps each
-    seed        of both attacks: the same seed gives the same trace
-    device      "cpu", "cuda", or None for the GPU where there is one
-    Anything out of range is a ValueError that says so.
+    The arguments are the fields of `rlpips.attacks.request.FoolRequest`, which says what they mean. ValueError for arguments out
+    of range.
     """
-    made = fool_steps(picture, label, classifier, attacks, bounds, steps, seed, device)
-    (recorder,) = made.recorders
-    for step in made:
-        recorder.add(step)
-    return recorder.trace()
+    (trace,) = start(request).finish()
+    return trace
 
 
-def fool_steps(picture, label=None, classifier="undefended", attacks=("ppgd", "r-ppgd"), bounds=None, steps=10, seed=0,
-               device=None):  # fmt: skip
-    """The same, step by step: an iterator over `Step`.
+@from_fields(FoolRequest)
+def fool_steps(request: FoolRequest) -> Steps:
+    """The same attacks, step by step: an iterator over `Step`.
 
-    Arguments are checked at once. Its attribute `recorders` holds one empty `Recorder`, which makes the `Trace` of the steps
-    it is given, complete or not.
+    Arguments are checked at once. The attribute `recorders` holds one empty `Recorder`, which makes the `Trace` of the steps that
+    are added to it, complete or not.
     """
-    plan = _plan(picture, label, classifier, attacks, bounds, steps, seed, device)
-    return Steps([plan.recorder()], _run(plan))
+    return start(request)
 
 
-def ruler_of(trace, device=None):
-    """The `Ruler` that reads the distances of a trace: natural distortions of its picture, shown to the metrics in the same
-    size."""
+def start(request: FoolRequest) -> Steps:
+    """The attacks of a request: picture and networks are loaded at once; steps are computed one by one."""
+    loaded = _load(request)
+    return Steps([loaded.recorder()], _run(loaded))
+
+
+def ruler_of(trace: Trace, device: Any = None) -> Ruler:
+    """The `Ruler` for the distances of a trace: natural distortions of its picture, enlarged for the metrics as the attacks
+    enlarge it."""
     device = pick_device(device)
     metrics = [load_metric(name, BACKBONE, device) for name in trace.metrics]
     return make_ruler(images.to_tensor(trace.reference, device), metrics, panel=EnlargedPanel)
 
 
 class EnlargedPanel(Panel):
-    """A `Panel` that shows its metrics small pictures as the attacks do: enlarged (see `rlpips.attacks.balls.enlarged`).
+    """A `Panel` whose metrics measure small pictures as the attacks do: enlarged (see `rlpips.attacks.balls.enlarged`).
     Norms, PSNR and SSIM are those of the pictures themselves; maps are of the enlarged ones."""
 
-    def __init__(self, metrics, reference, precision="float32"):
+    def __init__(self, metrics: list[PerceptualMetric], reference: Tensor, precision: str = "float32"):
         super().__init__(metrics, enlarged(reference), precision)
 
-    def shares(self, x):
-        return super().shares(enlarged(x))
+    def per_layer(self, x: Tensor) -> Tensor:
+        return super().per_layer(enlarged(x))
 
-    def maps(self, x):
+    def maps(self, x: Tensor) -> list[Tensor]:
         return super().maps(enlarged(x))
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """A checked request."""
+class _Loaded:
+    """A request with its picture read and its networks loaded."""
 
-    picture: torch.Tensor  # (1, 3, size, size)
+    request: FoolRequest
+    picture: Tensor  # (1, 3, size, size)
     classifier: nn.Module
-    metrics: list
-    lanes: list  # a dictionary for each attack, as it stands in the receipt
-    steps: int  # as asked for
-    seed: int
-    verdict: dict
-    receipt: dict
+    metrics: list[PerceptualMetric]
+    lanes: list[dict[str, Any]]  # what the receipt says of each attack
+    verdict: dict[str, Any]  # the fields `classes`, `label` and `clean` of a trace
+    receipt: dict[str, Any]
     name: str
 
-    def recorder(self):
-        shown = images.to_uint8(self.picture)[0]
+    def recorder(self) -> Recorder:
+        picture = images.to_uint8(self.picture)[0]
         return Recorder(
-            name=self.name, lanes=tuple(lane["name"] for lane in self.lanes), metrics=PAIR,
-            layers=self.metrics[0].layers, reference=shown, start=shown, sign=1, receipt=self.receipt, verdict=self.verdict,
-        )  # fmt: skip
+            name=self.name,
+            lanes=tuple(lane["name"] for lane in self.lanes),
+            metrics=PAIR,
+            layers=self.metrics[0].layers,
+            reference=picture,
+            start=picture,
+            sign=1,
+            receipt=self.receipt,
+            verdict=self.verdict,
+        )
 
-    def iterates(self, lane):
+    def iterates(self, lane: dict[str, Any]) -> Iterator[Tensor]:
         """The iterates of one attack, each (1, 3, size, size)."""
         attack, bound = ATTACKS[lane["name"]], lane["bound"]
         label = torch.tensor([self.verdict["label"]], device=self.picture.device)
-        asked = (self.classifier, self.picture, label)
+        target = (self.classifier, self.picture, label)
+        steps, seed = int(self.request.steps), int(self.request.seed)
         if attack.metric is None:
-            return pixels.pgd(*asked, attack.norm, bound, steps=self.steps, seed=self.seed)
+            return pixels.pgd(*target, attack.norm, bound, steps=steps, seed=seed)
         ball = MetricBall(self.metrics[PAIR.index(attack.metric)], bound)
         if _searches(attack) == 1:
-            return ppgd(*asked, ball, steps=self.steps, seed=self.seed)
-        return lpa(*asked, ball, steps=self.steps, searches=SEARCHES, seed=self.seed)
+            return ppgd(*target, ball, steps=steps, seed=seed)
+        return lpa(*target, ball, steps=steps, searches=SEARCHES, seed=seed)
 
 
-def _run(plan):
-    """Yield a `Step` for every iterate of the longer attack."""
-    total, count = plan.receipt["steps"], len(plan.lanes)
-    panel, start = EnlargedPanel(plan.metrics, plan.picture), plan.picture.expand(count, -1, -1, -1)
-    kept = set(keyframes(total, *plan.picture.shape[-2:]))
-    running = [plan.iterates(lane) for lane in plan.lanes]
-    held = [plan.picture] * count
-    try:
-        for index in range(total + 1):
-            held = [next(iterates, last) for iterates, last in zip(running, held)]
-            yield _step(plan, panel, index, torch.cat(held), start, index in kept)
-    finally:
-        for iterates in running:
-            iterates.close()
-
-
-@torch.no_grad()
-def _step(plan, panel, index, x, start, shown):
-    """What is to be read off one iterate of every lane, `x` (lanes, 3, size, size)."""
-    shares, linf, l2 = (part.cpu().numpy() for part in panel.read(x, start))
-    frames = []
-    if shown:
-        (frame,) = panel.frame(index, range(len(x)), x, start)
-        pixels = images.to_tensor(frame.attacked, x.device)
-        frames = [replace(frame, probabilities_8bit=_probabilities(plan.classifier, pixels))]
-    said = _probabilities(plan.classifier, x)
-    return Step(index, 0, shares.sum(-1), shares, linf, l2, tuple(frames), said)
-
-
-@torch.no_grad()
-def _probabilities(classifier, x):
-    """The classifier's softmax, (N, K)."""
-    return classifier(x).softmax(-1).cpu().numpy()
-
-
-def _plan(picture, label, classifier, attacks, bounds, steps, seed, device):
-    for name in attacks if _two(attacks) else ():
-        validation.one_of("each attack", name, ATTACKS)
-    if not _two(attacks) or attacks[0] == attacks[1]:
-        raise ValueError(f"attacks must be two different names of {', '.join(ATTACKS)}; got {attacks!r}.")
-    validation.whole("steps", steps, 1, MAX_STEPS)
-    validation.whole("seed", seed, 0, 2**53)  # what JSON and a browser keep exactly
-
-    device = pick_device(device)
-    classifier, about = _classifier(classifier, device)
-    picture, name, notes = _picture(picture, classifier.size, device)
-    lanes = _lanes(attacks, bounds, picture[0].numel(), steps)
+def _load(request: FoolRequest) -> _Loaded:
+    device = pick_device(request.device)
+    classifier, about = _load_classifier(request.classifier, device)
+    picture, name, notes = _read(request.picture, classifier.size, device)
+    lanes = _lanes(request, picture[0].numel())
     clean = _probabilities(classifier, picture)[0]
-    verdict = classifier.classes[clean.argmax()]
+    label, verdict = request.label, int(clean.argmax())
     if label is None:
-        notes.append(f"Nobody said what the picture shows; the classifier's own verdict is taken, “{verdict}”.")
+        label = verdict
+        notes.append(f"No label was given; the classifier's own verdict is taken, “{classifier.classes[verdict]}”.")
     else:
         validation.whole("label", label, 0, len(classifier.classes) - 1)
-        if label != clean.argmax():
-            notes.append(f"The classifier is wrong before any attack: it takes the picture for “{verdict}”.")
+        if label != verdict:
+            wrong = classifier.classes[verdict]
+            notes.append(f"The classifier is wrong before any attack: it takes the picture for “{wrong}”.")
     receipt = {
-        "objective": "fool", "classifier": about, "label_from": "classifier" if label is None else "given",
-        "attacks": lanes, "steps": max(lane["steps"] for lane in lanes), "restarts": 1, "seed": int(seed),
-        "backbone": BACKBONE, "notes": notes, **surroundings(device),
-        "reference_sha256": picture_digest(picture[0]), "start_sha256": picture_digest(picture[0]),
+        "objective": "fool",
+        "classifier": about,
+        "label_from": "classifier" if request.label is None else "given",
+        "attacks": lanes,
+        "steps": max(lane["steps"] for lane in lanes),
+        "restarts": 1,
+        "seed": int(request.seed),
+        "backbone": BACKBONE,
+        "notes": notes,
+        **surroundings(device),
+        "reference_sha256": picture_digest(picture[0]),
+        "start_sha256": picture_digest(picture[0]),
         "weights": {metric: weights_digest(metric, BACKBONE) for metric in PAIR},
-    }  # fmt: skip
-    asked = {"classes": classifier.classes, "label": int(clean.argmax() if label is None else label), "clean": clean}
+    }
     metrics = [load_metric(metric, BACKBONE, device) for metric in PAIR]
-    return _Plan(picture, classifier, metrics, lanes, int(steps), int(seed), asked, receipt, name)
+    fields = {"classes": classifier.classes, "label": int(label), "clean": clean}
+    return _Loaded(request, picture, classifier, metrics, lanes, fields, receipt, name)
 
 
-def _two(values):
-    return isinstance(values, (tuple, list)) and len(values) == 2
-
-
-def _classifier(classifier, device):
-    """(the classifier, what the receipt says of it): the digest is that of its file (of torchvision's, its name, in which the
-    digest's first eight digits stand), or of its own numbers."""
+def _load_classifier(classifier: Any, device: torch.device) -> tuple[Any, dict[str, str]]:
+    """(the classifier, what the receipt says of it). The digest is that of its file (for torchvision's, its name, which holds the
+    digest's first eight digits), or of its weights."""
     if not isinstance(classifier, nn.Module):
         loaded = load_classifier(classifier, device)
         card = catalog.classifier_card(classifier)
@@ -210,47 +179,87 @@ def _classifier(classifier, device):
     digest = hashlib.sha256()
     for value in classifier.state_dict().values():
         digest.update(value.cpu().contiguous().numpy().tobytes())
-    about = {"name": classifier.name, "title": classifier.name, "sha256": digest.hexdigest()}
-    return classifier.to(device), about
+    name = str(classifier.name)
+    return classifier.to(device), {"name": name, "title": name, "sha256": digest.hexdigest()}
 
 
-def _picture(source, size, device):
-    """(picture (1, 3, size, size) of whole 255ths, its name, notes): what is done to fit it is told in the receipt."""
-    if isinstance(source, torch.Tensor):
-        pixels, name, notes = images.to_uint8(images.to_tensor(source)), "picture", []
-        if len(pixels) != 1:
-            raise ValueError(f"One picture is attacked at a time; got {len(pixels)}.")
-        pixels = pixels[0]
+def _read(source: Any, size: int, device: torch.device) -> tuple[Tensor, str, list[str]]:
+    """(picture (1, 3, size, size) in whole 255ths, its name, notes that tell how it was made to fit)."""
+    notes: list[str] = []
+    if isinstance(source, Tensor):
+        pictures, name = images.to_uint8(images.to_tensor(source)), "picture"
+        if len(pictures) != 1:
+            raise ValueError(f"One picture is attacked at a time; got {len(pictures)}.")
+        levels = pictures[0]
     else:
         picture = images.read_picture(source)
-        pixels, name, notes = picture.pixels, picture.name, list(picture.notes)
-    height, width = pixels.shape[:2]
+        levels, name, notes = picture.pixels, picture.name, list(picture.notes)
+    height, width = levels.shape[:2]
     side = min(height, width)
     if height != width:
         notes.append(f"It was cropped to its middle square, {side}×{side} of {width}×{height} pixels.")
         top, left = (height - side) // 2, (width - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
+        levels = levels[top : top + side, left : left + side]
     if side != size:
         notes.append(f"It was scaled to {size}×{size} pixels, which is what the classifier takes.")
-        pixels = images.resize(pixels, (size, size))
-    return images.to_tensor(pixels, device), name, notes
+        levels = images.resize(levels, (size, size))
+    return images.to_tensor(levels, device), name, notes
 
 
-def _searches(attack):
+def _searches(attack: Attack) -> int:
     return SEARCHES if attack.name in ("lpa", "r-lpa") else 1
 
 
-def _lanes(attacks, bounds, values, steps):
-    """What is asked of each attack on a picture of so many values, as it stands in the receipt."""
-    if bounds is not None and not _two(bounds):
-        raise ValueError(f"bounds must be None, or a bound for each of the two attacks; got {bounds!r}.")
+def _lanes(request: FoolRequest, values: int) -> list[dict[str, Any]]:
+    """What the receipt says of each attack on a picture of so many values (3·H·W)."""
     lanes = []
-    for index, attack in enumerate(ATTACKS[name] for name in attacks):
-        widest = {"linf": 1.0, "l2": math.sqrt(values), "features": WIDEST}[attack.norm]  # of pixels: all pictures
-        bound = attack.bound if bounds is None else bounds[index]
+    for index, attack in enumerate(ATTACKS[name] for name in request.attacks):
+        # A ball of pixels holds at most all pictures.
+        widest = {"linf": 1.0, "l2": math.sqrt(values), "features": WIDEST}[attack.norm]
+        bound = attack.bound if request.bounds is None else request.bounds[index]
         validation.real(f"the bound of {attack.title}", bound, widest, f"in its unit, {attack.unit}")
-        lanes.append({
-            "name": attack.name, "title": attack.title, "metric": attack.metric, "bound": float(bound),
-            "unit": attack.unit, "steps": int(steps) * _searches(attack),
-        })  # fmt: skip
+        lanes.append(
+            {
+                "name": attack.name,
+                "title": attack.title,
+                "metric": attack.metric,
+                "bound": float(bound),
+                "unit": attack.unit,
+                "steps": int(request.steps) * _searches(attack),
+            }
+        )
     return lanes
+
+
+def _run(loaded: _Loaded) -> Iterator[list[Step]]:
+    """Yield the `Step` of every iterate of the longer attack, in a list of one."""
+    total, count = loaded.receipt["steps"], len(loaded.lanes)
+    panel, start = EnlargedPanel(loaded.metrics, loaded.picture), loaded.picture.expand(count, -1, -1, -1)
+    frame_steps = set(keyframes(total, *loaded.picture.shape[-2:]))
+    attacks = [loaded.iterates(lane) for lane in loaded.lanes]
+    iterates = [loaded.picture] * count
+    try:
+        for index in range(total + 1):
+            iterates = [next(attack, last) for attack, last in zip(attacks, iterates, strict=True)]
+            yield [_step(loaded.classifier, panel, index, torch.cat(iterates), start, index in frame_steps)]
+    finally:
+        for attack in attacks:
+            attack.close()  # type: ignore[attr-defined]  # all of them are generators
+
+
+@torch.no_grad()
+def _step(classifier: nn.Module, panel: Panel, index: int, x: Tensor, start: Tensor, is_keyframe: bool) -> Step:
+    """What is measured of one iterate of every lane, `x` (lanes, 3, size, size)."""
+    per_layer, linf, l2 = (part.cpu().numpy() for part in panel.read(x, start))
+    frames: tuple[Frame, ...] = ()
+    if is_keyframe:
+        (frame,) = panel.frame(index, range(len(x)), x, start)
+        shown = images.to_tensor(frame.attacked, x.device)
+        frames = (replace(frame, probabilities_8bit=_probabilities(classifier, shown)),)
+    return Step(index, 0, per_layer.sum(-1), per_layer, linf, l2, frames, _probabilities(classifier, x))
+
+
+@torch.no_grad()
+def _probabilities(classifier: nn.Module, x: Tensor) -> np.ndarray:
+    """The classifier's softmax, (N, K)."""
+    return classifier(x).softmax(-1).cpu().numpy()

@@ -41,10 +41,10 @@ def square(metric, reference, start, sign, eps, queries, generator):
         panel = Panel([metric], reference[at])
         draw = _Draws(start[at], eps, torch.Generator().manual_seed(seed))
         best = start[at]
-        highest = signs[at] * panel.shares(best).sum((1, 2))
+        highest = signs[at] * panel.per_layer(best).sum((1, 2))
         for query in range(1, queries):
             tried = draw.stripes() if query == 1 else draw.squares(best, covered_share(query / queries))
-            values = signs[at] * panel.shares(tried).sum((1, 2))
+            values = signs[at] * panel.per_layer(tried).sum((1, 2))
             better = values > highest
             best = torch.where(better.view(-1, 1, 1, 1), tried, best)
             highest = torch.where(better, values, highest)

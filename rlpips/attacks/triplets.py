@@ -51,7 +51,7 @@ def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):
         way = signs[at]
 
         def objective(x):
-            values = way * panel.shares(x).sum((1, 2))
+            values = way * panel.per_layer(x).sum((1, 2))
             return values, values.detach()
 
         with torch.no_grad():

@@ -67,4 +67,4 @@ class Steps:
 
     def _objective(self, x):
         reading = self.panel.read(x, self.start)
-        return reading.shares.sum(-1).gather(1, self.own[:, None])[:, 0], *reading
+        return reading.per_layer.sum(-1).gather(1, self.own[:, None])[:, 0], *reading

@@ -1,10 +1,13 @@
 """The distances of lanes to their references, layer by layer, and their gradient, written out.
 
-Autograd finds the same gradient, in more time: much of an attack's step is small operations, each of which autograd also has to
-book, and it makes a new tensor where one that nobody needs any more could be written over.
+Autograd computes the same gradient in more time: much of an attack's step is small operations, each of which autograd also
+records, and it makes a new tensor where one that nobody needs any more can be written over.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
+from torch import Tensor
 
 from rlpips.engine.bfloat16 import DifferenceConvolver
 from rlpips.engine.convolutions import Convolution, Convolver
@@ -13,13 +16,14 @@ from rlpips.metrics.backbones import EPS, Trunk
 
 
 class Lanes:
-    """What M metrics on one trunk say about lanes beside N references (N, 3, H, W), K lanes of each."""
+    """The distances that M metrics on one trunk give lanes beside N references (N, 3, H, W), K lanes of each."""
 
-    def __init__(self, trunk: Trunk, heads, reference, precision):
+    def __init__(self, trunk: Trunk, heads: Sequence[Tensor], reference: Tensor, precision: str):
         """`heads`: per layer (M, C_l); `precision` is "float32", or "bfloat16" (see `rlpips.engine.bfloat16`)."""
         self.trunk, self.heads = FastTrunk(trunk), heads
         self._float32 = Convolver()
-        self.convolver, convolve = self._float32, Convolution.forward
+        self.convolver: Convolver | DifferenceConvolver = self._float32
+        convolve = Convolution.forward
         if precision == "bfloat16":
             self.convolver = DifferenceConvolver()
             convolve = self.convolver.keep
@@ -27,76 +31,81 @@ class Lanes:
         # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
         self.minus = [-features * _scale(features) for features in layers]
 
-    def shares(self, x):
+    def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.
 
-        Gradients flow to `x`, and only once, as what they are made of is written over.
+        Gradients flow to `x`, and only once, because computing them writes over what they are made of.
         """
-        return _Shares.apply(x, self)
+        return _PerLayer.apply(x, self)
 
-    def maps(self, x):
-        """Per layer a map (N·K, M, h_l, w_l), whose means are the `shares`; in float32 always."""
-        for (features, _), minus, heads in zip(self.trunk.stages(x, self._float32), self.minus, self.heads):
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """For each layer a map (N·K, M, h_l, w_l), whose means are the distances per layer; always in float32."""
+        stages = self.trunk.stages(x, self._float32)
+        for (features, _), minus, heads in zip(stages, self.minus, self.heads, strict=True):
             features = _by_reference(features, len(minus))
             difference = torch.addcmul(minus, features, _scale(features))
             yield (difference.square_() @ heads.T).flatten(0, 1).permute(0, 3, 1, 2)
 
 
-class _Shares(torch.autograd.Function):
+class _PerLayer(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, lanes):
-        ctx.layers, shares = [], []
-        for stage, minus, heads in zip(lanes.trunk.stages(x, lanes.convolver), lanes.minus, lanes.heads):
+        ctx.layers, distances = [], []
+        stages = lanes.trunk.stages(x, lanes.convolver)
+        for stage, minus, heads in zip(stages, lanes.minus, lanes.heads, strict=True):
             layer = Layer(*stage, minus, heads)
-            shares.append(layer.shares)
+            distances.append(layer.distance)
             if ctx.needs_input_grad[0]:
                 ctx.layers.append(layer)
-        return torch.stack(shares, -1)
+        return torch.stack(distances, -1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         layers, ctx.layers = ctx.layers, None
         if layers is None:
-            raise RuntimeError("The gradient of shares can be had once; read the lanes off again for another.")
+            raise RuntimeError("The gradient of the distances can be computed once; compute the distances again first.")
         carried = None
-        for of_shares in reversed(gradient.unbind(-1)):
-            carried = layers.pop().backward(of_shares, carried)  # which frees them one by one
+        for of_distance in reversed(gradient.unbind(-1)):
+            carried = layers.pop().backward(of_distance, carried)  # frees the layers one by one
         return carried, None
 
 
 class Layer:
-    """One layer's part: unit length, difference to the reference, weights, and mean over positions. Channels lie last here:
-    (N, K, h, w, C)."""
+    """One layer's part of the distances: unit length, difference to the reference, weights, and mean over positions. Channels
+    lie last here: (N, K, h, w, C)."""
 
-    def __init__(self, features, back, minus, heads):
-        """`features` (N·K, C, h, w) are raw; `back` takes a gradient with respect to them to where they were made from;
-        `minus` (N, 1, h, w, C) are the references' unit features, times -1; `heads` (M, C)."""
+    def __init__(self, features: Tensor, back: Callable[[Tensor], Tensor], minus: Tensor, heads: Tensor):
+        """`features` (N·K, C, h, w) are raw; `back` takes a gradient with respect to them to the features before; `minus`
+        (N, 1, h, w, C) are the references' unit features, times -1; `heads` (M, C)."""
         self._features, self._back = _by_reference(features, len(minus)), back
         self._weights = heads / features[0, 0].numel()
         self._scale = _scale(self._features)
         self._difference = torch.addcmul(minus, self._features, self._scale)
         # (N·K, M)
-        self.shares = (self._difference.square().sum((2, 3)) @ self._weights.T).flatten(0, 1)
+        self.distance = (self._difference.square().sum((2, 3)) @ self._weights.T).flatten(0, 1)
 
-    def backward(self, of_shares, carried):
-        """`of_shares` (N·K, M) is the gradient with respect to the shares, `carried` that with respect to the features that the
-        layers behind this one give, or None. The latter is written over, and so is the difference."""
+    def backward(self, of_distance: Tensor, carried: Tensor | None) -> Tensor:
+        """The gradient with respect to the features before this layer.
+
+        `of_distance` (N·K, M) is the gradient with respect to `distance`, `carried` the gradient with respect to the features
+        that the layers behind this one give, or None. It writes over `carried` and over the difference.
+        """
         features, scale = self._features, self._scale
         gradient = torch.zeros_like(features) if carried is None else _by_reference(carried, len(features))
-        weights = (2 * of_shares @ self._weights).unflatten(0, features.shape[:2])  # (N, K, C)
+        weights = (2 * of_distance @ self._weights).unflatten(0, features.shape[:2])  # (N, K, C)
         by_unit = self._difference.mul_(weights[:, :, None, None])
-        # What would only change the length is lost in the scaling.
+        # Scaling to unit length removes what would only change the length.
         along = (by_unit * features).sum(-1, keepdim=True).mul_(scale.pow(3))
         gradient.addcmul_(by_unit, scale).addcmul_(features, along, value=-1)
         return self._back(gradient.flatten(0, 1).permute(0, 3, 1, 2))
 
 
-def _by_reference(features, count):
+def _by_reference(features: Tensor, count: int) -> Tensor:
     """(N·K, C, h, w) as (N, K, h, w, C), a view."""
     return features.permute(0, 2, 3, 1).unflatten(0, (count, -1))
 
 
-def _scale(features):
-    """What brings (…, C) to length one over the channels, (…, 1); a zero stays zero."""
+def _scale(features: Tensor) -> Tensor:
+    """The factor that brings (…, C) to length one over the channels, (…, 1); a zero stays zero."""
     return torch.linalg.vector_norm(features, dim=-1, keepdim=True).clamp_min_(EPS).reciprocal_()

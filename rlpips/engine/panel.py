@@ -1,112 +1,126 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlpips.data import images
 from rlpips.engine.lanes import Lanes
 from rlpips.metrics.fidelity import psnr, ssim
-from rlpips.metrics.lpips import layer_shares, merge_maps, stack_heads
+from rlpips.metrics.lpips import PerceptualMetric, layer_shares, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
 from rlpips.traces.schema import Frame, Step
 
 _MAP_SIDE = 96  # the longer side of a stored map: AlexNet's finest layer has 63 positions at 256 pixels
 
 
-class Panel:
-    """Metrics reading batches of pictures against fixed references (N, 3, H, W), whose features are computed once.
+class Reading(NamedTuple):
+    """What is measured of a batch of N·K lanes: distances per layer (N·K, M, L), and the norms of the perturbations, (N·K,)."""
 
-    A batch holds K lanes of every reference, one reference after the other: (N·K, 3, H, W). `precision` is that of `shares`,
-    "float32" or "bfloat16" (see `rlpips.engine.bfloat16`); `maps` and `frame` are float32 always, or tf32 where torch is set so.
+    per_layer: Tensor
+    linf: Tensor
+    l2: Tensor
+
+
+class Panel:
+    """M metrics that measure batches of pictures against fixed references (N, 3, H, W), whose features are computed once.
+
+    A batch holds K lanes of every reference, one reference after another: (N·K, 3, H, W). `precision` is that of `per_layer`,
+    "float32" or "bfloat16" (see `rlpips.engine.bfloat16`); `maps` and `frame` are always float32, or tf32 where torch is set so.
     """
 
-    def __init__(self, metrics, reference, precision="float32"):
+    def __init__(self, metrics: Sequence[PerceptualMetric], reference: Tensor, precision: str = "float32"):
         self.metrics = list(metrics)
         self.reference = reference
-        self._groups, order = [], []
+        self._groups: list[Lanes] = []  # one for each trunk
+        order: list[int] = []
         with torch.no_grad():
             for trunk in {id(metric.trunk): metric.trunk for metric in self.metrics}.values():
                 members = [index for index, metric in enumerate(self.metrics) if metric.trunk is trunk]
                 heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
                 self._groups.append(Lanes(trunk, heads, reference, precision))
                 order += members
-        # Back to the order in which metrics were given.
+        # Brings the groups' results back into the order of `metrics`.
         self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
 
-    def shares(self, x):
+    def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer, (N·K, M, L); they sum over layers to the distances. Gradients flow to `x`."""
-        return self._joined([group.shares(x) for group in self._groups])
+        return self._join([group.per_layer(x) for group in self._groups])
 
-    def read(self, x, start):
+    def read(self, x: Tensor, start: Tensor) -> Reading:
         """The `Reading` of `x`, which was `start` before it was pushed, both (N·K, 3, H, W)."""
-        moved = x.detach() - start
-        return Reading(self.shares(x), LINF.measure(moved), L2.measure(moved))
+        perturbation = x.detach() - start
+        return Reading(self.per_layer(x), LINF.measure(perturbation), L2.measure(perturbation))
 
     @torch.no_grad()
-    def maps(self, x):
-        """A list of L maps (N·K, M, h_l, w_l), whose means are the `shares`."""
-        return [self._joined(layer) for layer in zip(*(group.maps(x) for group in self._groups))]
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """A list of L maps (N·K, M, h_l, w_l), whose means are the distances per layer."""
+        return [self._join(layer) for layer in zip(*(group.maps(x) for group in self._groups), strict=True)]
 
-    def _joined(self, parts):
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)[:, self._order]
+    def _join(self, parts: Sequence[Tensor]) -> Tensor:
+        return parts[0] if len(parts) == 1 else torch.cat(list(parts), 1)[:, self._order]
 
     @torch.no_grad()
-    def frame(self, step, lanes, x, start):
-        """The `Frame` of each of the N references: its lanes `x` (N·K, 3, H, W) rounded to 8 bits and measured as such.
+    def frame(self, step: int, lanes: Sequence[int], x: Tensor, start: Tensor) -> list[Frame]:
+        """The `Frame` of each of the N references: its lanes `x` (N·K, 3, H, W), rounded to 8 bits and measured as such.
 
-        `start` (N·K, 3, H, W) is what was pushed, in 8 bits (see `in_8_bits`), as that is what people see.
+        `start` (N·K, 3, H, W) is the picture that was pushed, in 8 bits (see `in_8_bits`), as people see it.
         """
-        shown = in_8_bits(x)
-        maps = self.maps(shown)
+        x = in_8_bits(x)
+        maps = self.maps(x)
         height, width = maps[0].shape[-2:]
         scale = min(1, _MAP_SIDE / max(height, width))
-        parts = {
-            "attacked": torch.from_numpy(images.to_uint8(shown)),
+        tensors = {
+            "attacked": torch.from_numpy(images.to_uint8(x)),
             "maps": merge_maps(maps, (max(1, round(height * scale)), max(1, round(width * scale)))),
             "distance_8bit": layer_shares(maps).sum(-1),
-            "linf_8bit": LINF.measure(shown - start),
-            "l2_8bit": L2.measure(shown - start),
-            "psnr": psnr(shown, start),
-            "ssim": ssim(shown, start),
+            "linf_8bit": LINF.measure(x - start),
+            "l2_8bit": L2.measure(x - start),
+            "psnr": psnr(x, start),
+            "ssim": ssim(x, start),
         }
-        parts = {key: _by_picture(value, len(self.reference)) for key, value in parts.items()}
+        arrays = {key: _by_picture(tensor, len(self.reference)) for key, tensor in tensors.items()}
         return [
-            Frame(step=step, lanes=tuple(lanes), **{key: value[index] for key, value in parts.items()})
+            Frame(step=step, lanes=tuple(lanes), **{key: array[index] for key, array in arrays.items()})
             for index in range(len(self.reference))
         ]
 
 
-def in_8_bits(x):
+def in_8_bits(x: Tensor) -> Tensor:
     """Images (N, 3, H, W) in [0, 1], rounded to multiples of 1/255."""
     return (x * 255).round() / 255
 
 
-class Reading(NamedTuple):
-    """What there is to say about a batch of N·K lanes: distances per layer (N·K, M, L), and the norms reached, (N·K,)."""
+def steps_of_batch(
+    readings: Sequence[Reading],
+    noise: Reading,
+    last: int,
+    restart: int,
+    frames: Sequence[tuple[Frame, ...]],
+    count: int,
+) -> Iterator[list[Step]]:
+    """Yield a list of `count` `Step`, one for each picture, for each of several consecutive iterates.
 
-    shares: torch.Tensor
-    linf: torch.Tensor
-    l2: torch.Tensor
-
-
-def to_steps(readings, noise, last, restart, frames, count):
-    """Consecutive iterates of `count` pictures, of which the last has this index: yields a list of N `Step` for each.
-
-    `readings` holds a `Reading` for every iterate and `noise` that of the lane which never moves; `frames` are those of the last
-    iterate, a tuple per picture, or none.
+    readings  a `Reading` for every iterate; the last iterate has the index `last`
+    noise     the reading of the lane that never moves
+    frames    those of the last iterate, a tuple for each picture, or none
     """
-    moving = [_by_picture(torch.stack(part), count, 1) for part in zip(*readings)]  # each (T, N, K, …), in one transfer
+    pushed = [
+        _by_picture(torch.stack(part), count, 1) for part in zip(*readings, strict=True)
+    ]  # (T, N, K, …), one transfer
     still = [_by_picture(part, count) for part in noise]
     for at in range(len(readings)):
-        shares, linf, l2 = (np.concatenate([part[at], rest], 1) for part, rest in zip(moving, still))
+        per_layer, linf, l2 = (np.concatenate([part[at], rest], 1) for part, rest in zip(pushed, still, strict=True))
         shown = frames if frames and at == len(readings) - 1 else [()] * count
         yield [
-            Step(last + 1 + at - len(readings), restart, shares[n].sum(-1), shares[n], linf[n], l2[n], shown[n])
+            Step(last + 1 + at - len(readings), restart, per_layer[n].sum(-1), per_layer[n], linf[n], l2[n], shown[n])
             for n in range(count)
         ]
 
 
-def _by_picture(tensor, count, dim=0):  # (…, N·K, …) on any device -> numpy (…, N, K, …)
+def _by_picture(tensor: Tensor, count: int, dim: int = 0) -> np.ndarray:
+    """(…, N·K, …) on any device -> numpy (…, N, K, …)."""
     return tensor.detach().cpu().unflatten(dim, (count, -1)).numpy()

@@ -114,7 +114,7 @@ def make_ruler(
         family = DISTORTIONS[name]
         pictures = torch.cat([family(reference, severity) for severity in severities])
         chunks = pictures.split(max(1, _AT_ONCE // reference[0, 0].numel()))
-        measured = torch.cat([panel.shares(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()  # (S, M)
+        measured = torch.cat([panel.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()  # (S, M)
         distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
         words = tuple(family.words(severity) for severity in entries)
         scales[name] = Scale(name, family.title, words, np.maximum.accumulate(distance))

@@ -25,7 +25,7 @@ def bounds_of(x, metrics, bound=BOUND, seed=0):
     of it. "matches" has what they were read off (see `match`).
     """
     panel = Panel([unweighted(metrics[0]), *metrics], enlarged(x))
-    roots = natural_roots(x, lambda pictures: panel.shares(enlarged(pictures)).sum(-1), seed)
+    roots = natural_roots(x, lambda pictures: panel.per_layer(enlarged(pictures)).sum(-1), seed)
     settings, matches = {"paper": dict.fromkeys(PAIR, bound)}, []
     for setting, size in (("matched", bound), ("milder", bound / 2)):
         found = [match(roots, UNWEIGHTED, name, size) for name in PAIR]

@@ -16,7 +16,7 @@ def distances(metric, triplets):
     found = []
     for batch in triplets.batches():
         panel = Panel([metric], batch.reference)
-        found.append(torch.stack([panel.shares(p).sum((1, 2)) for p in (batch.p0, batch.p1)]))
+        found.append(torch.stack([panel.per_layer(p).sum((1, 2)) for p in (batch.p0, batch.p1)]))
     return tuple(torch.cat(found, 1))
 
 

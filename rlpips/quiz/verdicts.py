@@ -90,7 +90,7 @@ class _Duels:
         return torch.cat([self._own(Panel(self.metrics, self.reference[at]), x[at], at) for at in pieces])
 
     def _own(self, panel, x, at):
-        return panel.shares(x).sum(-1).gather(1, self.own[at][:, None])[:, 0]
+        return panel.per_layer(x).sum(-1).gather(1, self.own[at][:, None])[:, 0]
 
     def _objective(self, at):
         """Of the rows `at`: a function of their pictures that is above 0 where the metric's choice is turned."""

@@ -55,13 +55,13 @@ def official_attack(metric, triplets, norm="linf", eps=4 / 255, steps=50, restar
         at, own = piece[0], torch.Generator().manual_seed(piece[1])
         panel, left = Panel([metric], triplets.reference[at]), where[at].flatten()
         with torch.no_grad():
-            other = panel.shares(still[at]).sum((1, 2))
+            other = panel.per_layer(still[at]).sum((1, 2))
         delta = torch.zeros_like(start[at])
         for _ in range(steps):
             ranking = FreeRanking(own).to(delta.device)
             with torch.enable_grad():
                 delta.requires_grad_()
-                moved = panel.shares(start[at] + delta).sum((1, 2))
+                moved = panel.per_layer(start[at] + delta).sum((1, 2))
                 logits = ranking(torch.where(left, moved, other), torch.where(left, other, moved))
                 loss = F.binary_cross_entropy_with_logits(logits, triplets.judge[at])
                 (gradient,) = torch.autograd.grad(loss, delta)

@@ -176,7 +176,7 @@ def test_metrics_with_trunks_of_their_own_are_read_and_pushed_as_alone(monkeypat
     tuned = rlpips.PerceptualMetric(Trunk("alex", state), lpips.heads, "tuned")
     robust = rlpips.load_metric("rlpips-linf")
     x, y = photograph(2), photograph(2, seed=1)
-    shares = Panel([lpips, tuned, robust], x).shares(y)
+    shares = Panel([lpips, tuned, robust], x).per_layer(y)
     for column, metric in enumerate((lpips, tuned, robust)):
         torch.testing.assert_close(shares[:, column], metric.per_layer(y, x))
 

@@ -26,7 +26,7 @@ def noisy(x, lanes, eps):
 def test_distances_are_those_of_the_lpips_package_however_small(eps):
     x = photographs(2)
     y = noisy(x, 3, eps)
-    shares = Panel([rlpips.load_metric(name) for name in NAMES], x, "bfloat16").shares(y)
+    shares = Panel([rlpips.load_metric(name) for name in NAMES], x, "bfloat16").per_layer(y)
     expected = official("alex").double()(2 * x.repeat_interleave(3, 0).double() - 1, 2 * y.double() - 1).flatten()
     np.testing.assert_allclose(shares[:, 0].sum(-1), expected, rtol=1e-2)
 
@@ -44,7 +44,7 @@ def test_bfloat16_alone_would_lose_them():
 
 def test_a_picture_is_at_distance_zero_of_itself():
     x = photographs(2)
-    assert Panel([rlpips.load_metric("lpips")], x, "bfloat16").shares(x.repeat_interleave(2, 0)).max() < 1e-12
+    assert Panel([rlpips.load_metric("lpips")], x, "bfloat16").per_layer(x.repeat_interleave(2, 0)).max() < 1e-12
 
 
 @pytest.mark.parametrize("backbone", ["alex", "vgg", "squeeze"])
@@ -58,7 +58,7 @@ def test_every_trunk_is_read_with_its_gradient(backbone):
     found = []
     for precision in ("float32", "bfloat16"):
         z = y.clone().requires_grad_()
-        shares = Panel([metric], x, precision).shares(z)
+        shares = Panel([metric], x, precision).per_layer(z)
         found.append((shares.detach(), *torch.autograd.grad(shares.sum(), z)))
     (exact, gradient), (rounded, near) = found
     torch.testing.assert_close(rounded, exact, rtol=1e-2, atol=1e-9)

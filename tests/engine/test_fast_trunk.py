@@ -44,6 +44,6 @@ def test_attacks_and_the_metric_have_the_same_weights_whatever_happens_to_them(p
         change()
         now = metric(x, y)
         assert not torch.allclose(now, before)
-        shares = Panel([metric], x, precision).shares(y)
+        shares = Panel([metric], x, precision).per_layer(y)
         torch.testing.assert_close(shares.sum((1, 2)), now, rtol=2e-2 if precision == "bfloat16" else 1e-4, atol=1e-6)
         before = now

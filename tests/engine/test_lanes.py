@@ -40,7 +40,7 @@ def test_a_layer_is_the_plain_formula_with_its_gradient(layout):
         with torch.no_grad():
             layer = Layer(lanes, itself, less(references), heads)
             found = layer.backward(own, beyond)
-        torch.testing.assert_close(layer.shares, plain)
+        torch.testing.assert_close(layer.distance, plain)
         torch.testing.assert_close(found, expected if beyond is None else expected + deeper)
 
 
@@ -66,7 +66,7 @@ def test_shares_and_their_gradient_are_those_of_autograd(backbone, size):
     (expected,) = torch.autograd.grad((layer_shares(maps) * own).sum(), y)
     with torch.no_grad():
         lanes = Lanes(trunk, heads, x, "float32")
-    shares = lanes.shares(y)
+    shares = lanes.per_layer(y)
     torch.testing.assert_close(shares, layer_shares(maps), atol=1e-6, rtol=1e-4)
     (found,) = torch.autograd.grad((shares * own).sum(), y)
     assert (found - expected).norm() < 1e-3 * expected.norm()  # a max pool may turn on a last bit
@@ -79,7 +79,7 @@ def test_shares_give_their_gradient_once_and_say_so():
     y = (0.9 * x).requires_grad_()
     with torch.no_grad():
         lanes = Lanes(load_trunk("alex"), [head[None] for head in rlpips.load_metric("lpips").heads], x, "bfloat16")
-    total = lanes.shares(y).sum()
+    total = lanes.per_layer(y).sum()
     torch.autograd.grad(total, y, retain_graph=True)
-    with pytest.raises(RuntimeError, match="can be had once"):
+    with pytest.raises(RuntimeError, match="can be computed once"):
         torch.autograd.grad(total, y)

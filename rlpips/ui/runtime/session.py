@@ -117,7 +117,7 @@ def stopped(live):
         return gr.skip(), gr.skip(), None
     if live is None:
         return gr.skip(), "Stopped: before the first step.", None
-    if not live.recorder.begun:
+    if not live.recorder.has_steps:
         return {"run": live.run, "state": "stopped"}, "Stopped: before the first step.", None
     try:
         message, words = live.shown(live.ruler())
