@@ -21,14 +21,18 @@ that its bisection tried in vain, and is never weaker than an iterate. Other dif
 """
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from rlpips import validation
 from rlpips.attacks.vectors import TINY, dot, length, wide
 from rlpips.engine.fast_trunk import FastTrunk
 from rlpips.metrics.backbones import EPS
+from rlpips.metrics.lpips import PerceptualMetric
 
 # Pixels a side of pictures that are shown to a metric: what R-LPIPS heads were trained on; AlexNet leaves 1×1 maps at 32.
 LEAST_SIDE = 64
@@ -38,61 +42,63 @@ MAX_BOUND = 1e6  # no features are that far apart
 class Ball:
     """All pictures whose features lie within `bound` of a picture's own: a `MetricBall`, or a `SelfBall`."""
 
-    def __init__(self, bound):
-        validation.real("bound", bound, MAX_BOUND, "in feature distance")
+    def __init__(self, bound: float):
+        """`bound` is a feature distance, above 0 and at most `MAX_BOUND`; ValueError otherwise."""
+        validation.check_real("bound", bound, MAX_BOUND, "in feature distance")
         self.bound = float(bound)
 
-    def prepare(self):
-        """Read the network with the weights that it has now; every attack does so when it begins."""
+    def prepare(self) -> None:
+        """Take over the weights that the network has now; every attack does so when it begins."""
 
-    def features(self, x):
+    def features(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] -> (N, D). Gradients flow to `x`."""
         raise NotImplementedError
 
-    def features_logits(self, classifier, x):
-        """The features (N, D) and the classifier's logits (N, K), by one pass where both come from one network."""
+    def features_logits(self, classifier: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        """The features (N, D) and the classifier's logits (N, K), in one pass where both come from one network."""
         return self.features(x), classifier(x)
 
-    def distance(self, x, y):
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """||phi(x) - phi(y)||_2 of each pair, (N,): the square root of the metric's distance."""
         self.prepare()
         return length(self.features(x) - self.features(y))
 
 
 class MetricBall(Ball):
-    """The ball of a `PerceptualMetric`, which is shown pictures as `enlarged` makes them."""
+    """The ball of a `PerceptualMetric`, which measures pictures enlarged as by `enlarged`."""
 
-    def __init__(self, metric, bound):
+    def __init__(self, metric: PerceptualMetric, bound: float):
         super().__init__(bound)
         self.metric = metric
         self.prepare()
 
-    def prepare(self):
+    def prepare(self) -> None:
         self._trunk = FastTrunk(self.metric.trunk)
         self._roots = [head.sqrt() for head in self.metric.heads]
 
-    def features(self, x):
-        return _flat(self._trunk.features(enlarged(x)), self._roots)
+    def features(self, x: Tensor) -> Tensor:
+        return _flatten(self._trunk.features(enlarged(x)), self._roots)
 
 
 class SelfBall(Ball):
     """The ball of a classifier's own activations, unweighted: the paper's "self"."""
 
-    def __init__(self, classifier, bound):
+    def __init__(self, classifier: Any, bound: float):
+        """`classifier.features_logits(x)` gives activations, a list of (N, C_l, h_l, w_l), and logits (N, K)."""
         super().__init__(bound)
         self.classifier = classifier
 
-    def features(self, x):
-        return _flat(self.classifier.features_logits(x)[0])
+    def features(self, x: Tensor) -> Tensor:
+        return _flatten(self.classifier.features_logits(x)[0])
 
-    def features_logits(self, classifier, x):
+    def features_logits(self, classifier: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         if classifier is not self.classifier:
             return super().features_logits(classifier, x)
         activations, logits = classifier.features_logits(x)
-        return _flat(activations), logits
+        return _flatten(activations), logits
 
 
-def _flat(layers, weights=None):
+def _flatten(layers: Sequence[Tensor], weights: Sequence[Tensor] | None = None) -> Tensor:
     """L layers (N, C_l, h_l, w_l) as rows (N, D): of unit length at each position, times `weights`, L of (C_l,), if any."""
     parts = []
     for index, layer in enumerate(layers):
@@ -119,58 +125,60 @@ class _Units(torch.autograd.Function):
         return (gradient - units * (gradient * units).sum(2, keepdim=True)) * scale
 
 
-def enlarged(x):
-    """Pictures (N, 3, H, W) as they are shown to a metric: those of less than 64 pixels enlarged to that, bilinearly."""
-    least = min(x.shape[-2:])
-    if least >= LEAST_SIDE:
+def enlarged(x: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) as metrics measure them: those of less than 64 pixels a side enlarged to that, bilinearly."""
+    shortest = min(x.shape[-2:])
+    if shortest >= LEAST_SIDE:
         return x
-    size = [round(side * LEAST_SIDE / least) for side in x.shape[-2:]]
+    size = [round(side * LEAST_SIDE / shortest) for side in x.shape[-2:]]
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-# ---- projections: back into the ball
+# ---- projections into the ball
 
 
 @torch.no_grad()
-def newton(ball, home, centre, x, overshoot=0.1, iterations=10):
-    """Pictures `x` inside the balls around `centre`, whose features are `home`: those outside go down the gradient of the
-    distance, as far as gets them to (1 - overshoot) bound if the distance is linear, up to so many times; if they are
-    outside even then, back towards the centre by `bisection`.
+def newton(
+    ball: Ball, centre_features: Tensor, centre: Tensor, x: Tensor, overshoot: float = 0.1, iterations: int = 10
+) -> Tensor:
+    """Pictures `x` moved into the balls around `centre` by Newton's method.
 
+    A picture outside moves down the gradient of the distance, as far as would bring it to (1 - overshoot) bound if the distance
+    were linear, at most `iterations` times. If it is outside even then, `bisection` brings it back towards the centre.
     The authors overshoot by a feature distance of 0.1, whatever the bound.
     """
     x, rows = x.clone(), torch.arange(len(x), device=x.device)
     for _ in range(iterations):
         with torch.enable_grad():
-            here = x[rows].requires_grad_()
-            distance = length(ball.features(here) - home[rows])
+            point = x[rows].requires_grad_()
+            distance = length(ball.features(point) - centre_features[rows])
             outside = distance > ball.bound
             if not outside.any():
                 return x
-            (gradient,) = torch.autograd.grad(distance.sum(), here)
+            (gradient,) = torch.autograd.grad(distance.sum(), point)
         rows, gradient, excess = rows[outside], gradient[outside], (distance - (1 - overshoot) * ball.bound)[outside]
         x[rows] -= wide(excess / dot(gradient, gradient).clamp_min(TINY)) * gradient
         x.clamp_(0, 1)
-    x[rows] = bisection(ball, home[rows], centre[rows], x[rows])
+    x[rows] = bisection(ball, centre_features[rows], centre[rows], x[rows])
     return x
 
 
 @torch.no_grad()
-def bisection(ball, home, centre, x, iterations=10):
-    """Pictures `x` inside the balls around `centre`, whose features are `home`: those outside go to the farthest point
-    inside that halving the way to the centre finds. Always one that was measured to be inside."""
+def bisection(ball: Ball, centre_features: Tensor, centre: Tensor, x: Tensor, iterations: int = 10) -> Tensor:
+    """Pictures `x` moved into the balls around `centre`: a picture outside moves to the point nearest to it that halving the
+    segment to the centre finds inside. The point is always one that was measured to be inside."""
 
-    def inside(x):
-        return length(ball.features(x) - home) <= ball.bound
+    def is_inside(x):
+        return length(ball.features(x) - centre_features) <= ball.bound
 
-    low, high = inside(x).float(), torch.ones(len(x), device=x.device)
+    low, high = is_inside(x).float(), torch.ones(len(x), device=x.device)
     if low.all():
         return x
     for _ in range(iterations):
         middle = (low + high) / 2
-        within = inside(torch.lerp(centre, x, wide(middle)))
-        low, high = middle.where(within, low), high.where(within, middle)
+        inside = is_inside(torch.lerp(centre, x, wide(middle)))
+        low, high = middle.where(inside, low), high.where(inside, middle)
     return torch.lerp(centre, x, wide(low))
 
 
-PROJECTIONS = {"newton": newton, "bisection": bisection}
+PROJECTIONS: dict[str, Callable[..., Tensor]] = {"newton": newton, "bisection": bisection}

@@ -2,39 +2,42 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
+from rlpips.attacks.balls import Ball
+
 
 class Jacobian:
-    """The Jacobian J of a ball's features at pictures (N, 3, H, W), to multiply by: a pass through the network for each
-    product and none to come to the same place again."""
+    """The Jacobian J of a ball's features at pictures (N, 3, H, W), to multiply by. `features` (N, D) are the features there. Each
+    product costs one pass through the network."""
 
-    def __init__(self, ball, x):
+    def __init__(self, ball: Ball, x: Tensor):
         with torch.enable_grad():
             self._x = x.detach().requires_grad_()
             with _Linear():
                 self.features = ball.features(self._x)
-            # Jᵀ u is linear in u, so that its derivative with respect to u is J, whatever the u.
+            # Jᵀ u is linear in u, so its derivative with respect to u is J, whatever u is.
             self._u = torch.zeros_like(self.features, requires_grad=True)
             (self._pulled,) = torch.autograd.grad(self.features, self._x, self._u, create_graph=True)
 
-    def push(self, v):
+    def push(self, v: Tensor) -> Tensor:
         """J v: (N, 3, H, W) -> (N, D)."""
         return torch.autograd.grad(self._pulled, self._u, v, retain_graph=True)[0]
 
-    def pull(self, w):
+    def pull(self, w: Tensor) -> Tensor:
         """Jᵀ w: (N, D) -> (N, 3, H, W)."""
         return torch.autograd.grad(self.features, self._x, w, retain_graph=True)[0]
 
 
 class _Linear(TorchFunctionMode):
-    """Within it convolutions and batch norms of frozen networks compute the same, but their derivatives are known to be linear.
-    Autograd does not know: to it the derivative of a convolution's derivative is three convolutions, and here it is one."""
+    """Within this mode convolutions and batch norms of frozen networks compute the same, but their derivatives are linear by
+    construction. To autograd the derivative of a convolution's derivative is three convolutions; here it is one."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        here = {torch.conv2d: _convolve, F.batch_norm: _normalise}.get(function, function)
-        return here(*args, **(kwargs or {}))
+        replacement = {torch.conv2d: _convolve, F.batch_norm: _normalise}.get(function, function)
+        return replacement(*args, **(kwargs or {}))
 
 
 def _convolve(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -43,24 +46,24 @@ def _convolve(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, how):
-        ctx.weight, ctx.how, ctx.size = weight, how, x.shape
-        return F.conv2d(x, weight, bias, *how)
+    def forward(ctx, x, weight, bias, options):
+        ctx.weight, ctx.options, ctx.size = weight, options, x.shape
+        return F.conv2d(x, weight, bias, *options)
 
     @staticmethod
     def backward(ctx, gradient):
-        return _Transposed.apply(gradient, ctx.weight, ctx.how, ctx.size), None, None, None
+        return _Transposed.apply(gradient, ctx.weight, ctx.options, ctx.size), None, None, None
 
 
 class _Transposed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, gradient, weight, how, size):
-        ctx.weight, ctx.how = weight, how
-        return conv2d_input(size, weight, gradient, *how)
+    def forward(ctx, gradient, weight, options, size):
+        ctx.weight, ctx.options = weight, options
+        return conv2d_input(size, weight, gradient, *options)
 
     @staticmethod
     def backward(ctx, gradient):
-        return F.conv2d(gradient, ctx.weight, None, *ctx.how), None, None, None
+        return F.conv2d(gradient, ctx.weight, None, *ctx.options), None, None, None
 
 
 def _normalise(x, mean, variance, weight, bias, training=False, momentum=0.1, eps=1e-5):

@@ -193,8 +193,8 @@ def _frames(panel: Panel, index: int, lanes: int, x: Tensor, start: Tensor) -> l
     """The frame of each picture's pushed lanes. At step 0 all lanes are one picture, which is measured once."""
     if index > 0:
         return panel.frame(index, range(lanes), x, start)
-    repeated = ("attacked", "maps", *MEASURES)
-    return [
-        replace(frame, lanes=tuple(range(lanes)), **{key: np.repeat(getattr(frame, key), lanes, 0) for key in repeated})
-        for frame in panel.frame(0, (0,), x[::lanes], start[::lanes])
-    ]
+    frames = []
+    for frame in panel.frame(0, (0,), x[::lanes], start[::lanes]):
+        arrays = {key: np.repeat(getattr(frame, key), lanes, 0) for key in ("attacked", "maps", *MEASURES)}
+        frames.append(replace(frame, lanes=tuple(range(lanes)), **arrays))  # type: ignore[arg-type]  # arrays alone
+    return frames

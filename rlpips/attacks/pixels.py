@@ -1,35 +1,51 @@
 """PGD on a classifier in a ball of pixels (Madry et al., arXiv 1706.06083), a yardstick for perceptual attacks."""
 
+from collections.abc import Callable, Iterator
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from rlpips.attacks.classifier import Best, generators, margins, pixel_ball
 from rlpips.attacks.pgd import pgd as ascend
+from rlpips.norms import Norm
 
 
-def pgd(classifier, x, labels, norm, eps, steps=20, step_size=None, seed=0):
-    """PGD in pixels on the cross entropy (Madry et al., arXiv 1706.06083), as a yardstick; yields steps + 1 times.
+def pgd(
+    classifier: Callable[[Tensor], Tensor],
+    x: Tensor,
+    labels: Tensor,
+    norm: str,
+    eps: float,
+    steps: int = 20,
+    step_size: float | None = None,
+    seed: int = 0,
+) -> Iterator[Tensor]:
+    """PGD in pixels on the cross entropy; yields steps + 1 times, in place of the last iterate the one with the highest margin.
 
-    `norm` "linf" or "l2", `eps` in [0, 1] pixel units, the start uniform in the ball, `step_size` 2.5 eps / steps unless given;
-    the others as for `ppgd`.
+    norm       "linf" or "l2"
+    eps        radius in [0, 1] pixel units; the start is uniform in the ball
+    step_size  None for 2.5 eps / steps
+    The other arguments are those of `rlpips.attacks.ppgd.ppgd`. ValueError for arguments out of range.
     """
     ball = pixel_ball(classifier, x, labels, norm, eps, steps, step_size, seed)
     return _pgd(classifier, x, labels, ball, eps, steps, step_size or 2.5 * eps / steps, seed)
 
 
-def _pgd(classifier, x, labels, norm, eps, steps, step_size, seed):
+def _pgd(classifier, x, labels, norm: Norm, eps, steps, step_size, seed):
     def objective(x):
         logits = classifier(x)
         return F.cross_entropy(logits, labels, reduction="none"), margins(logits, labels)
 
-    best, everyone = Best(x), torch.arange(len(x), device=x.device)
-    for index, (now, found) in enumerate(
-        ascend(x, _scattered(x, norm, eps, seed), objective, norm, eps, steps, step_size)
-    ):
-        best.see(everyone, now, found)
-        yield now if index < steps else best.x
+    best, all_rows = Best(x), torch.arange(len(x), device=x.device)
+    iterates = ascend(x, _random_points(x, norm, eps, seed), objective, norm, eps, steps, step_size)
+    for index, (iterate, reached) in enumerate(iterates):
+        best.update(all_rows, iterate, reached)
+        yield iterate if index < steps else best.x
 
 
-def _scattered(x, norm, eps, seed):
+def _random_points(x, norm, eps, seed):
     """Points drawn uniformly from the balls around the pictures."""
-    return torch.cat([each + norm.random(each, eps, g) for each, g in zip(x.split(1), generators(x, seed))])
+    return torch.cat(
+        [each + norm.random(each, eps, g) for each, g in zip(x.split(1), generators(x, seed), strict=True)]
+    )

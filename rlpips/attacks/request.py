@@ -57,11 +57,11 @@ class AttackRequest:
 
     def __post_init__(self) -> None:
         check_metrics(self.metrics, self.backbone)
-        validation.one_of("norm", self.norm, NORMS)
-        validation.one_of("objective", self.objective, OBJECTIVES)
-        validation.whole("steps", self.steps, 1, MAX_STEPS)
-        validation.whole("restarts", self.restarts, 1, MAX_RESTARTS)
-        validation.whole("seed", self.seed, 0, MAX_SEED)
+        validation.check_choice("norm", self.norm, NORMS)
+        validation.check_choice("objective", self.objective, OBJECTIVES)
+        validation.check_whole("steps", self.steps, 1, MAX_STEPS)
+        validation.check_whole("restarts", self.restarts, 1, MAX_RESTARTS)
+        validation.check_whole("seed", self.seed, 0, MAX_SEED)
         if self.objective == "toward" and self.candidate is None:
             raise ValueError(
                 'objective="toward" needs a candidate: the different picture to be made to look identical.'
@@ -70,9 +70,9 @@ class AttackRequest:
     def check_size(self, values: int) -> None:
         """ValueError for an eps or a step size that is too large for pictures of so many values (3·H·W)."""
         widest = 1.0 if self.norm == "linf" else values**0.5  # the whole range of images
-        validation.real("eps", self.eps, widest)
+        validation.check_real("eps", self.eps, widest)
         if self.step_size is not None:
-            validation.real("step_size", self.step_size, 2 * widest)
+            validation.check_real("step_size", self.step_size, 2 * widest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +105,9 @@ class FoolRequest:
         if not is_pair(self.attacks) or self.attacks[0] == self.attacks[1]:
             raise ValueError(f"attacks must be two different names of {', '.join(ATTACKS)}; got {self.attacks!r}.")
         for name in self.attacks:
-            validation.one_of("each attack", name, ATTACKS)
-        validation.whole("steps", self.steps, 1, MAX_FOOL_STEPS)
-        validation.whole("seed", self.seed, 0, MAX_SEED)
+            validation.check_choice("each attack", name, ATTACKS)
+        validation.check_whole("steps", self.steps, 1, MAX_FOOL_STEPS)
+        validation.check_whole("seed", self.seed, 0, MAX_SEED)
         if self.bounds is not None and not is_pair(self.bounds):
             raise ValueError(f"bounds must be None, or a bound for each of the two attacks; got {self.bounds!r}.")
 

@@ -35,7 +35,7 @@ from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import Frame, Step, keyframes
 from rlpips.traces.trace import Trace
 from rlpips.zoo import catalog
-from rlpips.zoo.attack_cards import ATTACKS, WIDEST, Attack
+from rlpips.zoo.attack_cards import ATTACKS, MAX_PERCEPTUAL_BOUND, AttackCard
 from rlpips.zoo.catalog import PAIR
 
 BACKBONE = "alex"
@@ -143,7 +143,7 @@ def _load(request: FoolRequest) -> _Loaded:
         label = verdict
         notes.append(f"No label was given; the classifier's own verdict is taken, “{classifier.classes[verdict]}”.")
     else:
-        validation.whole("label", label, 0, len(classifier.classes) - 1)
+        validation.check_whole("label", label, 0, len(classifier.classes) - 1)
         if label != verdict:
             wrong = classifier.classes[verdict]
             notes.append(f"The classifier is wrong before any attack: it takes the picture for “{wrong}”.")
@@ -206,7 +206,7 @@ def _read(source: Any, size: int, device: torch.device) -> tuple[Tensor, str, li
     return images.to_tensor(levels, device), name, notes
 
 
-def _searches(attack: Attack) -> int:
+def _searches(attack: AttackCard) -> int:
     return SEARCHES if attack.name in ("lpa", "r-lpa") else 1
 
 
@@ -215,9 +215,9 @@ def _lanes(request: FoolRequest, values: int) -> list[dict[str, Any]]:
     lanes = []
     for index, attack in enumerate(ATTACKS[name] for name in request.attacks):
         # A ball of pixels holds at most all pictures.
-        widest = {"linf": 1.0, "l2": math.sqrt(values), "features": WIDEST}[attack.norm]
+        widest = {"linf": 1.0, "l2": math.sqrt(values), "features": MAX_PERCEPTUAL_BOUND}[attack.norm]
         bound = attack.bound if request.bounds is None else request.bounds[index]
-        validation.real(f"the bound of {attack.title}", bound, widest, f"in its unit, {attack.unit}")
+        validation.check_real(f"the bound of {attack.title}", bound, widest, f"in its unit, {attack.unit}")
         lanes.append(
             {
                 "name": attack.name,

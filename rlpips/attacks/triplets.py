@@ -1,68 +1,91 @@
-"""How an attacker turns the choice between two candidates: one of each triplet is moved within a ball of pixels, against the metric
-that will be asked."""
+"""Attacks on triplets: one candidate of each is moved within a ball of pixels, so as to turn the metric's choice between the two."""
 
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from rlpips.attacks.pgd import pgd
+from rlpips.attacks.pgd import best_iterate, pgd
+from rlpips.data.triplets import Triplets
 from rlpips.engine.panel import Panel
+from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.norms import NORMS
 from rlpips.parallel import share
 
-_ATTACKED = 24  # pictures attacked at once: enough to fill a CPU at 64 pixels, few enough to deal to processes
+_AT_ONCE = 24  # pictures: enough to fill a CPU at 64 pixels, few enough to share out to processes
 
 
-def attack_triplets(metric, triplets, norm="linf", eps=4 / 255, steps=20, restarts=1, seed=0):
-    """The same triplets with one candidate of each, chosen by the toss of a coin, moved inside its ball so as
-    to turn the choice: the one that the judges find nearer is pushed away from the reference, the one they
-    find farther is pulled towards it. White box: the metric that will be asked is the one attacked. The
-    reference and the other candidate stay as they are. PGD from a random start, step 2.5 eps / steps, keeping
-    the best point met."""
+def attack_triplets(
+    metric: PerceptualMetric,
+    triplets: Triplets,
+    norm: str = "linf",
+    eps: float = 4 / 255,
+    steps: int = 20,
+    restarts: int = 1,
+    seed: int = 0,
+) -> Triplets:
+    """The same triplets with one candidate of each, chosen at random, moved inside its ball.
+
+    The candidate that the judges find nearer is pushed away from the reference, the one they find farther is pulled towards it.
+    The reference and the other candidate stay as they are. White box: `metric` itself is attacked, by PGD from a random start
+    with steps of 2.5 eps / steps; the best iterate is kept. eps is in [0, 1] pixel units. ValueError for triplets without a judge.
+    """
     if triplets.judge.isnan().any():
         raise ValueError("An attack turns the judges' choice, and these triplets have no judge.")
     generator = torch.Generator().manual_seed(seed)
-    first, sign = toss(triplets.judge, generator)
-    where = first.view(-1, 1, 1, 1)
+    p0_is_attacked, sign = draw_candidates(triplets.judge, generator)
+    where = p0_is_attacked.view(-1, 1, 1, 1)
     start = torch.where(where, triplets.p0, triplets.p1)
-    pushed = push(metric, triplets.reference, start, sign, norm, eps, steps, restarts, generator)
-    return replace(triplets, p0=torch.where(where, pushed, triplets.p0), p1=torch.where(where, triplets.p1, pushed))
+    attacked = push(metric, triplets.reference, start, sign, norm, eps, steps, restarts, generator)
+    return replace(triplets, p0=torch.where(where, attacked, triplets.p0), p1=torch.where(where, triplets.p1, attacked))
 
 
-def toss(judge, generator):
-    """Which candidate of each triplet is attacked, and which way, given the judges' fractions (N,): whether it is p0,
-    and +1 for away from the reference, -1 for towards it."""
-    first = (torch.rand(len(judge), generator=generator) < 0.5).to(judge.device)
-    return first, torch.where(first == (judge < 0.5), 1.0, -1.0)
+def draw_candidates(judge: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draws which candidate of each triplet is attacked, given the judges' fractions (N,): whether it is p0, (N,) bool, and the
+    sign of the attack (N,), 1 for away from the reference, -1 for towards it."""
+    p0_is_attacked = (torch.rand(len(judge), generator=generator) < 0.5).to(judge.device)
+    return p0_is_attacked, torch.where(p0_is_attacked == (judge < 0.5), 1.0, -1.0)
 
 
-def push(metric, reference, start, sign, norm, eps, steps, restarts, generator):
-    """The points in the balls around `start` (N, 3, H, W) at which sign·d(reference, point) was found
-    largest; sign is +1 (away) or -1 (towards), a number or (N,). Where several processes run, each attacks some
-    of the pictures and all get all of them."""
+def push(
+    metric: PerceptualMetric,
+    reference: Tensor,
+    start: Tensor,
+    sign: Tensor | float,
+    norm: str,
+    eps: float,
+    steps: int,
+    restarts: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """The points in the balls around `start` (N, 3, H, W) at which PGD found the largest sign·d(reference, point).
+
+    `sign` is 1 (away) or -1 (towards), a number or (N,). A short attack can do worse than none, so the start counts as well. Where
+    several processes run, each attacks some of the pictures and all get all of them.
+    """
     ball = NORMS[norm]
     signs = torch.as_tensor(sign, dtype=torch.float32).expand(len(start)).to(start.device)
-    pieces = torch.arange(len(start)).split(_ATTACKED)
-    seeds = torch.randint(2**53, (len(pieces),), generator=generator).tolist()  # whoever works the piece
+    pieces = torch.arange(len(start)).split(_AT_ONCE)
+    seeds = torch.randint(
+        2**53, (len(pieces),), generator=generator
+    ).tolist()  # the same whichever process works the piece
 
     def work(piece):
         at, seed = piece
-        centre, panel, own = start[at], Panel([metric], reference[at]), torch.Generator().manual_seed(seed)
-        way = signs[at]
+        centre, panel = start[at], Panel([metric], reference[at])
+        piece_generator = torch.Generator().manual_seed(seed)
 
         def objective(x):
-            values = way * panel.per_layer(x).sum((1, 2))
+            values = signs[at] * panel.per_layer(x).sum((1, 2))
             return values, values.detach()
 
         with torch.no_grad():
-            best, highest = centre, objective(centre)[0]  # a short attack can do worse than none
+            best, highest = centre, objective(centre)[0]
         for _ in range(restarts):
-            initial = centre + ball.random(centre, eps, own)
-            for x, values in pgd(centre, initial, objective, ball, eps, steps, 2.5 * eps / steps):
-                better = values > highest
-                best = torch.where(better.view(-1, 1, 1, 1), x.detach(), best)
-                highest = torch.where(better, values, highest)
+            initial = centre + ball.random(centre, eps, piece_generator)
+            iterates = pgd(centre, initial, objective, ball, eps, steps, 2.5 * eps / steps)
+            best, highest = best_iterate(iterates, best, highest)
         return best
 
-    # Laid out alike wherever they were made: a network rounds differently where channels lie last.
-    return torch.cat(share(work, list(zip(pieces, seeds)))).contiguous()
+    # In one memory layout whatever happened before: a network rounds differently where channels lie last.
+    return torch.cat(share(work, list(zip(pieces, seeds, strict=True)))).contiguous()

@@ -1,9 +1,11 @@
-"""What every metric says about a pair of given pictures."""
+"""What every metric says about a pair of pictures."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from rlpips.data import images
-from rlpips.data.images import check_size
 from rlpips.device import pick_device
 from rlpips.engine.panel import Panel, in_8_bits
 from rlpips.engine.provenance import surroundings
@@ -12,25 +14,37 @@ from rlpips.traces.trace import Trace
 from rlpips.zoo.catalog import PAIR, check_metrics
 
 
-def compare(reference, other, metrics=PAIR, backbone="alex", device=None):
-    """What every metric says about two given pictures: a `Trace` with the one lane "pair" and the one step 0.
+def compare(
+    reference: Any, other: Any, metrics: str | Sequence[str] = PAIR, backbone: str = "alex", device: Any = None
+) -> Trace:
+    """What every metric says about two pictures: a `Trace` with the single lane "pair" and the single step 0.
 
-    `reference` and `other`: a tensor, an array, a PIL image or a path each, of the same size (ValueError otherwise).
+    `reference` and `other`: a tensor, an array, a PIL image or a path each. ValueError unless they have the same size.
     """
-    device, metrics = pick_device(device), check_metrics(metrics, backbone)
+    device, names = pick_device(device), check_metrics(metrics, backbone)
     x, y = images.to_tensor(reference, device), images.to_tensor(other, device)
     if len(x) != 1 or x.shape != y.shape:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (x, y))
         raise ValueError(f"A pair is two single pictures of one size; got {sizes} (N×3×H×W).")
-    check_size(x)
-    panel = Panel([load_metric(name, backbone, device) for name in metrics], x)
+    images.check_size(x)
+    panel = Panel([load_metric(name, backbone, device) for name in names], x)
     with torch.no_grad():
-        seen = in_8_bits(x)
-        shown = panel if torch.equal(seen, x) else Panel(panel.metrics, seen)
-        shares, linf, l2 = (part[None].cpu().numpy() for part in panel.read(y, x))
-        frames = shown.frame(0, (0,), y, seen)
+        x_8bit = in_8_bits(x)
+        panel_8bit = panel if torch.equal(x_8bit, x) else Panel(panel.metrics, x_8bit)
+        per_layer, linf, l2 = (part[None].cpu().numpy() for part in panel.read(y, x))
+        frames = panel_8bit.frame(0, (0,), y, x_8bit)
+    picture = images.to_uint8(x)[0]
     return Trace(
-        name=images.name_of(reference), lanes=("pair",), metrics=metrics, layers=panel.metrics[0].layers,
-        distance=shares.sum(-1), per_layer=shares, linf=linf, l2=l2, frames=tuple(frames), reference=images.to_uint8(x)[0], start=images.to_uint8(x)[0],
+        name=images.name_of(reference),
+        lanes=("pair",),
+        metrics=names,
+        layers=panel.metrics[0].layers,
+        distance=per_layer.sum(-1),
+        per_layer=per_layer,
+        linf=linf,
+        l2=l2,
+        frames=tuple(frames),
+        reference=picture,
+        start=picture,
         receipt={"objective": "pair", "steps": 0, "backbone": backbone, **surroundings(device)},
-    )  # fmt: skip
+    )

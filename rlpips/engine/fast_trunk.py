@@ -1,28 +1,33 @@
-"""The way through a frozen trunk and back, for attacks: the features of `rlpips.metrics.backbones.Trunk` before they are scaled to unit
-length, up to the last bits, in less time."""
+"""The forward and backward pass of a frozen trunk, written out for attacks: the same features as those of
+`rlpips.metrics.backbones.Trunk` before they are scaled to unit length, up to the last bits, in less time."""
+
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from rlpips.engine.convolutions import Convolution
+from rlpips.engine.bfloat16 import DifferenceConvolver
+from rlpips.engine.convolutions import Convolution, Convolver
 from rlpips.metrics.backbones import Trunk
 
 
 class FastTrunk:
-    """A trunk whose convolutions are laid out for attacks. It holds the weights as they are when it is made, which takes
-    milliseconds: whoever attacks makes it anew, so that it never answers with weights that the trunk no longer has."""
+    """A trunk whose convolutions are laid out for attacks. It copies the weights when it is made, which takes milliseconds; every
+    attack makes a new one, so that no attack uses weights that the trunk no longer has."""
 
     def __init__(self, trunk: Trunk):
         self._layers, self._taps = list(trunk.features), trunk.spec.taps
-        self._shift = trunk.shift
+        self._shift = trunk.get_buffer("shift")
         first, *others = (layer for layer in trunk.features.modules() if isinstance(layer, nn.Conv2d))
-        self._convolutions = {first: Convolution(first, 2 / trunk.scale)}
+        self._convolutions = {first: Convolution(first, 2 / trunk.get_buffer("scale"))}
         self._convolutions |= {layer: Convolution(layer) for layer in others}
 
-    def features(self, x, convolve=Convolution.forward):
+    def features(
+        self, x: Tensor, convolve: Callable[[Convolution, Tensor], Tensor] = Convolution.forward
+    ) -> list[Tensor]:
         """One tensor (N, C_l, h_l, w_l) per layer of pictures (N, 3, H, W) in [0, 1]. Autograd follows.
-        `convolve(convolution, x)` stands in for the calls of the `Convolution`s."""
+        `convolve(convolution, x)` computes the convolutions."""
 
         def convolved(layer, x):
             convolution = self._convolutions[layer]
@@ -30,10 +35,12 @@ class FastTrunk:
 
         return [features for features, _ in self._stages(x, convolved)]
 
-    def stages(self, x, convolver):
+    def stages(
+        self, x: Tensor, convolver: Convolver | DifferenceConvolver
+    ) -> Iterator[tuple[Tensor, Callable[[Tensor], Tensor]]]:
         """The same without autograd: yields (features, back) for each layer. `back(gradient)` takes the gradient with respect to
-        the features, and writes over it, to that with respect to the features before, and from the first ones to `x`.
-        `convolver` is a `Convolver`, or stands in for one."""
+        the features, which it writes over, to that with respect to the features of the layer before, or to `x`.
+        `convolver` computes the convolutions."""
 
         def convolved(layer, x):
             convolution, size = self._convolutions[layer], x.shape
@@ -60,8 +67,8 @@ class FastTrunk:
 
 
 def _through(layer, x, convolve):
-    """(y, back) of one layer: its output, and what takes a gradient with respect to `y`, which it may write over, to that with
-    respect to `x`. `convolve(layer, x)` gives this pair of a convolution."""
+    """(y, back) of one layer: its output, and a function that takes the gradient with respect to `y`, which it may write over, to
+    that with respect to `x`. `convolve(layer, x)` gives this pair for a convolution."""
     if isinstance(layer, nn.Conv2d):
         return convolve(layer, x)
     if isinstance(layer, nn.ReLU):
@@ -103,9 +110,9 @@ def _relu(x):
 
 
 def _max_pool(layer, x):
-    how = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-    y, where = F.max_pool2d(x, *how, return_indices=True)
-    how = [2 * [each] if isinstance(each, int) else each for each in how[:-1]]
+    options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    y, where = F.max_pool2d(x, *options, layer.ceil_mode, return_indices=True)
+    pairs = [2 * [each] if isinstance(each, int) else each for each in options]
     return y, lambda gradient: torch.ops.aten.max_pool2d_with_indices_backward(
-        gradient, x, *how, layer.ceil_mode, where
+        gradient, x, *pairs, layer.ceil_mode, where
     )

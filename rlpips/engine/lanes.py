@@ -23,13 +23,13 @@ class Lanes:
         self.trunk, self.heads = FastTrunk(trunk), heads
         self._float32 = Convolver()
         self.convolver: Convolver | DifferenceConvolver = self._float32
-        convolve = Convolution.forward
+        convolve: Callable[[Convolution, Tensor], Tensor] = Convolution.forward
         if precision == "bfloat16":
             self.convolver = DifferenceConvolver()
             convolve = self.convolver.keep
         layers = (_by_reference(layer, len(layer)) for layer in self.trunk.features(reference, convolve))
         # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
-        self.minus = [-features * _scale(features) for features in layers]
+        self.minus = [-layer * _scale(layer) for layer in layers]
 
     def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.
@@ -52,8 +52,8 @@ class _PerLayer(torch.autograd.Function):
     def forward(ctx, x, lanes):
         ctx.layers, distances = [], []
         stages = lanes.trunk.stages(x, lanes.convolver)
-        for stage, minus, heads in zip(stages, lanes.minus, lanes.heads, strict=True):
-            layer = Layer(*stage, minus, heads)
+        for (features, back), minus, heads in zip(stages, lanes.minus, lanes.heads, strict=True):
+            layer = Layer(features, back, minus, heads)
             distances.append(layer.distance)
             if ctx.needs_input_grad[0]:
                 ctx.layers.append(layer)

@@ -1,21 +1,24 @@
-"""The ruler: which natural distortion of a picture a metric finds as far as a given distance, which has no unit of its own."""
+"""The ruler: distances have no unit, so it gives the natural distortion of the same picture that a metric finds equally far."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine.panel import Panel
-from rlpips.metrics.lpips import check_images
+from rlpips.metrics.lpips import PerceptualMetric, check_images
 
-# Where a ruler measures: closer together at the mild end, from JPEG quality 88 to 1.
+# The severities that a ruler measures, closer together at the mild end: from JPEG quality 88 to 1.
 SEVERITIES = tuple((k / 7) ** 1.5 for k in range(1, 8))
 
 
 @dataclass(frozen=True)
 class Scale:
-    """One distortion's table: its words and the distances (S, M) at rising severities, under M metrics."""
+    """The table of one distortion: a text for each of S rising severities, and the distances (S, M) under M metrics."""
 
     name: str
     title: str
@@ -25,31 +28,29 @@ class Scale:
 
 @dataclass(frozen=True)
 class Ruler:
-    """What natural distortion of one picture each metric finds as far as a given distance. Made by
-    `make_ruler`."""
+    """For one picture, the natural distortions that each metric finds as far as a distance. `make_ruler` makes it."""
 
     metrics: tuple[str, ...]
     scales: dict[str, Scale]
 
-    def read(self, metric, distance, distortion="jpeg"):
-        """In words: "as far as JPEG quality 7", "further than any JPEG tried (quality 1)" or "nearer than the
-        mildest JPEG tried (quality 88)"; the table's entry nearest in log distance. ValueError for a name it
-        does not have."""
-        for what, value, known in (("metric", metric, self.metrics), ("distortion", distortion, self.scales)):
-            if value not in known:
-                raise ValueError(f"This ruler's {what} must be one of {', '.join(known)}; got {value!r}.")
+    def read(self, metric: str, distance: float, distortion: str = "jpeg") -> str:
+        """A distance as a text: "as far as JPEG quality 7", "further than any JPEG tried (quality 1)" or "nearer than the mildest
+        JPEG tried (quality 88)". It is the table's entry nearest in log distance. ValueError for an unknown name."""
+        for what, value, names in (("metric", metric, self.metrics), ("distortion", distortion, tuple(self.scales))):
+            if value not in names:
+                raise ValueError(f"This ruler's {what} must be one of {', '.join(names)}; got {value!r}.")
         if not distance >= 0:
             raise ValueError(f"A distance is a number of at least 0; got {distance!r}.")
         scale = self.scales[distortion]
-        known = scale.distance[:, self.metrics.index(metric)]
-        if distance > known[-1]:
+        distances = scale.distance[:, self.metrics.index(metric)]
+        if distance > distances[-1]:
             return f"further than any {scale.title} tried ({scale.words[-1].removeprefix(scale.title + ' ')})"
-        if distance < known[0]:
+        if distance < distances[0]:
             return f"nearer than the mildest {scale.title} tried ({scale.words[0].removeprefix(scale.title + ' ')})"
-        tiny = 1e-12  # a grey picture is as far from its grey version as from itself: 0
-        return f"as far as {scale.words[np.abs(np.log((known + tiny) / (distance + tiny))).argmin()]}"
+        tiny = 1e-12  # a grey picture is at distance 0 from its grey version
+        return f"as far as {scale.words[np.abs(np.log((distances + tiny) / (distance + tiny))).argmin()]}"
 
-    def to_json(self):
+    def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and floats: {"metrics": […], "distortions": [{"name", "title", "words": [S],
         "distance": [S][M]}]}."""
         return {
@@ -61,8 +62,8 @@ class Ruler:
         }
 
     @classmethod
-    def from_json(cls, value):
-        """The ruler that `to_json` wrote; ValueError for anything else."""
+    def from_json(cls, value: Any) -> "Ruler":
+        """The ruler of a value that `to_json` returned; ValueError for anything else."""
         try:
             metrics = tuple(value["metrics"])
             scales = {
@@ -87,20 +88,24 @@ _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its
 
 @torch.no_grad()
 def make_ruler(
-    reference,
-    metrics,
-    severities=SEVERITIES,
-    distortions=tuple(DISTORTIONS),
-    between=2,
-    precision="float32",
-    panel=Panel,
-):
-    """Measure distortions of one picture, (1, 3, H, W) in [0, 1], under several metrics at once; `precision` as
-    `rlpips.engine.panel.Panel` has it, of which `panel` may be another kind.
+    reference: Tensor,
+    metrics: Sequence[PerceptualMetric],
+    severities: Sequence[float] = SEVERITIES,
+    distortions: Sequence[str] = tuple(DISTORTIONS),
+    between: int = 2,
+    precision: str = "float32",
+    panel: type[Panel] = Panel,
+) -> Ruler:
+    """Measure distortions of one picture under several metrics at once.
 
-    Every severity is measured, and `between` entries are filled in between two of them, linearly in severity,
-    because a pass of the network costs more than a word. A metric may find a stronger distortion nearer (a
-    shift by a whole period, say); the running maximum makes every table rise.
+    reference   (1, 3, H, W) in [0, 1]
+    severities  each is measured, in [0, 1]
+    between     entries between two severities, interpolated linearly, because a pass of the network costs more than a text
+    precision   as for `rlpips.engine.panel.Panel`
+    panel       what measures: `Panel` or a subclass
+
+    A metric may find a stronger distortion nearer (a shift by a whole period, say); the running maximum makes every table rise.
+    ValueError for more than one picture.
     """
     check_images(reference, "reference")
     if len(reference) != 1:
@@ -108,14 +113,14 @@ def make_ruler(
     severities = sorted(severities)
     count = len(severities)
     entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
-    panel = panel(metrics, reference, precision)
+    measuring = panel(metrics, reference, precision)
     scales = {}
     for name in distortions:
         family = DISTORTIONS[name]
         pictures = torch.cat([family(reference, severity) for severity in severities])
         chunks = pictures.split(max(1, _AT_ONCE // reference[0, 0].numel()))
-        measured = torch.cat([panel.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()  # (S, M)
+        measured = torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()  # (S, M)
         distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
-        words = tuple(family.words(severity) for severity in entries)
+        words = tuple(family.describe(severity) for severity in entries)
         scales[name] = Scale(name, family.title, words, np.maximum.accumulate(distance))
     return Ruler(tuple(metric.name for metric in metrics), scales)

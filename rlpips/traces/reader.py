@@ -1,10 +1,12 @@
-"""Reads a trace from a file that may come from a stranger: nothing in it is trusted, everything is built anew from values of the
-type and size expected. The format is described in `rlpips.traces.schema`."""
+"""Reads a trace from a file that may come from a stranger. Nothing in the file is trusted: everything is built anew from values
+of the type and size that `rlpips.traces.schema` describes."""
 
 import io
 import json
 import math
+import os
 import zipfile
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -14,7 +16,7 @@ from rlpips.traces.schema import CURVES, FORMAT, NOISE
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
-# What a file may hold. Ours stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 96 pixels.
+# What a file may hold. Our own files stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 96 pixels.
 _MOST_JSON = 32 * 2**20  # bytes
 _MOST_FRAMES = 256
 _MOST_DECODED = 256 * 2**20  # bytes of all frames together
@@ -24,7 +26,7 @@ _MOST_CLASSES = 1000  # as many as ImageNet has
 
 
 class _Refused(ValueError):
-    """Why a file is refused, in words for whoever brought it."""
+    """Why a file is refused, as a clause for the person who opens it."""
 
 
 def _require(right, otherwise):
@@ -32,19 +34,18 @@ def _require(right, otherwise):
         raise _Refused(otherwise)
 
 
-def read(path):
-    """What a saved file says: a dict of the `Trace`'s fields, in it its frames as dicts of theirs.
+def read(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
+    """The fields of a saved `Trace` as a dict, its frames as dicts of their fields.
 
-    Curves and pictures come back exactly, maps to 8 bits. Everything is built anew from values of the type and size
-    expected; whatever else a file holds is left behind. A file that is damaged, or is no trace, or asks for more memory
-    than a trace needs, is a ValueError that begins "This is not a readable trace".
+    Curves and pictures come back exactly, maps to 8 bits. Whatever else the file holds is ignored. A file that is damaged, or no
+    trace, or asks for more memory than a trace needs, is a ValueError that begins "This is not a readable trace".
     """
     try:
         with zipfile.ZipFile(path) as archive:
 
             def unpack(name, most):
                 entry = archive.getinfo(name)
-                # Others unpack in blocks that may be of any size; these never beyond the size declared.
+                # Other methods may unpack to blocks of any size; these never unpack more than the declared size.
                 _require(entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "its packing is not ours")
                 _require(entry.file_size <= most, "it unpacks to more than any trace")
                 return archive.read(entry)
@@ -54,7 +55,7 @@ def read(path):
         raise
     except _Refused as error:
         raise ValueError(f"This is not a readable trace: {error}.") from error
-    except Exception as error:  # whatever zip, JSON, numpy and Pillow make of damage; their words help nobody here
+    except Exception as error:  # whatever zip, JSON, numpy and Pillow raise for damage: their messages help nobody here
         raise ValueError("This is not a readable trace: the file is damaged, or no saved trace.") from error
 
 
@@ -65,29 +66,34 @@ def _trace(value, unpack):
     _require(metrics and set(metrics) <= set(catalog.CATALOG), "it was made with metrics that are not known here")
     receipt = _receipt(meta["receipt"])
     attacks = tuple(attack["name"] for attack in receipt.get("attacks", ()))
-    fitting = {"pair": ("pair",), "fool": attacks}.get(receipt["objective"], (*metrics, NOISE))
+    expected = {"pair": ("pair",), "fool": attacks}.get(receipt["objective"], (*metrics, NOISE))
     distinct = len(set(metrics)) == len(metrics) and len(set(lanes)) == len(lanes)
-    _require(distinct and lanes == fitting, "its lanes do not fit its metrics and objective")
+    _require(distinct and lanes == expected, "its lanes do not fit its metrics and objective")
     _require(layers, "it has no layers")
     _require(receipt["objective"] != "fool" or len(attacks) == 2, "it does not have two attacks")
     verdicts = _verdicts(meta["verdicts"]) if attacks else {}
 
-    each = {"distance": (len(lanes), len(metrics)), "linf": (len(lanes),), "l2": (len(lanes),)}
-    each["per_layer"] = (*each["distance"], len(layers))
+    shapes: dict[str, tuple[int, ...]] = {
+        "distance": (len(lanes), len(metrics)),
+        "linf": (len(lanes),),
+        "l2": (len(lanes),),
+    }
+    shapes["per_layer"] = (*shapes["distance"], len(layers))
     entries = len(curve["linf"])
     _require(1 <= entries <= receipt["steps"] + 1, "its curves do not fit its number of steps")
-    curves = {key: _numbers(curve[key], (entries, *each[key])) for key in CURVES}
+    curves = {key: _numbers(curve[key], (entries, *shapes[key])) for key in CURVES}
     classes = len(verdicts.get("classes", ()))
     if classes:
-        curves["probabilities"] = _shares(curve["probabilities"], (entries, len(lanes), classes))
+        curves["probabilities"] = _probabilities(curve["probabilities"], (entries, len(lanes), classes))
 
     sides = height, width = _whole(meta["height"]), _whole(meta["width"])
-    fitting = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
-    _require(fitting, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
+    allowed = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
+    _require(allowed, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
     map_size = _check_frames(value["frames"], len(lanes), len(metrics), entries, height * width)
     reference = _picture(unpack, meta["reference"], (height, width, 3))
     start = reference if meta["start"] is None else _picture(unpack, meta["start"], (height, width, 3))
-    frames, base = [], {}
+    frames: list[dict[str, Any]] = []
+    base: dict[tuple[int, ...], np.ndarray] = {}
     for saved in value["frames"]:
         which = tuple(saved["lanes"])
         frames.append(_frame(saved, which, base.get(which, start), (len(metrics), *map_size), classes, unpack))
@@ -101,36 +107,36 @@ def _trace(value, unpack):
 
 
 def _verdicts(value):
-    """What does not change of a classifier's verdicts."""
+    """The fields of a classifier's verdicts that do not change from step to step."""
     classes = tuple(_list(value["classes"], _text, _MOST_CLASSES))
     label = _whole(value["label"])
     _require(len(classes) > 1 and 0 <= label < len(classes), "its label is none of its classes")
-    return {"classes": classes, "label": label, "clean": _shares(value["clean"], (len(classes),))}
+    return {"classes": classes, "label": label, "clean": _probabilities(value["clean"], (len(classes),))}
 
 
-def _shares(value, shape):
-    """Probabilities, of which the last dimension holds all."""
-    shares = _numbers(value, shape)
-    right = (shares >= 0).all() and np.allclose(shares.sum(-1), 1, atol=1e-3)
-    _require(right, "probabilities were expected that add up to one")
-    return shares
+def _probabilities(value, shape):
+    """Probabilities that add up to one over the last dimension."""
+    probabilities = _numbers(value, shape)
+    add_up = (probabilities >= 0).all() and np.allclose(probabilities.sum(-1), 1, atol=1e-3)
+    _require(add_up, "probabilities were expected that add up to one")
+    return probabilities
 
 
 def _check_frames(frames, lanes, metrics, entries, pixels):
-    """Refuse frames that cannot be, or are too many, before any is decoded; returns the size of their maps."""
-    few = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
-    _require(few, f"it must have 1 to {_MOST_FRAMES} frames")
+    """Refuse impossible or too many frames before any is decoded; returns the size of their maps."""
+    counted = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
+    _require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
     sizes = {tuple(map(_whole, frame["map_size"])) for frame in frames}
     _require(len(sizes) == 1, "its maps differ in size")
     ((height, width),) = sizes
-    _require(1 <= min(height, width) and max(height, width) <= _MOST_MAP, "its maps are too large")
+    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
     shown = [(_whole(frame["step"]), _whole(lane)) for frame in frames for lane in frame["lanes"]]
     _require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
     _require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
     _require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
     _require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
-    bytes_each = 3 * pixels + 4 * metrics * height * width
-    _require(len(shown) * bytes_each <= _MOST_DECODED, "it unpacks to more than any trace")
+    bytes_of_one = 3 * pixels + 4 * metrics * height * width
+    _require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
     return height, width
 
 
@@ -148,20 +154,20 @@ def _frame(saved, lanes, base, maps, classes, unpack):
         "distance_8bit": _numbers(saved["distance_8bit"], (count, metrics)),
         "psnr": _numbers(psnr, (count,), endless=True),
         **{key: _numbers(saved[key], (count,)) for key in ("linf_8bit", "l2_8bit", "ssim")},
-        "probabilities_8bit": _shares(saved["probabilities_8bit"], (count, classes)) if classes else None,
+        "probabilities_8bit": _probabilities(saved["probabilities_8bit"], (count, classes)) if classes else None,
     }  # fmt: skip
 
 
 def _picture(unpack, name, shape):
     data = unpack(name, 2**16 + 2 * math.prod(shape))
     image = Image.open(io.BytesIO(data), formats=["PNG", "WEBP"])
-    # Before decoding, so that a hostile file costs nothing.
+    # Checked before decoding, so that a hostile file costs nothing.
     _require(image.size == (shape[1], shape[0]), f"a picture of {shape[1]}×{shape[0]} was expected")
     return np.array(image.convert("RGB" if len(shape) == 3 else "L"))
 
 
 def _ruler(value):
-    """What `rlpips.engine.ruler.Ruler.to_json` writes, built anew."""
+    """The JSON of `rlpips.engine.ruler.Ruler.to_json`, built anew."""
     if value is None:
         return None
     metrics = _list(value["metrics"], _text)
@@ -176,10 +182,10 @@ def _ruler(value):
 
 
 def _receipt(value):
-    """The entries that are known, each of its type."""
+    """The known entries, each of its type."""
     receipt = {key: _RECEIPT[key](entry) for key, entry in value.items() if key in _RECEIPT and entry is not None}
-    objective = receipt.get("objective")
-    _require(objective is None or objective in _NEEDED, "its objective is unknown")
+    objective = receipt.get("objective", "")
+    _require("objective" not in receipt or objective in _NEEDED, "its objective is unknown")
     needed = ["objective", "steps", "backbone", "device", "precision", *_NEEDED.get(objective, ())]
     missing = [key for key in needed if key not in receipt]
     _require(not missing, f"its receipt lacks {', '.join(missing)}")
@@ -210,13 +216,13 @@ def _real(value):
 
 
 def _numbers(value, shape, dtype=np.float32, endless=False):
-    """An array of finite numbers; `endless` lets the infinite pass."""
-    array = np.array(value, dtype=object)  # so that numpy makes no numbers out of texts
+    """An array of finite numbers; `endless` also accepts infinite ones."""
+    array = np.array(value, dtype=object)  # as objects, because numpy would turn texts into numbers
     _require(array.shape == shape, f"numbers of shape {shape} were expected")
     _require(set(map(type, array.flat)) <= {int, float}, "a value that is no number stands among its numbers")
     with np.errstate(over="ignore"):
         array = array.astype(dtype)
-    _require(np.isfinite(array).all() or endless and not np.isnan(array).any(), "its numbers are not finite")
+    _require(np.isfinite(array).all() or (endless and not np.isnan(array).any()), "its numbers are not finite")
     return array
 
 
@@ -226,7 +232,7 @@ def _digests(value):
 
 
 def _attack(value):
-    """What `rlpips.attacks.side_by_side` was asked of one lane; what is known of its attack comes from its card."""
+    """The settings of one attack on a classifier; its title, metric and unit come from its card, not from the file."""
     name, bound = _text(value["name"]), _real(value["bound"])
     _require(name in ATTACKS, "its attacks are not known here")
     card = ATTACKS[name]

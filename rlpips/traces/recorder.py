@@ -92,7 +92,7 @@ class Recorder:
         if len(self._current) < len(self._best[0]):
             return self._best
         candidates = enumerate((best, self._current) for best in self._best)
-        return [max(pair, key=lambda steps: self._score(steps, lane)) for lane, pair in candidates]  # noqa: B023
+        return [max(pair, key=lambda steps: self._score(steps, lane)) for lane, pair in candidates]
 
     def _score(self, steps: Sequence[Step], lane: int) -> float:
         """How far a lane got in a restart."""
@@ -109,7 +109,7 @@ class Recorder:
                     key: np.stack([getattr(source, key)[row] for row, source in enumerate(sources)])
                     for key in ("attacked", "maps", *measure_keys(frame))
                 }
-                yield replace(frame, **rows)
+                yield replace(frame, **rows)  # type: ignore[arg-type]  # arrays alone
 
 
 class Steps:

@@ -1,12 +1,11 @@
-"""What an attack leaves behind: curves, layers, maps, pictures and a receipt. No torch in here: a page can open on one.
-
-How a trace is written to a file, and read from one that may come from a stranger, is in `rlpips.traces.writer` and `reader`.
-"""
+"""The trace of an attack: curves, layers, maps, pictures and a receipt."""
 
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from rlpips.traces.schema import Frame
 class Trace:
     """A whole attack. The lane "noise", if any, is last. Norms and pixels are in [0, 1] units unless they are uint8.
 
-    Of attacks on a classifier, each lane is one of them and there is no noise; the four last fields are theirs alone.
+    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have the last four
+    fields.
     """
 
     name: str
@@ -29,60 +29,62 @@ class Trace:
     per_layer: np.ndarray  # (steps + 1, lanes, metrics, layers)
     linf: np.ndarray  # (steps + 1, lanes)
     l2: np.ndarray  # (steps + 1, lanes)
-    frames: tuple[Frame, ...]  # the noise lane has one frame alone, at step 0
+    frames: tuple[Frame, ...]  # the noise lane has a single frame, at step 0
     reference: np.ndarray  # (H, W, 3) uint8
     start: np.ndarray  # (H, W, 3) uint8, the picture that was pushed: the candidate, or the reference
-    receipt: dict = field(default_factory=dict)  # settings, versions, digests
-    ruler: dict | None = None  # `rlpips.engine.ruler.Ruler.to_json`
-    state: str = "done"  # or "stopped", when fewer steps were made than planned
-    classes: tuple[str, ...] | None = None  # the K names that the classifier can give
-    label: int | None = None  # which of them the attacks lead away from
+    receipt: dict[str, Any] = field(default_factory=dict)  # settings, versions, digests
+    ruler: dict[str, Any] | None = None  # `rlpips.engine.ruler.Ruler.to_json`
+    state: str = "done"  # or "stopped", if there are fewer steps than planned
+    classes: tuple[str, ...] | None = None  # the K names of the classifier's classes
+    label: int | None = None  # the class that the attacks lead away from
     clean: np.ndarray | None = None  # (K,), softmax of the classifier before any attack
     probabilities: np.ndarray | None = None  # (steps + 1, lanes, K), softmax of the float pictures
 
     @property
-    def adversarial(self):
-        """(lanes, H, W, 3) uint8: every lane's last picture, what is shown and saved."""
+    def adversarial(self) -> np.ndarray:
+        """(lanes, H, W, 3) uint8: every lane's last picture, as it is shown and saved."""
         return np.stack([self._last(lane, "attacked") for lane in range(len(self.lanes))])
 
     @property
-    def distance_8bit(self):
+    def distance_8bit(self) -> np.ndarray:
         """(lanes, metrics): the distances of `adversarial`."""
         return np.stack([self._last(lane, "distance_8bit") for lane in range(len(self.lanes))])
 
     @property
-    def maps(self):
-        """(lanes, metrics, h, w): where each metric sees the difference between `adversarial` and the reference."""
+    def maps(self) -> np.ndarray:
+        """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference."""
         return np.stack([self._last(lane, "maps") for lane in range(len(self.lanes))])
 
     @property
-    def probabilities_8bit(self):
-        """(lanes, K): what the classifier makes of `adversarial`."""
+    def probabilities_8bit(self) -> np.ndarray:
+        """(lanes, K): the classifier's softmax for `adversarial`."""
         return np.stack([self._last(lane, "probabilities_8bit") for lane in range(len(self.lanes))])
 
     @property
-    def fooled(self):
-        """(lanes,) bool: whether the classifier takes `adversarial` for another class than the label."""
+    def fooled(self) -> np.ndarray:
+        """(lanes,) bool: whether the classifier gives `adversarial` another class than the label."""
         return self.probabilities_8bit.argmax(-1) != self.label
 
-    def _last(self, lane, what):
+    def _last(self, lane: int, field_name: str) -> np.ndarray:
         frame = max((frame for frame in self.frames if lane in frame.lanes), key=lambda frame: frame.step)
-        return getattr(frame, what)[frame.lanes.index(lane)]
+        return getattr(frame, field_name)[frame.lanes.index(lane)]
 
-    def with_ruler(self, ruler):
-        """This trace with a `rlpips.engine.ruler.Ruler` laid beside it."""
+    def with_ruler(self, ruler: Any) -> "Trace":
+        """This trace with a `rlpips.engine.ruler.Ruler` for its reference."""
         return replace(self, ruler=ruler.to_json())
 
-    def to_json(self, put):
+    def to_json(self, put: Callable[[str, bytes], Any]) -> dict[str, Any]:
         """Everything as plain JSON; `put(file_name, image_bytes)` stores a picture and returns what stands for it."""
         return writer.to_json(self, put)
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike | BinaryIO) -> None:
         """Write a zip archive to a path, where it appears whole or not at all, or to a binary file."""
-        if hasattr(path, "write"):
+        if not isinstance(path, str | os.PathLike):
             writer.write(self, path)
             return
-        unfinished = Path(path).with_name(f".{secrets.token_hex(8)}.part")  # on the same disk a move is one act
+        unfinished = Path(path).with_name(
+            f".{secrets.token_hex(8)}.part"
+        )  # on the same disk, so that the move is atomic
         try:
             writer.write(self, unfinished)
             os.replace(unfinished, path)
@@ -90,10 +92,10 @@ class Trace:
             unfinished.unlink(missing_ok=True)
 
     @staticmethod
-    def load(path):
+    def load(path: str | os.PathLike | BinaryIO) -> "Trace":
         """Read what `save` wrote. Curves and pictures come back exactly, maps to 8 bits.
 
-        A file that is damaged, or is no trace, is a ValueError that begins "This is not a readable trace".
+        A file that is damaged, or no trace, is a ValueError that begins "This is not a readable trace".
         """
         fields = reader.read(path)
         frames = tuple(Frame(**frame) for frame in fields.pop("frames"))

@@ -1,26 +1,34 @@
-"""Traces as JSON and as zip archives; the format is described in `rlpips.traces.schema`."""
+"""Writes traces, as JSON and as zip archives; `rlpips.traces.schema` describes the format."""
 
 import io
 import json
 import math
+import os
 import zipfile
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from rlpips.data.images import png_bytes
-from rlpips.traces.schema import FORMAT, curve_keys, measure_keys
+from rlpips.traces.schema import FORMAT, Frame, curve_keys, measure_keys
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
+Put = Callable[
+    [str, bytes], Any
+]  # (file name, image bytes) -> what stands for the picture in the JSON, after it is stored
 
-def to_json(trace, put, chained=False):
-    """A `Trace` as plain JSON; `put(file_name, image_bytes)` stores a picture and returns what stands for it.
 
-    `chained` codes every perturbation against the frame before, as files are written, not against `start`.
+def to_json(trace: Any, put: Put, chained: bool = False) -> dict[str, Any]:
+    """A `Trace` as plain JSON; `put` stores its pictures.
+
+    `chained` codes every perturbation against the frame before, as in a file, and not against `start`.
     """
-    frames, base = [], {}
+    frames: list[dict[str, Any]] = []
+    base: dict[tuple[int, ...], np.ndarray] = {}
     for frame in trace.frames:
         frames.append(frame_json(frame, base.get(frame.lanes, trace.start), put))
         if chained:
@@ -31,23 +39,23 @@ def to_json(trace, put, chained=False):
     }  # fmt: skip
 
 
-def write(trace, file):
+def write(trace: Any, file: str | os.PathLike | BinaryIO) -> None:
     """Save a `Trace` to a path or a binary file: about 1.5 MB for 256×256 pixels and 40 steps."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
 
         def put(name, image):
-            archive.writestr(name, image, zipfile.ZIP_STORED)  # it is compressed already
+            archive.writestr(name, image, zipfile.ZIP_STORED)  # a picture is compressed already
             return name
 
         value = to_json(trace, put, chained=True)
         archive.writestr("trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
-def meta_json(trace, put):
-    """What does not change from step to step, of a `Trace` or a `Recorder`; with titles and colours, of the metrics and of
-    attacks on a classifier."""
+def meta_json(trace: Any, put: Put) -> dict[str, Any]:
+    """What does not change from step to step of a `Trace` or a `Recorder`, with the titles and colours of metrics and of attacks
+    on a classifier."""
     height, width = trace.reference.shape[:2]
-    cards = {metric: catalog.card(metric) for metric in trace.metrics}
+    cards: dict[str, Any] = {metric: catalog.card(metric) for metric in trace.metrics}
     cards |= {lane: ATTACKS[lane] for lane in trace.lanes if lane in ATTACKS}
     receipt, pushed = trace.receipt, not np.array_equal(trace.start, trace.reference)
     return {
@@ -69,13 +77,14 @@ def _verdicts_json(trace):
     return {"classes": list(trace.classes), "label": trace.label, "clean": _plain(trace.clean)}
 
 
-def curve_json(first, curves):
-    """The readings from step `first` on; `curves` maps those of `curve_keys` to arrays or lists of arrays."""
+def curve_json(first: int, curves: Mapping[str, Any]) -> dict[str, Any]:
+    """The curves from step `first` on; `curves` maps the names of `curve_keys` to arrays or lists of arrays."""
     return {"first": first, **{key: _plain(values) for key, values in curves.items()}}
 
 
-def frame_json(frame, base, put):
-    """One frame: its pictures handed to `put`, its numbers in place; the perturbation is coded against `base`."""
+def frame_json(frame: Frame, base: np.ndarray, put: Put) -> dict[str, Any]:
+    """One frame: `put` stores its pictures, its numbers stand in place; the perturbation is coded against `base` (H, W, 3) or
+    (n, H, W, 3)."""
     stem = f"{frame.step:05d}-{'-'.join(map(str, frame.lanes))}"
     difference = frame.attacked - base + np.uint8(128)  # uint8 arithmetic is mod 256
     peak = frame.maps.max((-1, -2))  # (n, M)
@@ -90,23 +99,23 @@ def frame_json(frame, base, put):
 
 
 def _source_png(pixels):
-    return _packed_source(pixels.tobytes(), pixels.shape)
+    return _cached_png(pixels.tobytes(), pixels.shape)
 
 
 @lru_cache(maxsize=4)
-def _packed_source(data, shape):  # a run needs it at its start and twice at its end
+def _cached_png(data, shape):  # a run needs it at its start and twice at its end
     return png_bytes(np.frombuffer(data, np.uint8).reshape(shape))
 
 
 def _webp(pixels):
-    # Lossless; for such noise a quarter smaller than PNG, and at these settings five times faster (7 ms at 256×256).
+    # Lossless. Such noise is a quarter smaller than as PNG, and at these settings five times faster (7 ms at 256×256).
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", lossless=True, quality=20, method=1)
     return buffer.getvalue()
 
 
 def _plain(array):
-    """Nested lists of floats with float32's nine digits; what is not finite (the PSNR of equals) becomes None."""
+    """Nested lists of floats with float32's nine digits; a number that is not finite (the PSNR of equals) becomes None."""
     if np.ndim(array):
         return [_plain(each) for each in array]
     return float(f"{array:.9g}") if math.isfinite(array) else None
