@@ -110,10 +110,10 @@ def test_steps_come_one_by_one_and_make_the_same_trace():
     reference = photograph()
     steps = rlpips.attack_steps(reference, steps=6)
     recorder = steps.recorders[0]
-    for made, step in enumerate(steps):
-        assert step.index == made and step.distance.shape == (3, 2)
+    for index, step in enumerate(steps):
+        assert step.index == index and step.distance.shape == (3, 2)
         recorder.add(step)
-        if made == 3:
+        if index == 3:
             early = recorder.trace()
     whole = rlpips.attack(reference, steps=6)
     assert early.state == "stopped" and len(early.distance) == 4
@@ -182,15 +182,15 @@ def test_metrics_with_trunks_of_their_own_are_read_and_pushed_as_alone(monkeypat
 
 
 def test_keyframes_are_denser_early_and_fewer_for_large_pictures():
-    kept = attacks.keyframes(40, 256, 256)
-    assert kept[0] == 0 and kept[-1] == 40 and 13 <= len(kept) <= 17
-    assert np.diff(kept).min() == 1 and np.diff(kept)[-1] >= 3
+    steps = attacks.keyframes(40, 256, 256)
+    assert steps[0] == 0 and steps[-1] == 40 and 13 <= len(steps) <= 17
+    assert np.diff(steps).min() == 1 and np.diff(steps)[-1] >= 3
     assert len(attacks.keyframes(40, 1024, 1024)) <= 6
     assert attacks.keyframes(1, 64, 64) == [0, 1]
 
 
 @pytest.mark.parametrize(
-    "wrong, said",
+    "wrong, message",
     [
         ({"eps": float("nan")}, "eps must be a number above 0"),
         ({"eps": 0}, "eps"),
@@ -226,8 +226,8 @@ def test_keyframes_are_denser_early_and_fewer_for_large_pictures():
         ({"reference": np.zeros((64, 48, 4), np.uint8)}, "array"),
     ],
 )
-def test_bad_requests_are_refused_with_a_sentence_before_anything_runs(wrong, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_requests_are_refused_with_a_sentence_before_anything_runs(wrong, message):
+    with pytest.raises(ValueError, match=message):
         rlpips.attack_steps(**{"reference": photograph(), **wrong})
 
 

@@ -69,9 +69,7 @@ def pictures(count, size=SIZE):
 
 
 def last(iterates):
-    for x in iterates:
-        pass
-    return x
+    return list(iterates)[-1]
 
 
 def ball_of(kind, network, metric, bound=None):
@@ -172,10 +170,10 @@ def test_bisection_keeps_the_last_point_inside():
     ball = Linear(torch.eye(12), 0.1)
     centre = torch.full((3, 3, 2, 2), 0.5)
     x = centre + torch.tensor([0.0, 0.02, 0.4]).view(3, 1, 1, 1)
-    found = bisection(ball, ball.features(centre), centre, x)
-    assert torch.equal(found[:2], x[:2])
+    point = bisection(ball, ball.features(centre), centre, x)
+    assert torch.equal(point[:2], x[:2])
     whole = 0.4 * math.sqrt(12)
-    assert 0.1 - whole / 2**10 <= ball.distance(found, centre)[2] <= 0.1
+    assert 0.1 - whole / 2**10 <= ball.distance(point, centre)[2] <= 0.1
 
 
 def test_where_newton_gets_nowhere_the_result_is_inside_all_the_same():
@@ -185,20 +183,20 @@ def test_where_newton_gets_nowhere_the_result_is_inside_all_the_same():
 
     ball, centre = Stairs(None, 2.5), torch.full((2, 3, 2, 2), 0.5)
     x = centre + torch.tensor([0.01, 0.4]).view(2, 1, 1, 1)
-    found = newton(ball, ball.features(centre), centre, x)
-    assert (ball.distance(found, centre) <= 2.5).all() and torch.equal(found[0], x[0])
+    point = newton(ball, ball.features(centre), centre, x)
+    assert (ball.distance(point, centre) <= 2.5).all() and torch.equal(point[0], x[0])
 
 
 @pytest.mark.parametrize("kind", BALLS)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_result_is_in_the_ball_and_stronger(network, metric, name, kind):
-    attack, given, count = ATTACKS[name]
+    attack, options, count = ATTACKS[name]
     x, ball = pictures(3), ball_of(kind, network, metric)
     labels = network(x).argmax(1)
     before = x.clone()
-    iterates = list(attack(network, x, labels, ball, seed=4, **given))
+    iterates = list(attack(network, x, labels, ball, seed=4, **options))
     assert torch.equal(x, before) and len(iterates) == count
-    assert all(each.shape == x.shape and 0 <= each.min() and each.max() <= 1 for each in iterates)
+    assert all(each.shape == x.shape and each.min() >= 0 and each.max() <= 1 for each in iterates)
     assert not any(each.requires_grad for each in iterates)
     assert 0 < (iterates[0] - x).abs().max() < 0.06  # a little noise
     result = iterates[-1]
@@ -218,13 +216,13 @@ def test_a_result_is_in_the_ball_and_stronger(network, metric, name, kind):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_batch_gives_what_its_pictures_give_alone(network, metric, name):
-    attack, given, _ = ATTACKS[name]
+    attack, options, _ = ATTACKS[name]
     x, ball = pictures(3), MetricBall(metric, 0.05)
     labels = network(x).argmax(1)
-    first, *_, together = attack(network, x, labels, ball, seed=2, **given)
-    again = last(attack(network, x, labels, ball, seed=2, **given))
+    first, *_, together = attack(network, x, labels, ball, seed=2, **options)
+    again = last(attack(network, x, labels, ball, seed=2, **options))
     assert torch.equal(together, again)
-    ends = [list(attack(network, x[n : n + 1], labels[n : n + 1], ball, seed=2 + n, **given)) for n in range(3)]
+    ends = [list(attack(network, x[n : n + 1], labels[n : n + 1], ball, seed=2 + n, **options)) for n in range(3)]
     if name != "ppgd":  # which projects its start, and a projection carries rounding on
         torch.testing.assert_close(first, torch.cat([each[0] for each in ends]), rtol=0, atol=1e-6)
     # Rounding differs between processors and batches, and every step carries it on, so that pixels may end apart. What matters
@@ -235,30 +233,30 @@ def test_a_batch_gives_what_its_pictures_give_alone(network, metric, name):
     assert ((reached - reached_alone).abs() <= 0.1 * gained + 1e-3).all()
     torch.testing.assert_close(ball.distance(x, together), ball.distance(x, alone), rtol=0.1, atol=1e-3)
     assert ((together - alone).abs() < 2e-3).float().mean() > 0.95
-    other = last(attack(network, x, labels, ball, seed=9, **given))
+    other = last(attack(network, x, labels, ball, seed=9, **options))
     assert (other - together).abs().amax((1, 2, 3)).min() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["ppgd", "lpa"])
 def test_pictures_that_are_fooled_already_stay_beside_others_that_are_not(network, metric, name):
-    attack, given, _ = ATTACKS[name]
+    attack, options, _ = ATTACKS[name]
     x, ball = pictures(3), MetricBall(metric, 0.1)
     labels = network(x).argmax(1)
     labels[1] = network(x).argmin(1)[1]  # wrong by far
-    first, *others = attack(network, x, labels, ball, **given)
+    first, *others = attack(network, x, labels, ball, **options)
     assert all(torch.equal(each[1], first[1]) for each in others)
     assert all((each[[0, 2]] != first[[0, 2]]).any() for each in others[1:])
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_classifier_that_never_changes_its_mind_makes_no_nan(metric, name):
-    attack, given, _ = ATTACKS[name]
+    attack, options, _ = ATTACKS[name]
 
     def stubborn(x):
         return torch.tensor([[0.0, 3.0]]) + 0 * x.flatten(1)[:, :2]
 
     x, ball = pictures(2), MetricBall(metric, 0.1)
-    for each in attack(stubborn, x, torch.tensor([1, 1]), ball, **given):
+    for each in attack(stubborn, x, torch.tensor([1, 1]), ball, **options):
         assert each.isfinite().all() and (each - x).abs().max() < 0.06
 
 
@@ -302,7 +300,7 @@ def test_pgd_stays_in_its_ball_of_pixels(network, norm, eps):
     iterates = list(pixels.pgd(network, x, labels, norm, eps, steps=steps, seed=3))
     assert len(iterates) == steps + 1
     for each in iterates:
-        assert (NORMS[norm].measure(each - x) <= eps * (1 + 1e-5)).all() and 0 <= each.min() and each.max() <= 1
+        assert (NORMS[norm].measure(each - x) <= eps * (1 + 1e-5)).all() and each.min() >= 0 and each.max() <= 1
     reached = margin(network, iterates[-1], labels)
     assert all((reached + 1e-4 >= margin(network, each, labels)).all() for each in iterates)
     assert (reached > margin(network, iterates[0], labels)).all()
@@ -329,10 +327,10 @@ def test_pgd_stays_in_its_ball_of_pixels(network, norm, eps):
     ],
 )
 def test_what_is_out_of_range_is_said_at_once(network, wrong, message):
-    given = {"x": pictures(2, (32, 32)), "labels": torch.tensor([0, 1]), **wrong}
+    options = {"x": pictures(2, (32, 32)), "labels": torch.tensor([0, 1]), **wrong}
     for attack in (ppgd, lpa, fast_lpa):
         with pytest.raises(ValueError, match=message):
-            attack(network, ball=SelfBall(network, 0.5), **given)
+            attack(network, ball=SelfBall(network, 0.5), **options)
 
 
 def test_other_arguments_out_of_range_are_said_at_once(network):
@@ -363,9 +361,11 @@ def test_a_ball_reads_the_weights_that_its_network_has_now(kind):
     last_distance = ball.distance(x, y)
 
     def load():
-        changing.load_state_dict({key: -value for key, value in changing.state_dict().items()} | kept)
+        changing.load_state_dict({key: -value for key, value in changing.state_dict().items()} | unchanged)
 
-    kept = {key: value for key, value in changing.state_dict().items() if "norm" in key or key in ("shift", "scale")}
+    unchanged = {
+        key: value for key, value in changing.state_dict().items() if "norm" in key or key in ("shift", "scale")
+    }
     first = next(each for each in changing.parameters() if each.ndim == 4)
     for change in (load, lambda: first.mul_(0.5).neg_(), lambda: first.data.neg_()):
         change()

@@ -33,10 +33,10 @@ def run(lpips, reference, start, sign, queries=30, seed=0, eps=EPS):
 def test_inside_the_ball_and_the_range_of_images(lpips, pictures):
     x, other = pictures
     for start, sign in ((x, 1.0), (other, torch.tensor([1.0, -1.0, -1.0]))):
-        found = run(lpips, x, start, sign)
-        assert found.shape == x.shape and not found.requires_grad
-        assert (found - start).abs().max() <= EPS * 1.0001 and (found - start).abs().max() > 0.99 * EPS
-        assert found.min() >= 0 and found.max() <= 1
+        result = run(lpips, x, start, sign)
+        assert result.shape == x.shape and not result.requires_grad
+        assert (result - start).abs().max() <= EPS * 1.0001 and (result - start).abs().max() > 0.99 * EPS
+        assert result.min() >= 0 and result.max() <= 1
 
 
 def test_never_worse_than_the_start_and_better_with_queries(lpips, pictures):
@@ -66,16 +66,17 @@ def test_stripes_come_first(lpips, pictures):
 
 
 def test_asks_for_no_gradient_and_no_more_often_than_allowed(lpips, pictures, monkeypatch):
-    asked = []
+    gradients = []
     for name in ("features", "stages"):
+        original = getattr(FastTrunk, name)
 
-        def counting(self, x, *how, really=getattr(FastTrunk, name)):
-            asked.append(torch.is_grad_enabled() or x.requires_grad)
-            return really(self, x, *how)
+        def counting(self, x, *options, original=original):
+            gradients.append(torch.is_grad_enabled() or x.requires_grad)
+            return original(self, x, *options)
 
         monkeypatch.setattr(FastTrunk, name, counting)
     run(lpips, *pictures, 1.0, queries=9)
-    assert asked == [False] * (9 + 1)  # once more for the references
+    assert gradients == [False] * (9 + 1)  # once more for the references
 
 
 def test_squares_shrink_as_in_the_paper():

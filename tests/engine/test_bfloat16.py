@@ -55,12 +55,12 @@ def test_every_trunk_is_read_with_its_gradient(backbone):
     metric = rlpips.PerceptualMetric(trunk, heads, "lpips")
     x = photographs(2, 45, 64)
     y = noisy(x, 2, 4 / 255)
-    found = []
+    results = []
     for precision in ("float32", "bfloat16"):
         z = y.clone().requires_grad_()
         shares = Panel([metric], x, precision).per_layer(z)
-        found.append((shares.detach(), *torch.autograd.grad(shares.sum(), z)))
-    (exact, gradient), (rounded, near) = found
+        results.append((shares.detach(), *torch.autograd.grad(shares.sum(), z)))
+    (exact, gradient), (rounded, near) = results
     torch.testing.assert_close(rounded, exact, rtol=1e-2, atol=1e-9)
     assert (torch.nn.functional.cosine_similarity(gradient.flatten(1), near.flatten(1)) > 0.99).all()
 

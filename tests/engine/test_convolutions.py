@@ -37,9 +37,9 @@ def test_ordered_convolutions_are_the_plain_ones_at_any_size(convolver, name):
         gradient = torch.randn(expected.shape).contiguous(memory_format=torch.channels_last)
         back = torch.nn.grad.conv2d_input(x.shape, plain.weight, gradient, plain.stride, plain.padding)
         for each, slack in ((gradient, 1e-4), (gradient.bfloat16(), 0.1)):
-            found = fast.unlay(convolver.backward(fast, each, laid.shape), x.shape)
-            assert found.dtype == each.dtype and found.shape == x.shape
-            torch.testing.assert_close(found.float(), back, atol=slack, rtol=slack)
+            result = fast.unlay(convolver.backward(fast, each, laid.shape), x.shape)
+            assert result.dtype == each.dtype and result.shape == x.shape
+            torch.testing.assert_close(result.float(), back, atol=slack, rtol=slack)
 
 
 def test_a_cpu_that_does_not_know_bfloat16_is_not_asked_for_it(monkeypatch):

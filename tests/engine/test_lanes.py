@@ -33,15 +33,15 @@ def test_a_layer_is_the_plain_formula_with_its_gradient(layout):
         [unit_length(lanes)], [unit_length(references).repeat_interleave(2, 0)], [heads[:, :, None, None]]
     )
     plain = layer_shares(maps)[:, :, 0]
-    own = torch.rand(plain.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    deeper = torch.rand(lanes.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    (expected,) = torch.autograd.grad((plain * own).sum(), lanes)
-    for beyond in (None, deeper.clone()):
+    weights = torch.rand(plain.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    carried = torch.rand(lanes.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    (expected,) = torch.autograd.grad((plain * weights).sum(), lanes)
+    for carried_in in (None, carried.clone()):
         with torch.no_grad():
             layer = Layer(lanes, itself, less(references), heads)
-            found = layer.backward(own, beyond)
+            gradient = layer.backward(weights, carried_in)
         torch.testing.assert_close(layer.distance, plain)
-        torch.testing.assert_close(found, expected if beyond is None else expected + deeper)
+        torch.testing.assert_close(gradient, expected if carried_in is None else expected + carried)
 
 
 def test_a_zero_feature_gives_a_finite_gradient():
@@ -57,19 +57,19 @@ def test_shares_and_their_gradient_are_those_of_autograd(backbone, size):
     heads = [torch.rand(2, channels, generator=generator) for channels in trunk.spec.channels]
     x, y = (torch.rand(count, 3, *size, generator=generator) for count in (2, 6))
     y.requires_grad_()
-    own = torch.rand(6, 2, len(heads), generator=generator)
+    weights = torch.rand(6, 2, len(heads), generator=generator)
     maps = layer_maps(
         [unit_length(each) for each in FastTrunk(trunk).features(y)],
         [unit_length(each).repeat_interleave(3, 0) for each in FastTrunk(trunk).features(x)],
         [head[:, :, None, None] for head in heads],
     )
-    (expected,) = torch.autograd.grad((layer_shares(maps) * own).sum(), y)
+    (expected,) = torch.autograd.grad((layer_shares(maps) * weights).sum(), y)
     with torch.no_grad():
         lanes = Lanes(trunk, heads, x, "float32")
     shares = lanes.per_layer(y)
     torch.testing.assert_close(shares, layer_shares(maps), atol=1e-6, rtol=1e-4)
-    (found,) = torch.autograd.grad((shares * own).sum(), y)
-    assert (found - expected).norm() < 1e-3 * expected.norm()  # a max pool may turn on a last bit
+    (gradient,) = torch.autograd.grad((shares * weights).sum(), y)
+    assert (gradient - expected).norm() < 1e-3 * expected.norm()  # a max pool may turn on a last bit
     with torch.no_grad():
         torch.testing.assert_close(layer_shares(list(lanes.maps(y))), shares.detach(), atol=1e-6, rtol=1e-4)
 

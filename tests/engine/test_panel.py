@@ -26,5 +26,5 @@ def test_the_maps_of_a_panel_have_its_shares_for_means():
     assert [tuple(each.shape) for each in maps] == [(4, 2, 15, 10), (4, 2, 7, 4), *[(4, 2, 3, 1)] * 3]
     torch.testing.assert_close(layer_shares(maps), panel.per_layer(y))
     plain = layer_maps(metrics[1].trunk(y), metrics[1].trunk(x.repeat_interleave(2, 0)), stack_heads(metrics[1:]))
-    for found, expected in zip(maps, plain):
-        torch.testing.assert_close(found[:, 1:], expected, atol=1e-6, rtol=1e-3)
+    for result, expected in zip(maps, plain):
+        torch.testing.assert_close(result[:, 1:], expected, atol=1e-6, rtol=1e-3)

@@ -142,8 +142,8 @@ def png(width, height):
 
 
 def set_at(value, keys, new):
-    *way, last = keys
-    for key in way:
+    *parents, last = keys
+    for key in parents:
         value = value[key]
     value[last] = new
 
@@ -153,7 +153,7 @@ def put(*keys, new):
 
 
 @pytest.mark.parametrize(
-    "change, said",
+    "change, message",
     [
         (put("format", new="other"), "format"),
         (lambda v, f: v.pop("curve"), "damaged"),
@@ -229,10 +229,10 @@ def put(*keys, new):
         (put("ruler", "distortions", 0, "title", new="t" * 1000), "text"),
     ],
 )
-def test_a_foreign_file_is_refused(saved, change, said):
+def test_a_foreign_file_is_refused(saved, change, message):
     with pytest.raises(ValueError, match=REFUSED) as refusal:
         Trace.load(rewritten(saved, change))
-    assert re.search(said, str(refusal.value)), refusal.value
+    assert re.search(message, str(refusal.value)), refusal.value
 
 
 def test_a_deep_file_is_refused(saved):
@@ -272,9 +272,9 @@ def test_what_is_not_known_is_left_behind(saved):
 
 
 def test_an_attack_brings_nothing_into_its_receipt_that_is_lost(tmp_path):
-    made = rlpips.attack("assets/samples/coffee.png", steps=1, restarts=2)
-    made.save(tmp_path / "a.zip")
-    assert Trace.load(tmp_path / "a.zip").receipt == made.receipt
+    trace = rlpips.attack("assets/samples/coffee.png", steps=1, restarts=2)
+    trace.save(tmp_path / "a.zip")
+    assert Trace.load(tmp_path / "a.zip").receipt == trace.receipt
     pair = compare("assets/samples/coffee.png", "assets/samples/coffee.png")
     pair.save(tmp_path / "b.zip")
     assert Trace.load(tmp_path / "b.zip").receipt == pair.receipt
@@ -321,14 +321,14 @@ def test_a_recorder_without_steps_has_no_trace():
         steps.recorders[0].trace()
 
 
-def recorder(restarts, steps=2):
+def new_recorder(restarts, steps=2):
     grey = np.full((32, 40, 3), 128, np.uint8)
     receipt = {"steps": steps, "restarts": restarts}
     metrics = ("lpips", "rlpips-linf")
     return Recorder("grey", (*metrics, "noise"), metrics, ("conv1",), grey, grey, 1, receipt)
 
 
-def made(restart, index, lpips, robust):
+def a_step(restart, index, lpips, robust):
     """A step of two pushed lanes and the noise, on which every picture is as bright as its restart."""
     distance = np.array([[lpips, 0], [0, robust], [0.1, 0.1]], np.float32)
     ones = np.ones(3, np.float32)
@@ -343,28 +343,28 @@ def made(restart, index, lpips, robust):
 
 def test_a_recorder_keeps_of_many_restarts_what_can_still_be_chosen():
     finals = [(0.3, 0.9), (0.5, 0.2), (0.4, 0.8), (0.1, 0.1), (0.2, 0.3), (0.5, 0.9)]
-    of, alive = recorder(len(finals)), []
+    recorder, alive = new_recorder(len(finals)), []
     for restart, final in enumerate(finals):
         for index in range(3):
-            step = made(restart, index, *final)
+            step = a_step(restart, index, *final)
             alive.append((restart, weakref.ref(step)))
-            of.add(step)
+            recorder.add(step)
             best = [max(range(max(1, restart)), key=lambda r: finals[r][lane]) for lane in (0, 1)]
             del step
             gc.collect()
-            kept = {number for number, reference in alive if reference() is not None}
-            assert kept <= {*best, 0, restart}  # 0 for the noise, which is the same in all
-    trace = of.trace()
+            remembered = {number for number, reference in alive if reference() is not None}
+            assert remembered <= {*best, 0, restart}  # 0 for the noise, which is the same in all
+    trace = recorder.trace()
     assert trace.receipt["restart_kept"] == [1, 0] and trace.state == "done"  # the earlier of equals
     np.testing.assert_array_equal(trace.adversarial[:, 0, 0, 0], [1, 0, 0])
     np.testing.assert_allclose([trace.distance[-1, 0, 0], trace.distance[-1, 1, 1]], [0.5, 0.9])
 
 
 def test_a_restart_that_was_cut_off_does_not_count():
-    of = recorder(restarts=3)
+    recorder = new_recorder(restarts=3)
     for restart, index in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]:
-        of.add(made(restart, index, restart + 1, restart + 1))
-    trace = of.trace()
+        recorder.add(a_step(restart, index, restart + 1, restart + 1))
+    trace = recorder.trace()
     assert trace.receipt["restart_kept"] == [1, 1] and trace.state == "stopped" and len(trace.distance) == 3
 
 
@@ -374,14 +374,14 @@ LANES = ("ppgd", "pgd-l2")
 CLASSES = ("cat", "dog", "ship")
 
 
-def shares(rng, *shape):
+def probabilities(rng, *shape):
     """Random probabilities."""
     drawn = rng.random((*shape, len(CLASSES)), np.float32)
     return drawn / drawn.sum(-1, keepdims=True)
 
 
-def verdicts(steps=4, made=None):
-    """A trace of two attacks on a classifier, of which the first steps are made; its numbers mean nothing."""
+def verdicts(steps=4, count=None):
+    """A trace of two attacks on a classifier, of which the first `count` steps are recorded; its numbers mean nothing."""
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (32, 40, 3), np.uint8)
     attacks = [
@@ -393,15 +393,17 @@ def verdicts(steps=4, made=None):
         "precision": "float32", "attacks": attacks, "label_from": "given",
         "classifier": {"name": "undefended", "title": "Undefended", "sha256": "0" * 64},
     }  # fmt: skip
-    asked = {"classes": CLASSES, "label": 1, "clean": shares(rng)}
+    verdict = {"classes": CLASSES, "label": 1, "clean": probabilities(rng)}
     metrics = ("lpips", "rlpips-linf")
-    of = Recorder("cat", LANES, metrics, ("conv1",), picture, picture, 1, receipt, asked)
-    for index in range(steps + 1 if made is None else made):
+    recorder = Recorder("cat", LANES, metrics, ("conv1",), picture, picture, 1, receipt, verdict)
+    for index in range(steps + 1 if count is None else count):
         distance, norms = rng.random((2, 2), np.float32), rng.random((2, 2), np.float32)
         maps, shown = rng.random((2, 2, 4, 5), np.float32), rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
-        frames = (Frame(index, (0, 1), shown, maps, distance, *norms, *norms, shares(rng, 2)),) if index != 1 else ()
-        of.add(Step(index, 0, distance, distance[..., None], *norms, frames, shares(rng, 2)))
-    return of.trace()
+        frames = (
+            (Frame(index, (0, 1), shown, maps, distance, *norms, *norms, probabilities(rng, 2)),) if index != 1 else ()
+        )
+        recorder.add(Step(index, 0, distance, distance[..., None], *norms, frames, probabilities(rng, 2)))
+    return recorder.trace()
 
 
 @pytest.fixture
@@ -411,17 +413,17 @@ def saved_verdicts(tmp_path):
 
 
 def test_verdicts_come_back(saved_verdicts):
-    loaded, made = Trace.load(saved_verdicts), verdicts()
-    assert (loaded.classes, loaded.label, loaded.lanes) == (CLASSES, 1, LANES) and loaded.receipt == made.receipt
+    loaded, trace = Trace.load(saved_verdicts), verdicts()
+    assert (loaded.classes, loaded.label, loaded.lanes) == (CLASSES, 1, LANES) and loaded.receipt == trace.receipt
     for key in (*CURVES, "clean", "probabilities", "probabilities_8bit", "fooled", "adversarial", "distance_8bit"):
-        np.testing.assert_array_equal(getattr(loaded, key), getattr(made, key), err_msg=key)
-    for ours, theirs in zip(loaded.frames, made.frames, strict=True):
+        np.testing.assert_array_equal(getattr(loaded, key), getattr(trace, key), err_msg=key)
+    for ours, theirs in zip(loaded.frames, trace.frames, strict=True):
         np.testing.assert_array_equal(ours.probabilities_8bit, theirs.probabilities_8bit)
-    np.testing.assert_array_equal(made.fooled, made.frames[-1].probabilities_8bit.argmax(1) != 1)
+    np.testing.assert_array_equal(trace.fooled, trace.frames[-1].probabilities_8bit.argmax(1) != 1)
 
 
 def test_verdicts_of_a_stopped_attack_come_back(tmp_path):
-    verdicts(made=2).save(tmp_path / "v.zip")
+    verdicts(count=2).save(tmp_path / "v.zip")
     loaded = Trace.load(tmp_path / "v.zip")
     assert loaded.state == "stopped" and loaded.probabilities.shape == (2, 2, 3)
     np.testing.assert_array_equal(loaded.probabilities_8bit, loaded.frames[0].probabilities_8bit)
@@ -442,7 +444,7 @@ def test_verdicts_have_titles_and_colours_and_duels_have_no_verdicts(trace):
 
 
 @pytest.mark.parametrize(
-    "change, said",
+    "change, message",
     [
         (lambda v, f: v["meta"].pop("verdicts"), "damaged"),
         (put("meta", "verdicts", new=[]), "damaged"),
@@ -481,10 +483,10 @@ def test_verdicts_have_titles_and_colours_and_duels_have_no_verdicts(trace):
         (put("meta", "receipt", "steps", new=3), "steps"),
     ],
 )  # fmt: skip
-def test_damaged_verdicts_are_refused(saved_verdicts, change, said):
+def test_damaged_verdicts_are_refused(saved_verdicts, change, message):
     with pytest.raises(ValueError, match=REFUSED) as refusal:
         Trace.load(rewritten(saved_verdicts, change))
-    assert re.search(said, str(refusal.value)), refusal.value
+    assert re.search(message, str(refusal.value)), refusal.value
 
 
 def test_of_an_attack_on_a_classifier_only_what_is_known_is_kept(saved_verdicts):
