@@ -1,0 +1,182 @@
+"""The documents and the page "How it works" give the figures of the cards and of the study, which belong to the heads shipped;
+and what the documents name exists."""
+
+import importlib.util
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+
+import rlpips
+from rlpips import paths
+from rlpips.evaluate import tables
+from rlpips.evaluate.robust_accuracy import CLASSIFIERS, PAIRS, compare
+from rlpips.study.report import table as study_table
+from rlpips.study.variants import VARIANTS
+from rlpips.training.settings import Settings
+from rlpips.ui.pages import how_it_works
+from rlpips.zoo import cards, catalog
+from rlpips.zoo.catalog import PAIR
+
+OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
+MEASURED = [("lpips", "alex"), ("lpips", "vgg"), *OURS]
+
+
+def results(backbone):
+    return {name: cards.read(name, backbone)["results"] for name, one in MEASURED if one == backbone}
+
+
+GITHUB = paths.ROOT / ".github"
+DOCUMENTS = [
+    paths.ROOT / "README.md",
+    *sorted(paths.ASSETS.glob("*.md")),
+    *sorted(paths.DOCS.glob("*.md")),
+    *sorted(GITHUB.rglob("*.md")),
+]
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(paths.ROOT)))
+
+
+def block(document, name):
+    """The text between two marks of a document; to renew it, paste what the failing test prints."""
+    text = document.read_text("utf-8")
+    return text.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip()
+
+
+def test_the_readme_fits_one_screen():
+    assert len((paths.ROOT / "README.md").read_bytes()) <= 8000
+
+
+def anchors(document):
+    """The names that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_document
+def test_links_lead_to_something(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8")):
+        if not re.match(r"\w+:", target):
+            name, _, anchor = target.partition("#")
+            file = document.parent / name if name else document
+            assert file.exists(), target
+            assert not anchor or anchor in anchors(file), target
+
+
+@every_document
+def test_commands_and_programs_exist(document):
+    text = document.read_text("utf-8")
+    for module in re.findall(r"-m (rlpips\.[a-z_.]*[a-z])", text):
+        spec = importlib.util.find_spec(module)
+        assert spec, module
+        assert not spec.submodule_search_locations or importlib.util.find_spec(f"{module}.__main__"), module
+    for program in re.findall(r"(?:python|bash) ([\w./]+/\w[\w.]*)", text):
+        assert (paths.ROOT / program).is_file(), program
+
+
+@every_document
+def test_names_of_the_library_exist(document):
+    for code in re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), re.DOTALL):
+        compile(code, document.name, "exec")
+        for name in re.findall(r"rlpips\.(\w+)", code):
+            assert hasattr(rlpips, name), name
+
+
+def test_contributors_are_told_of_every_room():
+    folder = paths.ROOT / "rlpips"
+    rooms = {f"`{path.name}/`" for path in folder.iterdir() if (path / "__init__.py").is_file()}
+    rooms |= {f"`{path.name}`" for path in folder.glob("*.py") if path.name != "__init__.py"}
+    table = re.findall(r"^\| (`.+?) \|", (GITHUB / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    assert {room for cell in table for room in cell.split(", ")} == rooms
+
+
+def test_the_documents_have_the_stored_figures():
+    for document in (paths.ROOT / "README.md", paths.DOCS / "results.md"):
+        assert block(document, "results") == tables.table(results("alex")) + "\n\n" + tables.conditions(results("alex"))
+    assert block(paths.DOCS / "results.md", "results vgg") == tables.table(results("vgg")) + "\n\n" + tables.conditions(
+        results("vgg")
+    )
+
+
+def test_the_document_on_training_has_the_stored_study():
+    report = json.loads(paths.STUDY.read_text("utf-8"))
+    assert block(paths.DOCS / "training.md", "study") == study_table(report)
+    assert {row["variant"] for row in report["rows"]} >= {variant.name for variant in VARIANTS}
+
+
+def classifier_results():
+    return json.loads(paths.RESULTS.read_text("utf-8"))
+
+
+def test_the_document_on_results_has_the_stored_attacks_on_classifiers():
+    report = classifier_results()
+    parts = tables.accuracy_table(report), tables.findings_table(report), tables.classifier_conditions(report)
+    assert block(paths.DOCS / "results.md", "classifiers") == "\n\n".join(parts)
+
+
+def test_the_attacks_on_classifiers_are_whole_and_belong_to_what_is_shipped():
+    report = classifier_results()
+    assert tuple(report["classifiers"]) == CLASSIFIERS
+    assert report["how"]["metrics"] == {name: catalog.card(name).heads["alex"].sha256 for name in PAIR}
+    assert report["findings"] == compare(report["classifiers"], report["bounds"]["settings"])
+    assert len(report["findings"]) == len(CLASSIFIERS) * len(report["bounds"]["settings"]) * len(PAIRS)
+    for name, one in report["classifiers"].items():
+        assert one["sha256"] == catalog.CLASSIFIERS[name].sha256
+        for row in one["rows"]:
+            robust = [int(digit) for digit in row["robust"]]
+            assert len(robust) == report["how"]["pictures"] and row["outside"] == 0
+            assert row["accuracy"]["value"] == pytest.approx(sum(robust) / len(robust), abs=1e-4)
+            assert all(one >= other for one, other in zip(map(int, one["right"]), robust))
+
+
+def test_what_the_documents_say_of_the_finding_is_what_was_measured():
+    at_papers, matched = [], []
+    for one in classifier_results()["findings"]:
+        (at_papers if one["setting"] == "paper" else matched).append(one["difference"]["value"])
+        assert one["verdict"] != "held"
+    assert set(at_papers) == {0} and min(matched) >= 0
+    rows = {
+        name: {row["attack"]: row["accuracy"]["value"] for row in one["rows"] if (row["bound"] or 1) > 0.1}
+        for name, one in classifier_results()["classifiers"].items()
+    }
+    for attack in ("ppgd", "lpa"):  # at the matched bound, the last one above 0.1
+        best = sorted(rows, key=lambda name: rows[name][attack])[-2:]
+        assert set(best) == {"pat-self", "pat-alexnet"}
+
+
+def test_how_it_works_has_the_stored_figures():
+    page = how_it_works.text()
+    assert "[[" not in page
+    assert tables.table(results("alex")) in page and tables.layer_table(results("alex")) in page
+    for name, backbone in OURS:
+        assert catalog.card(name).heads[backbone].sha256 in page
+
+
+@pytest.mark.parametrize("name, backbone", MEASURED)
+def test_the_figures_are_whole_and_belong_to_these_heads(name, backbone):
+    card = cards.read(name, backbone)
+    measured = card["results"]
+    assert measured["how"]["backbone"] == backbone
+    assert measured["how"]["heads_sha256"] == catalog.card(name).heads[backbone].sha256
+    for norm in ("linf", "l2"):
+        assert tables.standard(measured, norm)["2afc"]["low"] <= tables.standard(measured, norm)["2afc"]["value"]
+    if backbone == "alex":
+        masking = card["masking"]
+        assert masking["how"]["heads_sha256"] == measured["how"]["heads_sha256"] and len(masking["rows"]) >= 8
+
+
+@pytest.mark.parametrize("name, backbone", OURS)
+def test_the_settings_are_those_of_the_training(name, backbone):
+    assert set(cards.read(name, backbone)["settings"]) == set(asdict(Settings()))
+
+
+def test_the_heads_on_alexnet_are_what_the_project_says_of_them():
+    """Robust, and still perceptual: inflation at most a sixth of LPIPS's, agreement at least 0.88, natural choices as good."""
+    measured = results("alex")
+    lpips = measured["lpips"]
+    for name, norm in (("rlpips-linf", "linf"), ("rlpips-l2", "l2")):
+        ours, theirs = tables.standard(measured[name], norm), tables.standard(lpips, norm)
+        assert ours["inflation"]["value"] <= theirs["inflation"]["value"] / 6
+        assert ours["2afc"]["low"] > theirs["2afc"]["high"]
+        assert measured[name]["agreement"]["value"] >= 0.88
+        assert measured[name]["natural"]["2afc"]["high"] >= lpips["natural"]["2afc"]["value"]
