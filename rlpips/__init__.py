@@ -1,13 +1,25 @@
-"""R-LPIPS Explorer's library: perceptual metrics, the attacks on them, and what the attacks leave behind.
+"""The library of R-LPIPS Explorer: perceptual metrics, attacks on them, and the traces that attacks record.
 
     import rlpips
     metric = rlpips.load_metric("rlpips-linf")     # x, y (N, 3, H, W) float in [0, 1] -> (N,)
     trace = rlpips.attack("cat.png", eps=4 / 255)  # PGD against LPIPS and R-LPIPS side by side
 
-Names are imported when first used, so that a program which only shows recorded traces never waits for torch.
+A name is imported when it is first used, so that a program which only shows recorded traces never waits for torch.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see of the names in _HOME
+    from rlpips.attacks.balls import MetricBall, SelfBall
+    from rlpips.attacks.lpa import fast_lpa, lpa
+    from rlpips.attacks.metric import attack, attack_steps
+    from rlpips.attacks.ppgd import ppgd
+    from rlpips.classifiers.models import load_classifier
+    from rlpips.engine.ruler import Ruler, make_ruler
+    from rlpips.metrics.lpips import PerceptualMetric, load_metric
+    from rlpips.traces.trace import Trace
+    from rlpips.zoo.catalog import CATALOG
 
 __version__ = "0.1.0"
 
@@ -31,11 +43,11 @@ _HOME = {
 __all__ = [*_HOME, "__version__"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'rlpips' has no attribute {name!r}")
     return getattr(import_module(f"rlpips.{_HOME[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

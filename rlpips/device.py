@@ -3,12 +3,13 @@
 import torch
 
 
-def pick_device(device=None):
-    """A torch device: the one named, or the GPU where there is one, or the CPU. ValueError for one that is not there."""
+def pick_device(device: str | torch.device | None = None) -> torch.device:
+    """`device` as a torch device; None picks the GPU where there is one, else the CPU. ValueError for one that does not
+    exist."""
     try:
-        device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        picked = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (RuntimeError, TypeError) as error:
         raise ValueError(f'device must be None, "cpu" or "cuda"; got {device!r}.') from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"There is no GPU for device {str(device)!r} here.")
-    return device
+    if picked.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"There is no GPU for device {str(picked)!r} here.")
+    return picked

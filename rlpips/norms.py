@@ -1,43 +1,51 @@
-"""The balls a perturbation must stay in, l_inf and l2: how to start, step and project (Madry et al., arXiv 1706.06083).
+"""The balls that a perturbation stays in, l_inf and l2: how to start, step and project (Madry et al., arXiv 1706.06083).
 
-Everything is a batch (N, 3, H, W) in [0, 1] pixel units, and every sample has a ball of its own. The l2 norm runs
-over all 3·H·W values of a picture, so an l2 eps of 5 at 256×256 is a root mean square of 2.9/255.
+Everything is a batch (N, 3, H, W) in [0, 1] pixel units, and every sample has a ball of its own. The l2 norm runs over all
+3·H·W values of a picture, so an l2 eps of 5 at 256×256 is a root mean square of 2.9/255.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-_TINY = 1e-12  # keeps 0/0 away where a gradient or a perturbation is exactly zero; far below any real one
+_TINY = 1e-12  # avoids 0/0 where a gradient or a perturbation is exactly zero; far below any real one
 
 
 @dataclass(frozen=True)
 class Norm:
-    """One norm: `measure(delta) -> (N,)`; `random(like, eps, generator)`, uniform inside the ball; `step(gradient,
-    size)`, the steepest ascent of that length; `project(delta, eps)`, the nearest point of the ball."""
+    """One norm and what an attack needs of its ball.
+
+    measure(delta)                the norm of each sample, (N,)
+    random(like, eps, generator)  uniform points of the balls, in the shape of `like`
+    step(gradient, size)          the steepest ascent of length `size`
+    project(delta, eps)           the nearest points of the balls
+
+    `eps` and `size` are numbers, or tensors (N, 1, 1, 1).
+    """
 
     name: str
-    measure: Callable
-    random: Callable
-    step: Callable
-    project: Callable
+    measure: Callable[[Tensor], Tensor]
+    random: Callable[[Tensor, float | Tensor, torch.Generator | None], Tensor]
+    step: Callable[[Tensor, float | Tensor], Tensor]
+    project: Callable[[Tensor, float | Tensor], Tensor]
 
 
-def _length(delta):  # (N, 3, H, W) -> (N, 1, 1, 1)
+def _length(delta: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, 1, 1, 1)
     return torch.linalg.vector_norm(delta, dim=(1, 2, 3), keepdim=True)
 
 
-def _draw(kind, like, generator):
-    # Drawn where the generator lives (the CPU), so that a seed means the same start on every device.
+def _draw(kind: Callable[..., Tensor], like: Tensor, generator: torch.Generator | None) -> Tensor:
+    # Drawn on the generator's device (the CPU), so that a seed gives the same start on every device.
     return kind(like.shape, generator=generator, dtype=torch.float32).to(like)
 
 
-def _linf_random(like, eps, generator):
+def _linf_random(like: Tensor, eps: float | Tensor, generator: torch.Generator | None) -> Tensor:
     return (2 * _draw(torch.rand, like, generator) - 1) * eps
 
 
-def _l2_random(like, eps, generator):
+def _l2_random(like: Tensor, eps: float | Tensor, generator: torch.Generator | None) -> Tensor:
     direction = _draw(torch.randn, like, generator)
     # In a ball of d dimensions the radius is distributed as u^(1/d): nearly all of the ball lies at its surface.
     radius = torch.rand(len(like), 1, 1, 1, generator=generator).to(like) ** (1 / like[0].numel())
@@ -49,7 +57,7 @@ LINF = Norm(
     measure=lambda delta: delta.abs().amax((1, 2, 3)),
     random=_linf_random,
     step=lambda gradient, size: gradient.sign().mul_(size),
-    project=lambda delta, eps: delta.clamp(-eps, eps),
+    project=lambda delta, eps: delta.clamp(-eps, eps),  # type: ignore[arg-type]
 )
 L2 = Norm(
     name="l2",

@@ -1,23 +1,28 @@
-"""Several processes on one job, started by torchrun, with the same result as one process alone.
+"""One job in several processes, started by torchrun, with the same result as in one process.
 
     torchrun --nproc-per-node 2 -m rlpips.evaluate --images FOLDER
 
-Nothing is averaged: the job is cut into the same pieces however many processes there are, each piece is worked
-by one of them, and all get all results, in order. One process is the same thing with nobody to deal to.
+Nothing is averaged. The job is cut into the same pieces however many processes there are; one process works on each piece,
+and every process gets all results, in order. Without torchrun, the one process works on all pieces.
 """
 
 import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
+
+Piece = TypeVar("Piece")
 
 
-def join(device="cpu"):
-    """Join the processes that torchrun started (gloo, on a GPU nccl) and return this process's device; without
-    torchrun do nothing and return `device`."""
-    if "RANK" not in os.environ:
-        return torch.device(device)
+def join(device: str | torch.device = "cpu") -> torch.device:
+    """Join the processes that torchrun started (by gloo, on GPUs by nccl) and return this process's device. Without torchrun,
+    only return `device`."""
     device = torch.device(device)
+    if "RANK" not in os.environ:
+        return device
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
@@ -25,20 +30,20 @@ def join(device="cpu"):
     return device
 
 
-def leave():
-    """Say goodbye to the other processes, if there are any."""
+def leave() -> None:
+    """Leave the other processes, if there are any."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def is_first():
+def is_first() -> bool:
     """Whether this process is the one that writes files and progress."""
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
-def share(work, pieces):
-    """[work(piece) for piece in pieces], the pieces dealt to the processes in turn. `work` returns a float32
-    tensor of at most seven dimensions; every process gets all of them, in order."""
+def share(work: Callable[[Piece], Tensor], pieces: Sequence[Piece]) -> list[Tensor]:
+    """[work(piece) for piece in pieces], with the pieces dealt to the processes in turn. `work` returns a float32 tensor of
+    at most seven dimensions. Every process gets all results, in order."""
     if not dist.is_initialized():
         return [work(piece) for piece in pieces]
     rank, count = dist.get_rank(), dist.get_world_size()
@@ -46,7 +51,7 @@ def share(work, pieces):
     return [_broadcast(mine.get(index), index % count) for index in range(len(pieces))]
 
 
-def _broadcast(tensor, source):
+def _broadcast(tensor: Tensor | None, source: int) -> Tensor:
     """The tensor of process `source`, in every process."""
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
     header = torch.zeros(8, dtype=torch.int64)  # number of dimensions, and the dimensions

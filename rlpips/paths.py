@@ -1,4 +1,4 @@
-"""The folders of the project: the only place that knows where they are."""
+"""The folders of the project. No other module spells out a path."""
 
 from pathlib import Path
 
@@ -8,11 +8,9 @@ DOCS = ASSETS / "docs"
 SAMPLES = ASSETS / "samples"
 CIFAR10_SAMPLES = SAMPLES / "cifar10"
 VIEWER = ASSETS / "viewer"  # the page's JavaScript, style sheets and markup
-WEIGHTS = ASSETS / "weights"  # and the cards beside them
-RESULTS = (
-    WEIGHTS / "classifiers.json"
-)  # how accurate classifiers stay under attack, by `python -m rlpips.evaluate classifiers`
+WEIGHTS = ASSETS / "weights"  # with a card (JSON) beside each weights file
+RESULTS = WEIGHTS / "classifiers.json"  # robust accuracy of classifiers, by `python -m rlpips.evaluate classifiers`
 STUDY = WEIGHTS / "study.json"  # what matters in the training, by `python -m rlpips.study`
-PRECOMPUTED = ROOT / "precomputed"  # what the page opens with, by `python -m rlpips.precompute`
+PRECOMPUTED = ROOT / "precomputed"  # traces and questions that the page opens with, by `python -m rlpips.precompute`
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"
 QUESTIONS = PRECOMPUTED / "judge" / "questions.zip"

@@ -100,8 +100,6 @@ def _make_fooled(sample, classifier, attacks, equal, steps):
     label, bounds = catalog.CIFAR10_CLASSES.index(sample.partition("-")[0]), None
     if equal:
         matched = matched_bounds()
-        if matched is None:
-            raise SystemExit("The matched bounds have not been measured yet: python -m rlpips.evaluate classifiers")
         bounds = [matched[ATTACKS[name].metric] for name in attacks]
     trace = side_by_side.fool(paths.CIFAR10_SAMPLES / f"{sample}.png", label, classifier, attacks, bounds, steps)
     path = paths.PRECOMPUTED_CLASSIFIER / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"

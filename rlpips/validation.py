@@ -1,22 +1,27 @@
-"""Checks of what an attack is asked for: a ValueError says what was expected and what came."""
+"""Checks of arguments. Each raises a ValueError that says what was expected and what came."""
 
 import numbers
+from collections.abc import Collection
+from typing import Any
 
 
-def one_of(what, value, choices):
-    """`value` is one of the names in `choices`."""
+def check_choice(what: str, value: Any, choices: Collection[str]) -> None:
+    """ValueError unless `value` is one of the names in `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{what} must be one of {', '.join(choices)}; got {value!r}.")
 
 
-def whole(what, value, low, high):
-    """`value` is a whole number from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value <= high:
+def check_whole(what: str, value: Any, low: int, high: int) -> None:
+    """ValueError unless `value` is a whole number from `low` to `high`."""
+    if not _is_number(value, numbers.Integral) or not low <= value <= high:
         raise ValueError(f"{what} must be a whole number from {low} to {high}; got {value!r}.")
 
 
-def real(what, value, high, unit="in [0, 1] pixel units"):
-    """`value` is a number above 0 and at most `high`; `unit` says of what."""
-    right = isinstance(value, numbers.Real) and not isinstance(value, bool) and 0 < value <= high  # NaN fails too
-    if not right:
+def check_real(what: str, value: Any, high: float, unit: str = "in [0, 1] pixel units") -> None:
+    """ValueError unless `value` is a number above 0 and at most `high`; `unit` is part of the sentence."""
+    if not _is_number(value, numbers.Real) or not 0 < value <= high:  # NaN fails too
         raise ValueError(f"{what} must be a number above 0 and at most {high:.6g}, {unit}; got {value!r}.")
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

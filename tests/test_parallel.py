@@ -2,7 +2,7 @@ import textwrap
 
 import pytest
 import torch
-from processes import processes
+from processes import run_processes
 
 from rlpips import parallel
 
@@ -39,7 +39,7 @@ def test_all_processes_get_all_pieces_in_order(tmp_path, count):
         assert parallel.is_first()
     """)
     )
-    processes(count, script, tmp_path / "out")
+    run_processes(count, script, tmp_path / "out")
     expected = [torch.full((piece, 2, 3)[: piece % 3 + 1], piece / 3) for piece in (4, 0, 2, 7, 5)]
     worked = []
     for rank in range(count):

@@ -1,1 +1,1 @@
-"""Pictures in and out, natural distortions of them, and triplets made of both."""
+"""Reading and writing pictures, natural distortions of them, and triplets of a picture and two distortions."""

@@ -1,24 +1,25 @@
-"""From a file or PIL image to 8-bit pixels, with what a stranger's file may hold kept in bounds.
+"""Decode a file or PIL image to 8-bit pixels, within limits, as files may come from strangers.
 
-Size is judged by the header before anything is decoded, and a large JPEG is decoded small. Every failure is a
-ValueError with a sentence for the person who brought the file.
+The size is checked in the header before anything is decoded, and a large JPEG is decoded at a fraction of its size. Every
+failure is a ValueError with a sentence for the user.
 """
 
 import io
 import os
 from pathlib import Path
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-SMALLEST_SIDE = 32  # below it AlexNet's last layers have nothing to look at
+SMALLEST_SIDE = 32  # in fewer pixels AlexNet's last layers have no positions left
 MAX_MEGAPIXELS = 50  # a phone's largest; decoded, 150 MB
 
-# Only formats of pixels with bounded decoders: Pillow would hand EPS to Ghostscript, for instance.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+# Only formats of pixels with bounded decoders. Pillow would start Ghostscript for EPS, for instance.
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 
-# EXIF orientation -> what sets the picture upright
-UPRIGHT = {
+# EXIF orientation -> the operation that turns the picture upright
+_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -27,17 +28,19 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-ORIENTATION = 0x0112
+_ORIENTATION = 0x0112  # the EXIF tag
 
-SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
+_SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
+
+FileSource: TypeAlias = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 
 class _Refused(ValueError):
-    """A sentence of our own, from amid the decoding."""
+    """Our own refusal, raised while Pillow decodes; its sentence reaches the user as it is."""
 
 
-def decode_file(source, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Path, bytes or binary file -> (pixels uint8 (H, W, 3), notes); see `rlpips.data.images.read_picture`."""
+def decode_file(source: FileSource, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Decode a path, bytes or a binary file to (pixels uint8 (H, W, 3), notes); see `rlpips.data.images.read_picture`."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode_stream(io.BytesIO(source), "The picture", max_side)
     if hasattr(source, "read"):
@@ -51,7 +54,7 @@ def decode_file(source, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
         )
     path = Path(source)
     try:
-        if not path.is_file():  # folders, and devices that never end
+        if not path.is_file():  # a folder, or a device, which may never end
             raise ValueError(f"There is no picture file called {path.name}.")
         with path.open("rb") as stream:
             return _decode_stream(stream, path.name, max_side)
@@ -59,30 +62,31 @@ def decode_file(source, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
         raise ValueError(f"{path.name} cannot be opened.") from error
 
 
-def _decode_stream(stream, name, max_side):
+def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
     head = stream.read(512)
     stream.seek(0)
     if not head:
         raise ValueError(f"{name} is empty (0 bytes).")
     Image.init()
     try:
-        image = Image.open(stream, formats=[format for format in FORMATS if format in Image.OPEN])
+        image = Image.open(stream, formats=[format for format in _FORMATS if format in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name} has more than {MAX_MEGAPIXELS} megapixels, which is too large.") from error
-    except Exception as error:  # decoders raise nearly anything at a damaged header
-        raise ValueError(_what_it_is(head, name)) from error
-    notes = ()
+    except Exception as error:  # a damaged header can make decoders raise nearly anything
+        raise ValueError(_describe_file(head, name)) from error
     try:
-        if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with its preview
-            notes = ("It has several frames; the first one is used.",)
-    except Exception:
-        pass  # what follows the first frame is damaged and is not needed
-    pixels, more = decode_image(image, name, max_side, keep=False)
-    return pixels, notes + more
+        animated = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photo with its preview
+    except Exception:  # damage after the first frame, which is not read
+        animated = False
+    pixels, notes = decode_image(image, name, max_side, copy=False)
+    return pixels, (("It has several frames; the first one is used.",) if animated else ()) + notes
 
 
-def decode_image(image: Image.Image, name: str, max_side: int, keep: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A PIL image -> (pixels uint8 (H, W, 3), notes); `keep` leaves `image` alone, `name` is for errors."""
+def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Convert a PIL image to (pixels uint8 (H, W, 3), notes).
+
+    Without `copy`, decoding may change `image` itself. `name` is for the sentences of errors.
+    """
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1e6:
         raise ValueError(
@@ -94,44 +98,44 @@ def decode_image(image: Image.Image, name: str, max_side: int, keep: bool = True
         raise ValueError(f"{name} has {width}×{height} pixels; a picture needs at least {SMALLEST_SIDE} a side.")
     if round(min(width, height) * scale) < SMALLEST_SIDE:
         raise ValueError(
-            f"{name} is too long and narrow: {width}×{height} pixels, scaled to {max_side} on the long side "
-            f"they leave less than {SMALLEST_SIDE} on the other."
+            f"{name} is too long and narrow: {width}×{height} pixels. Scaled to {max_side} on the long side, it has "
+            f"fewer than {SMALLEST_SIDE} on the other."
         )
     notes = []
     try:
-        sixteen_bits = ";16" in str(getattr(image, "tile", ""))  # Pillow keeps the upper bytes of colours
-        if keep:
+        sixteen_bits = ";16" in str(getattr(image, "tile", ""))  # Pillow keeps the upper byte of each colour
+        if copy:
             image = image.copy()
-        # JPEG can be decoded at 1/2, 1/4 or 1/8; twice what is needed leaves room for a good filter
+        # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final size leaves room for a good filter.
         image.draft(None, (round(2 * width * scale), round(2 * height * scale)))
         image.load()
-        orientation = _orientation(image)  # after loading, since Pillow sets TIFF upright by itself
+        orientation = _orientation(image)  # after loading, because Pillow itself turns TIFF upright
         if image.mode.startswith(("I", "F")):
             sixteen_bits = image.mode != "F"
             image = Image.fromarray(_grey_levels(np.asarray(image), name))
         elif image.has_transparency_data and image.mode != "RGBA":
             image = image.convert("RGBA")
-        elif image.mode in ("P", "1"):  # palette entries must not be averaged
+        elif image.mode in ("P", "1"):  # the filter must not average palette entries
             image = image.convert("RGB")
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255:
+        if image.mode == "RGBA" and (alpha := image.getchannel("A")).getextrema() != (255, 255):
             white = Image.new("RGB", image.size, "white")
-            white.paste(image, mask=image.getchannel("A"))
+            white.paste(image, mask=alpha)
             image = white
             notes.append("Transparency was laid on white.")
         if image.mode == "CMYK":
             notes.append("Print colours (CMYK) were converted to screen colours (RGB).")
         if sixteen_bits:
             notes.append("16 bits a colour were scaled to 8.")
-        if orientation in UPRIGHT:
-            image = image.transpose(UPRIGHT[orientation])
+        if orientation in _UPRIGHT:
+            image = image.transpose(_UPRIGHT[orientation])
         pixels = np.array(image.convert("RGB"))
     except _Refused:
         raise
-    except Exception as error:  # decoders raise nearly anything at damaged data
+    except Exception as error:  # damaged data can make decoders raise nearly anything
         raise ValueError(f"{name} is damaged, incomplete, or of a kind that cannot be read.") from error
     if scale < 1:
-        if orientation >= 5:  # it lay on its side
+        if orientation >= 5:  # the stored picture lies on its side
             width, height = height, width
         notes.append(f"Downscaled from {width}×{height} to {pixels.shape[1]}×{pixels.shape[0]} pixels.")
     return pixels, tuple(notes)
@@ -139,25 +143,25 @@ def decode_image(image: Image.Image, name: str, max_side: int, keep: bool = True
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        return image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF is no reason to refuse the picture
         return 1
 
 
 def _grey_levels(values: np.ndarray, name: str) -> np.ndarray:
-    """Grey of 16 bits (which Pillow may hold in 32) or float in [0, 1] -> uint8."""
+    """Convert grey of 16 bits (which Pillow may hold in 32) or float in [0, 1] to uint8."""
     if values.dtype.kind == "f":
         low, high = float(values.min()), float(values.max())
-        if not (0 <= low and high <= 1):  # also when one is NaN
+        if not (0 <= low and high <= 1):  # NaN fails too
             raise _Refused(f"{name} holds values from {low:.4g} to {high:.4g}; floats must be in [0, 1].")
         return np.rint(255 * values).astype(np.uint8)
     if values.min() < 0 or values.max() > 65535:
         raise _Refused(f"{name} holds more than 16 bits a pixel; save it with 8 or 16.")
-    return SIXTEEN_TO_EIGHT[values]
+    return _SIXTEEN_TO_EIGHT[values]
 
 
-def _what_it_is(head: bytes, name: str) -> str:
-    """Why a file is no picture that can be read here, guessed from its first bytes."""
+def _describe_file(head: bytes, name: str) -> str:
+    """Why a file cannot be read as a picture, from its first bytes."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if b"<svg" in start:
         return f"{name} is a drawing (SVG), not a picture made of pixels; save it as PNG."

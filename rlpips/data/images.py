@@ -1,19 +1,23 @@
-"""The only door for pictures: whatever people have, in; validated pixels, out; and back to 8 bits.
+"""Read pictures from files, images, arrays and tensors; convert them to tensors, to 8 bits and to PNG.
 
-Inside, a picture is (N, 3, H, W) float32 in [0, 1]; outside, (H, W, 3) uint8. Files are decoded by
-`rlpips.data.decoding`. What cannot be used is a ValueError with a sentence for the person who brought it, in which
-a file goes by its base name: its folder is nobody's business.
+Inside the library a picture is (N, 3, H, W) float32 in [0, 1]; outside it is (H, W, 3) uint8. `rlpips.data.decoding` decodes
+files. A picture that cannot be used is a ValueError with a sentence for the user. The sentence gives a file's base name only,
+because its folder is private.
 """
 
 import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from rlpips.data import decoding
+
+if TYPE_CHECKING:
+    import torch  # the page uses this module before torch is loaded
 
 SMALLEST_SIDE = decoding.SMALLEST_SIDE
 LARGEST_SIDE = 1024
@@ -21,24 +25,23 @@ LARGEST_SIDE = 1024
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture as it is shown.
+    """One picture as it is shown."""
 
-    pixels: uint8 (H, W, 3), sRGB. notes: sentences that tell what was changed on the way in. name: file name
-    without folder and ending, or "picture".
-    """
-
-    pixels: np.ndarray
-    notes: tuple[str, ...] = ()
-    name: str = "picture"
+    pixels: np.ndarray  # uint8 (H, W, 3), sRGB
+    notes: tuple[str, ...] = ()  # sentences about what was changed when it was read
+    name: str = "picture"  # the file name without folder and ending, if there is one
 
 
-def read_picture(source, max_side: int = LARGEST_SIDE) -> Picture:
-    """One picture from a path, bytes, a binary file object, a PIL image, or an array.
+PictureSource: TypeAlias = decoding.FileSource | Image.Image | np.ndarray | Picture
 
-    Files: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, AVIF of at most 50 megapixels. Arrays: (H, W, 3) or (H, W),
-    uint8, uint16, or float in [0, 1]. A longer side above `max_side` pixels is downscaled to it, 16 bits are
-    scaled to 8, transparency is laid on white, EXIF rotation is applied; `Picture.notes` tells what was done.
-    Raises ValueError with a sentence for the user: unreadable, damaged, too large, a side below 32.
+
+def read_picture(source: PictureSource, max_side: int = LARGEST_SIDE) -> Picture:
+    """Read one picture from a path, bytes, a binary file object, a PIL image, or an array.
+
+    Files: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, AVIF of at most 50 megapixels. Arrays: (H, W, 3) or (H, W), uint8, uint16, or
+    float in [0, 1]. A picture with a side above `max_side` pixels is downscaled, 16 bits become 8, transparent pixels get a
+    white background, and EXIF rotation is applied; `Picture.notes` says so. Raises ValueError with a sentence for the user if
+    the picture is unreadable, damaged, too large, or below 32 pixels a side.
     """
     name = name_of(source)
     if isinstance(source, Picture):
@@ -57,11 +60,11 @@ def read_picture(source, max_side: int = LARGEST_SIDE) -> Picture:
     return Picture(pixels, notes, name)
 
 
-def to_tensor(source, device="cpu"):
-    """A batch of pictures: (N, 3, H, W) float32 in [0, 1] on `device`, both sides at least 32.
+def to_tensor(source: "PictureSource | torch.Tensor", device: "str | torch.device" = "cpu") -> "torch.Tensor":
+    """Convert pictures to a batch (N, 3, H, W), float32 in [0, 1] on `device`, at least 32 pixels a side.
 
-    source: a float tensor (3, H, W) or (N, 3, H, W) in [0, 1] (kept in the graph; may be returned itself); an
-    array (H, W, 3), (H, W) or (N, H, W, 3), uint8, uint16 or float in [0, 1]; or what `read_picture` takes.
+    `source` is a float tensor (3, H, W) or (N, 3, H, W) in [0, 1], through which gradients flow and which may be returned
+    itself; an array (H, W, 3), (H, W) or (N, H, W, 3), uint8, uint16 or float in [0, 1]; or any source of `read_picture`.
     Raises ValueError that says what was expected and what came.
     """
     import torch
@@ -75,7 +78,7 @@ def to_tensor(source, device="cpu"):
         batch = batch.to(device, torch.float32)
         low, high = (float(end) for end in torch.aminmax(batch.detach()))
         _check_range(low, high)
-        if low < 0 or high > 1:  # by rounding alone, as _check_range lets no more pass
+        if low < 0 or high > 1:  # by rounding only, after _check_range
             batch = batch.clamp(0, 1)
     else:
         values = source if isinstance(source, np.ndarray) else read_picture(source).pixels
@@ -91,15 +94,15 @@ def to_tensor(source, device="cpu"):
     return batch
 
 
-def check_size(x):
-    """ValueError for pictures larger than a trace may hold."""
+def check_size(x: "torch.Tensor") -> None:
+    """ValueError for pictures (N, 3, H, W) with a side above 1024 pixels, the most that a trace may hold."""
     if max(x.shape[-2:]) > LARGEST_SIDE:
         height, width = x.shape[-2:]
         raise ValueError(f"Pictures have at most {LARGEST_SIDE} pixels a side here; got {height}×{width} (H×W).")
 
 
-def to_uint8(batch) -> np.ndarray:
-    """A tensor (N, 3, H, W) in [0, 1] -> array (N, H, W, 3) uint8, rounded to nearest."""
+def to_uint8(batch: "torch.Tensor") -> np.ndarray:
+    """Convert a tensor (N, 3, H, W) in [0, 1] to an array (N, H, W, 3) uint8, rounded to nearest."""
     import torch
 
     if batch.ndim != 4 or batch.shape[1] != 3:
@@ -109,27 +112,25 @@ def to_uint8(batch) -> np.ndarray:
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 (H, W, 3) -> uint8 of `size` (H, W), by Lanczos, which keeps edges and does not alias."""
+    """Resize uint8 (H, W, 3) to `size` (height, width) with a Lanczos filter, which keeps edges and does not alias."""
     height, width = size
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """uint8 (H, W, 3) or (H, W) -> a lossless PNG."""
+    """Encode uint8 (H, W, 3) or (H, W) as PNG, without loss."""
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=4)  # half the time of the usual 6, and no larger
+    Image.fromarray(pixels).save(file, "PNG", compress_level=4)  # half the time of the default, 6, and no larger
     return file.getvalue()
 
 
-def name_of(source) -> str:
-    """What to call a picture: its file's name without folder and ending, or "picture"."""
+def name_of(source: Any) -> str:
+    """The name of a picture: its file's name without folder and ending, at most 60 printable letters, or "picture"."""
     if isinstance(source, Picture):
         return source.name
-    path = (
-        source
-        if isinstance(source, (str, os.PathLike))
-        else getattr(source, "filename", None) or (getattr(source, "name", None))
-    )
+    path = source
+    if not isinstance(source, (str, os.PathLike)):
+        path = getattr(source, "filename", None) or getattr(source, "name", None)  # of a PIL image or a file object
     if not isinstance(path, (str, os.PathLike)):
         return "picture"
     stem = "".join(letter for letter in Path(path).stem if letter.isprintable())
@@ -137,7 +138,7 @@ def name_of(source) -> str:
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
-    """(H, W), (H, W, 3) or (N, H, W, 3) -> (N, H, W, 3)."""
+    """Bring an array (H, W), (H, W, 3) or (N, H, W, 3) to (N, H, W, 3)."""
     if array.ndim == 2 and array.size:
         return np.repeat(array[None, :, :, None], 3, axis=3)
     if array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
@@ -146,7 +147,7 @@ def _channels_last(array: np.ndarray) -> np.ndarray:
 
 
 def _unit_floats(array: np.ndarray) -> np.ndarray:
-    """uint8, uint16 or float in [0, 1] -> float32 in [0, 1]."""
+    """Convert uint8, uint16 or float in [0, 1] to float32 in [0, 1]."""
     if array.dtype in (np.uint8, np.uint16):
         return array.astype(np.float32) / np.iinfo(array.dtype).max
     if not np.issubdtype(array.dtype, np.floating):

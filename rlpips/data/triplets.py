@@ -1,59 +1,63 @@
-"""Two-alternative forced choice: which of two candidates is nearer to a reference, and how an attacker turns
-the choice.
+"""Triplets: a reference and two candidates, one of which is nearer to it.
 
-Triplets come from a BAPPS folder (Zhang et al., arXiv 1801.03924: people judged) or are made from
-photographs: a patch and two natural distortions of it. With one family of distortions the milder one is
-nearer by construction; with two families nobody has judged, and two metrics can be compared. Everything is
-(N, 3, H, W) in [0, 1] pixel units.
+Triplets come from a BAPPS folder (Zhang et al., arXiv 1801.03924), where people judged, or are made from photographs: a patch
+and two natural distortions of it. With one family of distortions the milder one is nearer by construction. With two families
+there is no judge, but two metrics can be compared. Everything is (N, 3, H, W) in [0, 1] pixel units.
 """
 
 import math
+import os
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.images import read_picture
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-_BATCH = 64  # pictures per pass of the network where no gradient is needed
+_BATCH = 64  # triplets per pass of a network without gradients
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
 class Triplets:
-    """`reference`, `p0`, `p1`: (N, 3, H, W) in [0, 1]. `judge` (N,): the fraction of judges who find p1
-    nearer, NaN where nobody judged. `family`: N names of distortions, "noise" or, for two families,
-    "noise/blur". `severity` (N, 2): of p0 and p1 in [0, 1], NaN where the distortion is not ours."""
+    """N triplets of pictures."""
 
-    reference: torch.Tensor
-    p0: torch.Tensor
-    p1: torch.Tensor
-    judge: torch.Tensor
-    family: tuple[str, ...]
-    severity: torch.Tensor
+    reference: Tensor  # (N, 3, H, W) in [0, 1], as p0 and p1
+    p0: Tensor
+    p1: Tensor
+    judge: Tensor  # (N,): the fraction of judges who find p1 nearer; NaN without judges
+    family: tuple[str, ...]  # N names of distortions, "noise" or, for two families, "noise/blur"
+    severity: Tensor  # (N, 2), of p0 and p1, in [0, 1]; NaN for distortions that are not ours
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.reference)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: slice | Sequence[int]) -> "Triplets":
         """The triplets of a slice, or of a list of positions."""
         family = self.family[index] if isinstance(index, slice) else tuple(self.family[i] for i in index)
-        return Triplets(*(getattr(self, name)[index] for name in _TENSORS[:4]), family, self.severity[index])
+        return Triplets(family=family, **{name: getattr(self, name)[index] for name in _TENSORS})
 
     @classmethod
-    def cat(cls, parts):
-        """One `Triplets` of several, whose pictures have one size."""
-        reference, p0, p1, judge, severity = (torch.cat([getattr(part, name) for part in parts]) for name in _TENSORS)
-        return cls(reference, p0, p1, judge, sum((part.family for part in parts), ()), severity)
+    def cat(cls, parts: Sequence["Triplets"]) -> "Triplets":
+        """Join several `Triplets`, whose pictures have one size."""
+        tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in _TENSORS}
+        return cls(family=sum((part.family for part in parts), ()), **tensors)
 
-    def to(self, device):
+    def to(self, device: str | torch.device) -> "Triplets":
+        """The same triplets on `device`."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
-    def batches(self, size=_BATCH):
+    def batches(self, size: int = _BATCH) -> Iterator["Triplets"]:
+        """The triplets, at most `size` at a time."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
@@ -61,7 +65,7 @@ class Triplets:
 _TENSORS = ("reference", "p0", "p1", "judge", "severity")
 
 
-def find_pictures(folder):
+def find_pictures(folder: str | os.PathLike) -> list[Path]:
     """The picture files of a folder, sorted by name; ValueError if there are none."""
     paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in PICTURES)
     if not paths:
@@ -69,14 +73,17 @@ def find_pictures(folder):
     return paths
 
 
-def read_photographs(paths, max_side=512):
+def read_photographs(paths: Sequence[Path], max_side: int = 512) -> list[np.ndarray]:
     """The pixels of each file, uint8 (H, W, 3), at most `max_side` a side."""
     return [read_picture(path, max_side=max_side).pixels for path in paths]
 
 
-def random_patch(photograph, size, generator):
-    """A random square of uint8 (H, W, 3) as (1, 3, size, size) in [0, 1]: half of them cut at full
-    resolution, half a larger square scaled down, so that textures and whole objects both occur."""
+def random_patch(photograph: np.ndarray, size: int, generator: torch.Generator) -> Tensor:
+    """A random square of a photograph, uint8 (H, W, 3), as (1, 3, size, size) in [0, 1].
+
+    Half of the patches are cut at full resolution, and half are larger squares scaled down, so that both textures and whole
+    objects occur.
+    """
     pixels = torch.from_numpy(np.ascontiguousarray(photograph)).permute(2, 0, 1)[None].float() / 255
     draw = torch.rand(4, generator=generator).tolist()
     shortest = min(pixels.shape[2:])
@@ -88,19 +95,25 @@ def random_patch(photograph, size, generator):
     return F.interpolate(patch, (size, size), mode="bilinear", antialias=True).clamp(0, 1)
 
 
-def split_photographs(paths):
-    """Training, choosing and reporting: of the sorted names every fifth is held out, by turns to choose the
-    best heads and to report on them."""
+def split_photographs(paths: Sequence[Entry]) -> tuple[list[Entry], list[Entry], list[Entry]]:
+    """Split sorted photographs into three lists: for training, for choosing the best heads, and for reporting on them.
+
+    Every fifth photograph is held out from training, by turns to choose and to report.
+    """
     train = [path for index, path in enumerate(paths) if index % 5]
-    return train, paths[5::10], paths[0::10]
+    return train, list(paths[5::10]), list(paths[0::10])
 
 
-def make_triplets(photographs, count, mixed=False, size=64, seed=0, gap=0.1):
-    """`count` triplets of random patches of uint8 photographs (H, W, 3), each with two natural distortions.
+def make_triplets(
+    photographs: Sequence[np.ndarray], count: int, mixed: bool = False, size: int = 64, seed: int = 0, gap: float = 0.1
+) -> Triplets:
+    """`count` triplets of random patches of photographs, uint8 (H, W, 3), each with two natural distortions.
 
-    mixed=False  one family, severities at least `gap` apart in [0, 1] (closer ones people would often mistake);
-    the judge is sure that the milder one is nearer
-    mixed=True   two different families, severities uniform in [0, 1]; the judge is NaN, for nobody has looked
+    mixed=False  one family, with severities at least `gap` apart in [0, 1], as people often confuse closer ones; the judge is
+                 certain that the milder one is nearer
+    mixed=True   two different families, with severities uniform in [0, 1]; the judge is NaN, as nobody has judged
+
+    Patches are `size` pixels a side; the same seed gives the same triplets. ValueError without photographs or triplets.
     """
     if not photographs or count < 1:
         raise ValueError(f"Triplets need photographs and a count of at least 1; got {len(photographs)} and {count}.")
@@ -127,24 +140,28 @@ def make_triplets(photographs, count, mixed=False, size=64, seed=0, gap=0.1):
 
     judge = torch.full((count,), torch.nan) if mixed else (severity[1] < severity[0]).float()
     family = [names[a] + (f"/{names[b]}" if mixed else "") for a, b in zip(first.tolist(), second.tolist())]
-    return Triplets(reference, *candidates, judge, tuple(family), severity.T)
+    p0, p1 = candidates
+    return Triplets(reference, p0, p1, judge, tuple(family), severity.T)
 
 
-def read_bapps(folder, most=None, max_side=512):
-    """Triplets of one BAPPS folder, such as 2afc/val/cnn: ref/, p0/ and p1/ with pictures of the same names,
-    and judge/ with a .npy each, the fraction of judges who chose p1. Of more than `most` names as many are read,
-    evenly spread; larger pictures are scaled down to `max_side`. ValueError if a part is missing."""
+def read_bapps(folder: str | os.PathLike, limit: int | None = None, max_side: int = 512) -> Triplets:
+    """The triplets of one BAPPS folder, such as 2afc/val/cnn.
+
+    ref/, p0/ and p1/ hold pictures of the same names, and judge/ holds a .npy for each: the fraction of judges who chose p1.
+    With a `limit`, at most so many triplets are read, evenly spread over the names. Pictures larger than `max_side` a side are
+    scaled down. ValueError if files are missing, pictures differ in size, or judgements are not numbers in [0, 1].
+    """
     folder = Path(folder)
     paths = {part: {path.stem: path for path in folder.glob(f"{part}/*")} for part in ("ref", "p0", "p1", "judge")}
     stems = sorted(paths["ref"])
-    if not stems or any(set(found) != set(stems) for found in paths.values()):
-        counts = ", ".join(f"{len(found)} in {part}" for part, found in paths.items())
+    if not stems or any(set(files) != set(stems) for files in paths.values()):
+        counts = ", ".join(f"{len(files)} in {part}" for part, files in paths.items())
         raise ValueError(f"{folder} needs the same names in ref, p0, p1 and judge, as BAPPS has; found {counts}.")
 
-    count = min(len(stems), most or len(stems))
+    count = min(len(stems), limit or len(stems))
     stems = [stems[index * len(stems) // count] for index in range(count)]
 
-    def stack(part):
+    def stack(part: str) -> Tensor:
         pixels = [read_picture(paths[part][stem], max_side=max_side).pixels for stem in stems]
         sizes = sorted({each.shape for each in pixels})
         if len(sizes) > 1:
@@ -158,7 +175,7 @@ def read_bapps(folder, most=None, max_side=512):
     return Triplets(stack("ref"), stack("p0"), stack("p1"), judge, (folder.name,) * len(stems), severity)
 
 
-def _judgement(path):
+def _judgement(path: Path) -> float:
     try:
         return float(np.load(path).item())
     except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:

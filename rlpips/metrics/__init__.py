@@ -1,1 +1,1 @@
-"""The metrics: a frozen trunk and one weight per channel; and PSNR and SSIM beside them."""
+"""Perceptual metrics (a frozen trunk and one weight per channel), and PSNR and SSIM beside them."""

@@ -1,6 +1,6 @@
-"""The frozen trunks: image in, unit-normalised features of a few layers out (Zhang et al., arXiv 1801.03924, sec. 3).
+"""The frozen trunks: from an image to the unit-normalised features of a few layers (Zhang et al., arXiv 1801.03924, sec. 3).
 
-One class and one table; the convolutions are torchvision's own, the numbers come from `rlpips.zoo.weights`.
+One class and one table. torchvision builds the convolutions, `rlpips.zoo.weights` loads their weights.
 """
 
 import threading
@@ -8,23 +8,22 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rlpips.device import pick_device
 from rlpips.zoo import weights
 from rlpips.zoo.catalog import trunk_card
-from rlpips.zoo.weights import LPIPS_SCALE, LPIPS_SHIFT
+from rlpips.zoo.weights import LPIPS_SCALE, LPIPS_SHIFT, DownloadProgress
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """What a trunk is made of: the torchvision model, the indices in its `features` after which LPIPS reads, and how
-    many channels each reading has."""
+    """The structure of one trunk, with an entry for each of its L layers."""
 
-    model: str
-    taps: tuple[int, ...]
+    model: str  # torchvision's name
+    taps: tuple[int, ...]  # the indices in torchvision's `features` after which LPIPS takes the features
     channels: tuple[int, ...]
-    layers: tuple[str, ...]
+    layers: tuple[str, ...]  # names
 
 
 BACKBONES = {
@@ -45,25 +44,29 @@ BACKBONES = {
     ),
 }
 
-# LPIPS divides by (norm + 1e-10), whose gradient at a zero feature is NaN. With the number inside the square root the
-# values are the same to float32 and the gradient is finite.
+# LPIPS divides by (norm + 1e-10), and its gradient at a zero feature is NaN. With EPS² inside the square root the values are
+# the same in float32 and the gradient is finite.
 EPS = 1e-10
 
 
 class Trunk(nn.Module):
-    """A frozen network read at several depths.
+    """A frozen network with features from several depths.
 
-    `trunk(x)`, x (N, 3, H, W) float in [0, 1], returns one tensor (N, C_l, h_l, w_l) per layer, each of unit length
-    over its channels. `state` holds `features.N.weight` and `.bias` in torchvision's names and is loaded strictly.
+    `trunk(x)`, x (N, 3, H, W) float in [0, 1], returns one tensor (N, C_l, h_l, w_l) per layer, of unit length over the
+    channels at every position. `name` is "alex", "vgg" or "squeeze". `state` holds `features.N.weight` and `features.N.bias`,
+    as torchvision names them, and is loaded strictly: RuntimeError if a key is missing or left over.
     """
 
-    def __init__(self, name, state):
+    shift: Tensor  # (1, 3, 1, 1), LPIPS's input normalisation of pixels on [-1, 1]
+    scale: Tensor
+
+    def __init__(self, name: str, state: dict[str, Tensor]) -> None:
         super().__init__()
-        import torchvision
+        import torchvision  # slow to import
 
         self.name = name
         self.spec = BACKBONES[trunk_card(name).name]
-        # On "meta" the layers, which are about to be filled, and the classifier cost no memory and no random numbers.
+        # On "meta" no memory and no random numbers are spent on weights that are then replaced or dropped.
         with torch.device("meta"):
             features = getattr(torchvision.models, self.spec.model)(weights=None).features
         self.features = features[: self.spec.taps[-1] + 1]
@@ -72,9 +75,8 @@ class Trunk(nn.Module):
             self.register_buffer(constant, torch.tensor(values).view(1, 3, 1, 1))
         self.requires_grad_(False).eval()
 
-    def forward(self, x):
-        # Rounded exactly as LPIPS does it, step by step: a max pool or a ReLU may turn on the last bit, and a gradient
-        # with it.
+    def forward(self, x: Tensor) -> list[Tensor]:
+        # The same operations in the same order as LPIPS: a max pool or a ReLU may depend on the last bit, and so a gradient.
         x = (2 * x - 1 - self.shift) / self.scale
         features = []
         for index, layer in enumerate(self.features):
@@ -84,20 +86,25 @@ class Trunk(nn.Module):
         return features
 
 
-def unit_length(features):
-    """(N, C, h, w), scaled to length one over the channels at every position; a zero stays zero."""
+def unit_length(features: Tensor) -> Tensor:
+    """Features (N, C, h, w), scaled to length one over the channels at every position; a zero vector stays zero."""
     return features / (features.square().sum(1, keepdim=True) + EPS**2).sqrt()
 
 
-_LOADED = {}
-_LOADING = defaultdict(threading.Lock)  # one for each trunk, so that a long download holds up nobody else
+_LOADED: dict[tuple[str, str], Trunk] = {}
+_LOCKS: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)  # a download delays only those who need it
 
 
-def load_trunk(name, device=None, progress=weights.print_progress):
-    """The shared trunk "alex", "vgg" or "squeeze" on a device: one object each, however many metrics stand on it."""
+def load_trunk(
+    name: str, device: str | torch.device | None = None, progress: DownloadProgress = weights.print_progress
+) -> Trunk:
+    """The trunk "alex", "vgg" or "squeeze" on a device, None for the GPU where there is one. All metrics share one object.
+
+    `progress` and the errors are those of `rlpips.zoo.weights.load_trunk`.
+    """
     device = pick_device(device)
     key = (trunk_card(name).name, str(device))
-    with _LOADING[key]:  # else two visitors at once would make two
+    with _LOCKS[key]:  # without it, two threads could load two trunks
         if key not in _LOADED:
             _LOADED[key] = Trunk(name, weights.load_trunk(name, progress)).to(device)
         return _LOADED[key]

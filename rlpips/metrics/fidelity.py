@@ -1,21 +1,22 @@
-"""The classic yardsticks beside the perceptual metrics: PSNR and SSIM."""
+"""The classic measures of fidelity: PSNR and SSIM."""
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-_LUMA = (0.299, 0.587, 0.114)  # of R, G, B, by ITU-R BT.601
+_LUMA = (0.299, 0.587, 0.114)  # weights of R, G, B, by ITU-R BT.601
 
 
-def psnr(x, y):
-    """Peak signal-to-noise ratio in dB, (N,), of images (N, 3, H, W) in [0, 1]; inf where they are equal."""
+def psnr(x: Tensor, y: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, (N,), of images (N, 3, H, W) in [0, 1]; inf for equal images."""
     return -10 * torch.log10((x - y).square().flatten(1).mean(1))
 
 
-def ssim(x, y):
-    """Structural similarity of the luma, (N,), of images (N, 3, H, W) in [0, 1]: 1 where they are equal.
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Structural similarity of the luma, (N,), of images (N, 3, H, W) in [0, 1], at least 11 pixels a side; 1 for equal images.
 
-    Wang et al. 2004, on grey pictures and with their settings: a Gaussian window of sigma 1.5 over 11×11 pixels, K1 = 0.01,
-    K2 = 0.03, averaged over the positions where the window fits.
+    Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004, with their settings: a Gaussian
+    window of sigma 1.5 over 11×11 pixels, K1 = 0.01, K2 = 0.03, averaged over the positions where the window fits.
     """
     luma = x.new_tensor(_LUMA).view(3, 1, 1)
     x, y = (x * luma).sum(1), (y * luma).sum(1)
@@ -26,15 +27,15 @@ def ssim(x, y):
     return index.flatten(1).mean(1)
 
 
-def _blur(pictures):
-    """Grey pictures (M, N, H, W) -> (M, N, H - 10, W - 10)."""
+def _blur(pictures: Tensor) -> Tensor:
+    """Grey pictures (M, N, H, W), blurred by the window where it fits: (M, N, H - 10, W - 10)."""
     offsets = torch.arange(-5, 6, dtype=pictures.dtype, device=pictures.device)
     window = torch.exp(-offsets.square() / (2 * 1.5**2))
-    # All pictures as channels that lie last: on a CPU three times as fast as a product with the window, and forty times as
-    # fast as a picture at a time.
+    # All pictures are channels of one image in channels-last order: on a CPU this is three times as fast as a product with the
+    # window, and forty times as fast as one picture at a time.
     channels = pictures.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
     groups = channels.shape[1]
     row = (window / window.sum()).expand(groups, 1, 1, -1).contiguous(memory_format=torch.channels_last)
-    with torch.backends.cudnn.flags(enabled=False):  # on a GPU it may compute in tf32, too coarse for variances
+    with torch.backends.cudnn.flags(enabled=False):  # cuDNN may compute in TF32, too coarse for variances
         channels = F.conv2d(F.conv2d(channels, row, groups=groups), row.mT, groups=groups)
     return channels[0].unflatten(0, pictures.shape[:2])

@@ -3,87 +3,90 @@
     d(x, y) = sum over layers l of the mean over positions of  sum over channels c of  w[l, c] (f_l(x) - f_l(y))²
 
 with f the unit-normalised features of the trunk. R-LPIPS (Ghazanfari et al., arXiv 2307.15157) is the same formula with
-weights learnt against an attacker. Metrics on one trunk share the trunk object, so that several of them cost one pass.
+weights learnt against an attacker. Metrics on one trunk share the trunk object, so that several of them need only one pass.
 """
 
 import copy
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from rlpips.device import pick_device
 from rlpips.metrics.backbones import Trunk, load_trunk
 from rlpips.zoo import catalog, weights
+from rlpips.zoo.weights import DownloadProgress
 
-_SLACK = 1e-4  # how far outside [0, 1] rounding may carry a pixel before it is called an error
+_SLACK = 1e-4  # how far outside [0, 1] a pixel may lie, because of rounding
 
 
 class PerceptualMetric(nn.Module):
-    """A distance between pictures, in the metric's own unit (0 is identical; LPIPS and R-LPIPS have different scales).
+    """A distance between pictures: 0 for identical ones, and no fixed unit (LPIPS and R-LPIPS have different scales).
 
-    All methods take `x` and `y`, float tensors (N, 3, H, W) in [0, 1] of the same shape, at least 32 pixels a side, on the
-    metric's device, and raise ValueError for anything else. Gradients flow to both; the network itself is frozen.
+    `heads` has one weight vector (C_l,) per layer of the trunk, each >= 0. All methods take `x` and `y`, float tensors
+    (N, 3, H, W) in [0, 1] of the same shape, at least 32 pixels a side, on the metric's device, and raise ValueError for
+    anything else. Gradients flow to both; the network itself is frozen.
     """
 
-    def __init__(self, trunk: Trunk, heads, name: str):
+    def __init__(self, trunk: Trunk, heads: Sequence[Tensor], name: str) -> None:
         super().__init__()
         self.trunk = trunk
         self.name = name
-        found = tuple(len(head) for head in heads)
-        if found != trunk.spec.channels:
-            raise ValueError(f"{trunk.name} needs heads of {trunk.spec.channels} weights; got {found}.")
+        sizes = tuple(len(head) for head in heads)
+        if sizes != trunk.spec.channels:
+            raise ValueError(f"{trunk.name} needs heads of {trunk.spec.channels} weights; got {sizes}.")
         for index, head in enumerate(heads):
             self.register_buffer(f"head{index}", head.to(trunk.scale.device))
 
     @property
-    def heads(self):
+    def heads(self) -> list[Tensor]:
         """One weight vector (C_l,) per layer."""
         return [getattr(self, f"head{index}") for index in range(len(self.trunk.spec.channels))]
 
     @property
-    def layers(self):
+    def layers(self) -> tuple[str, ...]:
         """The names of the layers, in the order of `per_layer`."""
         return self.trunk.spec.layers
 
-    def _apply(self, fn, recurse=True):
-        self.trunk = copy.deepcopy(
-            self.trunk
-        )  # `.to()` and `.half()` change this metric, not the others on the same trunk
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PerceptualMetric":
+        # With a trunk of its own, `.to()` and `.half()` change this metric and not the others on the same trunk.
+        self.trunk = copy.deepcopy(self.trunk)
         return super()._apply(fn, recurse)
 
-    def _maps(self, x, y):
+    def _maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
         check_images(x, "x")
         check_images(y, "y")
         if x.shape != y.shape:
             raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
-        own = self.trunk.scale
-        if {x.device, y.device} != {own.device}:
-            raise ValueError(f"x and y must be on the metric's device, {own.device}; got {x.device} and {y.device}.")
-        return layer_maps(self.trunk(x.to(own.dtype)), self.trunk(y.to(own.dtype)), stack_heads([self]))
+        scale = self.trunk.scale
+        if {x.device, y.device} != {scale.device}:
+            raise ValueError(f"x and y must be on the metric's device, {scale.device}; got {x.device} and {y.device}.")
+        return layer_maps(self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype)), stack_heads([self]))
 
-    def per_layer(self, x, y):
+    def per_layer(self, x: Tensor, y: Tensor) -> Tensor:
         """Each layer's share of the distance, (N, L); the shares sum to `self(x, y)`."""
         return layer_shares(self._maps(x, y))[:, 0]
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance of each pair, (N,)."""
         return self.per_layer(x, y).sum(-1)
 
-    def distance_map(self, x, y):
-        """Where the metric sees the difference, (N, H, W): every layer's map, enlarged bilinearly, summed over layers.
+    def distance_map(self, x: Tensor, y: Tensor) -> Tensor:
+        """Where the metric sees the difference, (N, H, W): the maps of all layers, enlarged bilinearly and summed.
 
-        It equals `lpips.LPIPS(spatial=True)`; its mean is close to the distance, but not the same number, because
-        bilinear enlargement does not keep the mean of a map.
+        It equals `lpips.LPIPS(spatial=True)`. Its mean is close to the distance but not the same, because bilinear enlargement
+        changes the mean of a map.
         """
         return merge_maps(self._maps(x, y), x.shape[-2:])[:, 0]
 
 
-def check_images(x, name="images"):
-    """Raise ValueError unless `x` is a float tensor (N, 3, H, W) in [0, 1], at least 32 pixels a side."""
-    if not isinstance(x, torch.Tensor) or x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point() or not len(x):
-        found = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
-        raise ValueError(f"{name} must be a float tensor of shape (N, 3, H, W); got {found}.")
+def check_images(x: Any, name: str = "images") -> None:
+    """ValueError unless `x` is a float tensor (N, 3, H, W) in [0, 1], at least 32 pixels a side; `name` is for the sentence."""
+    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point() or not len(x):
+        kind = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"{name} must be a float tensor of shape (N, 3, H, W); got {kind}.")
     if min(x.shape[-2:]) < 32:
         raise ValueError(f"{name} must be at least 32 pixels a side; got {x.shape[-2]}×{x.shape[-1]} (H×W).")
     low, high = (value.item() for value in x.detach().aminmax())
@@ -93,37 +96,42 @@ def check_images(x, name="images"):
         raise ValueError(f"{name} must lie in [0, 1]; got values from {low:.4g} to {high:.4g}.{hint}")
 
 
-def stack_heads(metrics):
+def stack_heads(metrics: Sequence[PerceptualMetric]) -> list[Tensor]:
     """The weights of M metrics on one trunk, layer by layer: a list of L tensors (M, C_l, 1, 1)."""
     return [torch.stack(layer)[:, :, None, None] for layer in zip(*(metric.heads for metric in metrics), strict=True)]
 
 
-def layer_maps(features_x, features_y, heads):
-    """Weighted squared differences of N pairs: a list of L maps (N, M, h_l, w_l), M metrics given by `stack_heads`."""
+def layer_maps(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads: Sequence[Tensor]) -> list[Tensor]:
+    """Weighted squared differences of N pairs by M metrics, with the heads from `stack_heads`: L maps (N, M, h_l, w_l)."""
     return [
         F.conv2d((fx - fy).square(), head)  # a 1×1 convolution sums over channels, for all metrics at once
         for fx, fy, head in zip(features_x, features_y, heads, strict=True)
     ]
 
 
-def layer_shares(maps):
-    """Mean over positions: a list of L maps (N, M, h_l, w_l) -> (N, M, L)."""
+def layer_shares(maps: Sequence[Tensor]) -> Tensor:
+    """The mean over positions of L maps (N, M, h_l, w_l): (N, M, L)."""
     return torch.stack([layer.mean((2, 3)) for layer in maps], -1)
 
 
-def merge_maps(maps, size):
-    """Sum of the layers' maps, each enlarged bilinearly to `size` (h, w): -> (N, M, h, w)."""
-    return sum(F.interpolate(layer, size=tuple(size), mode="bilinear", align_corners=False) for layer in maps)
+def merge_maps(maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """The sum of L maps (N, M, h_l, w_l), each enlarged bilinearly to `size` (h, w): (N, M, h, w)."""
+    enlarged = [F.interpolate(layer, size=tuple(size), mode="bilinear", align_corners=False) for layer in maps]
+    return sum(enlarged[1:], enlarged[0])
 
 
-def load_metric(name, backbone="alex", device="cpu", progress=weights.print_progress):
+def load_metric(
+    name: str,
+    backbone: str = "alex",
+    device: str | torch.device | None = "cpu",
+    progress: DownloadProgress = weights.print_progress,
+) -> PerceptualMetric:
     """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", …) on a backbone ("alex", "vgg", "squeeze").
 
-    `device`: "cpu", "cuda", or None for the GPU where there is one.
-
-    Weights are bundled for AlexNet; those of the other backbones are looked for, and downloaded, as
-    `rlpips.zoo.weights.load_trunk` says; `progress(file, bytes, bytes in all or None)` is called meanwhile. An unknown name,
-    or a metric that has no heads for that backbone, is a ValueError.
+    `device` is "cpu", "cuda", or None for the GPU where there is one. The weights for AlexNet are bundled. Those of the other
+    backbones, and the official checkpoints, are looked for and downloaded as in `rlpips.zoo.weights.load_trunk`;
+    `progress(file, bytes so far, bytes in all or None)` is called during a download. Raises ValueError for an unknown name (it
+    lists the names), a metric without heads for that backbone, or weights that are missing, damaged or cannot be downloaded.
     """
     catalog.check(name, backbone)  # before any download
     device = pick_device(device)
@@ -134,8 +142,8 @@ def load_metric(name, backbone="alex", device="cpu", progress=weights.print_prog
     return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)
 
 
-def _official_trunk(backbone, state, device):
-    """The shared trunk where a checkpoint holds the same numbers, else a trunk of its own."""
+def _official_trunk(backbone: str, state: dict[str, Tensor], device: torch.device) -> Trunk:
+    """The shared trunk if a checkpoint holds the same numbers, else a trunk with the checkpoint's."""
     shared = weights.load_trunk(backbone)
     if all(torch.equal(shared[key], value) for key, value in state.items()):
         return load_trunk(backbone, device)

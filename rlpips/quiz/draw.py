@@ -56,6 +56,6 @@ def questions(triplets):
     found = []
     for shown, families, severity, judge in zip(pictures, triplets.family, triplets.severity, triplets.judge):
         names = families.split("/")
-        words = tuple(DISTORTIONS[name].words(s) for name, s in zip((names[0], names[-1]), severity.tolist()))
+        words = tuple(DISTORTIONS[name].describe(s) for name, s in zip((names[0], names[-1]), severity.tolist()))
         found.append(Question(shown, words, None if judge.isnan() else int(judge)))
     return found

@@ -37,7 +37,7 @@ def main(arguments=None):
         sources, progress = read_sources(images, None, settings), Progress()
         for report in study(settings, sources, HELD_OUT, only, device, known, progress):
             if is_first():
-                file.write_text(cards.written(report), "utf-8")
+                file.write_text(cards.format_json(report), "utf-8")
                 (out / "study.md").write_text(table(report) + "\n", "utf-8")
     except (ValueError, OSError, FloatingPointError) as error:
         print(error, file=sys.stderr)

@@ -53,7 +53,7 @@ def main(arguments=None):
             card = {"file": out.name, "sha256": hashlib.sha256(raw).hexdigest(), "backbone": settings.backbone}
             card |= {"norm": settings.norm, **_about(settings, sources, data), "seconds": round(seconds)}
             card |= {"command": _command(settings, images, bapps, out, data), "limits": _limits(images, bapps)}
-            out.with_suffix(".json").write_text(cards.written(card), "utf-8")
+            out.with_suffix(".json").write_text(cards.format_json(card), "utf-8")
             state.unlink(missing_ok=True)
     except ValueError as error:
         sys.exit(_say(error, 2))

@@ -299,7 +299,7 @@ def main(arguments=None):
         }
         file = chosen.out / card["file"]
         file.write_bytes(raw)
-        file.with_suffix(".json").write_text(cards.written(card), "utf-8")
+        file.with_suffix(".json").write_text(cards.format_json(card), "utf-8")
         state.unlink(missing_ok=True)
         progress(f"{file}: {card['results']}", keep=True)
     except ValueError as error:

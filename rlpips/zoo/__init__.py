@@ -1,1 +1,1 @@
-"""What there is to choose from: the catalogue of metrics, networks, classifiers and attacks, their weights and their cards."""
+"""The catalogue of metrics, networks, classifiers and attacks; their weights and their cards."""

@@ -1,38 +1,70 @@
-"""The card of a metric's heads: a JSON file beside them in assets/weights/ that says what they are, how they were
-made, what was measured and what they are not. `rlpips.training` writes it, `rlpips.evaluate` adds the figures, and
-the pages and the README take their numbers from it.
+"""Cards and stored results: the JSON files in assets/weights/ that hold every measured number.
+
+The card of a metric's heads stands beside them and says what they are, how they were made, what was measured and what they
+are not. `rlpips.training` writes it, `rlpips.evaluate` adds the figures, and the pages and documents take their numbers from it.
 """
 
+import functools
 import json
+import logging
 import re
 from pathlib import Path
+from typing import Any
 
 from rlpips import paths
 from rlpips.zoo import catalog
 
 
 def path(name: str, backbone: str = "alex") -> Path:
-    """Where the card of a metric's heads is; ValueError if there is no such metric, or none with heads of ours."""
+    """The file of the card of a metric's heads; ValueError for an unknown metric, or one without heads of its own."""
     catalog.check(name, backbone)
     heads = catalog.card(name).heads
     if backbone not in heads:
-        raise ValueError(f"{name} has no heads file of its own, so there is no card; it comes whole from its authors.")
+        raise ValueError(f"{name} has no heads file of its own, and so no card: its authors publish trunk and heads as one.")
     return (paths.WEIGHTS / heads[backbone].file).with_suffix(".json")
 
 
-def read(name: str, backbone: str = "alex") -> dict:
-    """The card of a metric's heads."""
-    return json.loads(path(name, backbone).read_text("utf-8"))
+def read(name: str, backbone: str = "alex") -> dict[str, Any]:
+    """The card of a metric's heads; ValueError, which is also logged, if its file is missing or damaged."""
+    return _read(path(name, backbone))
 
 
-def store(name: str, backbone: str, /, **parts) -> None:
-    """Write parts of a card, such as results=…, and leave the others."""
+def read_results() -> dict[str, Any]:
+    """The stored results of attacks on classifiers; ValueError, which is also logged, if their file is missing or damaged."""
+    return _read(paths.RESULTS)
+
+
+def store(name: str, backbone: str, /, **parts: Any) -> None:
+    """Write parts of a card, such as results=…, and leave the others. Without a card yet, write a new one."""
     file = path(name, backbone)
-    card = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    file.write_text(written({**card, **parts}), "utf-8")
+    card = _read(file) if file.exists() else {}
+    file.write_text(format_json({**card, **parts}), "utf-8")
 
 
-def written(value) -> str:
-    """JSON for people: a line for each entry, but lists of numbers on one line."""
+def format_json(value: Any) -> str:
+    """JSON that people can read: a line for each entry, but lists of numbers on one line."""
     text = json.dumps(value, indent=1, ensure_ascii=False)
-    return re.sub(r"\[([^\[\]{}\"]+)\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+    return re.sub(r"\[([^\[\]{}\"]+)\]", lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The JSON object of a file that is part of the project."""
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise _fault(f"{file.name} is missing from assets/weights; please install this project's files again.") from error
+    except (OSError, ValueError) as error:
+        raise _fault(f"{file.name} in assets/weights is damaged; please install this project's files again.") from error
+    if not isinstance(value, dict):
+        raise _fault(f"{file.name} in assets/weights should hold a JSON object; it holds another value.")
+    return value
+
+
+@functools.cache  # a page may ask for the same file at every visit; the log needs the sentence once
+def _log(text: str) -> None:
+    logging.getLogger(__name__).error(text)
+
+
+def _fault(text: str) -> ValueError:
+    _log(text)
+    return ValueError(text)

@@ -1,9 +1,10 @@
-"""What there is to choose from: the metrics, the networks under them, the classifiers, and where their weights come from.
+"""The metrics, the networks under them and the classifiers that can be loaded, and where their weights come from.
 
-Only data, no torch: the page reads its choices from here. Every weights file stands beside the digest that
-`rlpips.zoo.weights` checks when it loads it.
+Only data, no torch: the page reads its choices from here. Every weights file is listed with the digest that
+`rlpips.zoo.weights` checks when it loads the file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
@@ -13,13 +14,13 @@ AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial 
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
 ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-PAIR = ("lpips", "rlpips-linf")  # the two metrics that a duel sets against each other unless others are named
+PAIR = ("lpips", "rlpips-linf")  # the two metrics that are compared by default
 OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
 
 
 @dataclass(frozen=True)
-class HeadsFile:
-    """A safetensors file in assets/weights/ with keys "0" … "L-1", each (C_l,) float32 and >= 0."""
+class WeightsFile:
+    """A safetensors file. The heads of a metric, in assets/weights/, have keys "0" … "L-1", each (C_l,) float32 and >= 0."""
 
     file: str
     sha256: str  # of the whole file, 64 hex digits; empty: not trained yet
@@ -36,20 +37,20 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class MetricCard:
-    """One metric: how it is called, drawn and credited, and the files it is made of.
+    """One metric: its names, its colour in charts, its credits and its files.
 
-    `heads` has one file per backbone. A card with an `official` checkpoint has no heads file: trunk
-    and heads both come from the checkpoint.
+    `heads` has one file per backbone. A card with an `official` checkpoint has no heads file: trunk and heads both come from
+    the checkpoint.
     """
 
     name: str
     title: str
-    color: str  # hex, for light backgrounds; tells the metric apart for colour-blind people too
+    color: str  # hex, for light backgrounds; differs from the others' for colour-blind people too
     source: str
     licence: str
     training: str  # one sentence
     paper: str
-    heads: dict[str, HeadsFile] = field(default_factory=dict)
+    heads: dict[str, WeightsFile] = field(default_factory=dict)
     official: Checkpoint | None = None
 
     @property
@@ -60,42 +61,43 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class TrunkCard:
-    """One frozen network: our file with its convolutions alone, and torchvision's own file."""
+    """One frozen network: our file with only its convolutions, and torchvision's own file."""
 
     name: str
     title: str
-    features: HeadsFile | None  # keys features.N.weight/bias
+    features: WeightsFile | None  # keys features.N.weight and features.N.bias
     bundled: bool  # whether `features` is shipped in assets/weights/
-    torchvision: str  # file name; the eight hex digits in it begin its sha256
+    torchvision: str  # file name; its eight hex digits are the start of the file's sha256
     megabytes: int  # size of torchvision's file
     source: str
     licence: str
 
     @property
     def url(self) -> str:
+        """Where torchvision's file is."""
         return "https://download.pytorch.org/models/" + self.torchvision
 
 
 @dataclass(frozen=True)
 class ClassifierCard:
-    """One classifier: of CIFAR-10 a safetensors file in assets/weights/, of ImageNet torchvision's own file."""
+    """One classifier: for CIFAR-10 a safetensors file in assets/weights/, for ImageNet torchvision's own file."""
 
     name: str
     title: str
-    file: str  # in a name of torchvision's, the eight hex digits begin its sha256
+    file: str  # in torchvision's file names the eight hex digits are the start of the file's sha256
     training: str  # one sentence
     source: str
     licence: str
     paper: str
     sha256: str = ""  # of the whole file, 64 hex digits; empty: not trained yet, or torchvision's
-    classes: tuple[str, ...] = CIFAR10_CLASSES  # empty for ImageNet, whose thousand torchvision names
+    classes: tuple[str, ...] = CIFAR10_CLASSES  # empty for ImageNet: torchvision has its thousand names
     size: int = 32  # pixels a side
     model: str = ""  # torchvision's name of the network; empty: the small ResNet of `rlpips.classifiers`
     megabytes: float = 0.6
 
     @property
     def url(self) -> str:
-        """Where torchvision's file is; ours are shipped."""
+        """Where torchvision's file is; empty for our own, which are shipped."""
         return "https://download.pytorch.org/models/" + self.file if self.model else ""
 
 
@@ -105,7 +107,7 @@ TRUNKS: dict[str, TrunkCard] = {
         TrunkCard(
             name="alex",
             title="AlexNet",
-            features=HeadsFile(
+            features=WeightsFile(
                 "alexnet_features.safetensors",
                 "9f97fd313f4da83dbe6bbfbe6effca1241de9edfcd7c53386261ed9697286dd9",
             ),
@@ -118,7 +120,7 @@ TRUNKS: dict[str, TrunkCard] = {
         TrunkCard(
             name="vgg",
             title="VGG16",
-            features=HeadsFile(
+            features=WeightsFile(
                 "vgg16_features.safetensors",
                 "cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d",
             ),
@@ -167,15 +169,15 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads learnt from human judgements of image pairs (BAPPS), the trunk frozen.",
             paper=LPIPS_PAPER,
             heads={
-                "alex": HeadsFile(
+                "alex": WeightsFile(
                     "lpips_alex.safetensors",
                     "1d41531cd971abcf97d12305095362450288a80067814aa8d4ce51b0508b3737",
                 ),
-                "vgg": HeadsFile(
+                "vgg": WeightsFile(
                     "lpips_vgg.safetensors",
                     "cca3883c0ebf4d1d290424868e62db4899b1f2bbdc009b1abec6093ee67b2bc9",
                 ),
-                "squeeze": HeadsFile(
+                "squeeze": WeightsFile(
                     "lpips_squeeze.safetensors",
                     "0f427375e78838f13fac5e25ebc1315561a7998d1242e36fdb1162914e9248a2",
                 ),
@@ -190,10 +192,10 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l∞ ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile(
+                "alex": WeightsFile(
                     "rlpips-linf_alex.safetensors", "73089def69c6536037a98da0435f1f3247abf53ce29d3d9ad1f62ec04ed0d6a1"
                 ),
-                "vgg": HeadsFile(
+                "vgg": WeightsFile(
                     "rlpips-linf_vgg.safetensors", "cfe3ff7fc917a99304335a6ec8813f30874a0b5a33439f7b5d63ae426f32f600"
                 ),
             },
@@ -207,10 +209,10 @@ CATALOG: dict[str, MetricCard] = {
             training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
             paper=RLPIPS_PAPER,
             heads={
-                "alex": HeadsFile(
+                "alex": WeightsFile(
                     "rlpips-l2_alex.safetensors", "ec2b06911981d09c443596f169927e835d5cda2a02f64d509f0685151d34170e"
                 ),
-                "vgg": HeadsFile(
+                "vgg": WeightsFile(
                     "rlpips-l2_vgg.safetensors", "83f28e8c8314d856efde9f28b96376f7d843a4341b33cc48aba0f07f8929c881"
                 ),
             },
@@ -269,7 +271,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
             "undefended",
             "Undefended",
             "6046d6f6198a4951d2f855a25d36426059271130dcfc61e19d5a5e856010016b",
-            "Trained here on clean pictures alone.",
+            "Trained here on clean pictures only.",
             RESNET_PAPER,
         ),
         _small(
@@ -352,7 +354,7 @@ def trunk_card(backbone: str) -> TrunkCard:
 
 
 def check(name: str, backbone: str) -> None:
-    """ValueError unless there is a metric of that name with heads for that backbone; the sentence lists what there is."""
+    """ValueError unless the metric `name` exists and has heads for `backbone`; the sentence lists what exists."""
     metric, trunk = card(name), trunk_card(backbone)
     if backbone not in metric.backbones:
         raise ValueError(
@@ -361,12 +363,12 @@ def check(name: str, backbone: str) -> None:
         )
 
 
-def check_metrics(metrics, backbone):
-    """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Asked before
+def check_metrics(metrics: str | Sequence[str], backbone: str) -> tuple[str, ...]:
+    """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Call it before
     anything is loaded, as loading may mean a download."""
-    metrics = (metrics,) if isinstance(metrics, str) else metrics
-    if not isinstance(metrics, (tuple, list)) or not metrics or any(metrics.count(name) > 1 for name in metrics):
+    names = (metrics,) if isinstance(metrics, str) else metrics
+    if not isinstance(names, tuple | list) or not names or any(names.count(name) > 1 for name in names):
         raise ValueError(f"metrics must name at least one metric, each once; got {metrics!r}.")
-    for name in metrics:
+    for name in names:
         check(name, backbone)
-    return tuple(metrics)
+    return tuple(names)

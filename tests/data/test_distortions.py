@@ -73,12 +73,12 @@ def test_each_picture_has_its_own_severity(family, pictures):
 
 @every_family
 def test_words_differ_along_the_way(family):
-    words = [family.words(severity) for severity in np.linspace(0, 1, 6)]
+    words = [family.describe(severity) for severity in np.linspace(0, 1, 6)]
     assert len(set(words)) == 6
 
 
 def test_jpeg_is_pillows(pictures):
-    assert DISTORTIONS["jpeg"].words(0.5) == "JPEG quality 25"
+    assert DISTORTIONS["jpeg"].describe(0.5) == "JPEG quality 25"
     file = io.BytesIO()
     Image.fromarray(bytes_of(pictures[1])).save(file, "JPEG", quality=25, subsampling=0)
     expected = np.asarray(Image.open(file))
@@ -89,7 +89,7 @@ def test_noise_has_the_sigma_it_names():
     grey = torch.full((2, 3, 64, 96), 0.5)
     made = DISTORTIONS["noise"](grey, torch.tensor([0.25, 0.5]))
     for picture, severity in zip(made, (0.25, 0.5)):
-        sigma = float(DISTORTIONS["noise"].words(severity).split()[-1].split("/")[0])
+        sigma = float(DISTORTIONS["noise"].describe(severity).split()[-1].split("/")[0])
         assert np.std(picture.numpy()) * 255 == pytest.approx(sigma, rel=0.03)
 
 
@@ -102,7 +102,7 @@ def test_blur_is_a_gaussian():
     spot = torch.zeros(2, 3, 41, 61)
     spot[:, :, 20, 30] = 1
     sigma = 0.25 * 32**0.6  # 2 pixels
-    assert DISTORTIONS["blur"].words(0.6) == "blur σ 2 px"
+    assert DISTORTIONS["blur"].describe(0.6) == "blur σ 2 px"
     row = DISTORTIONS["blur"](spot, 0.6)[1, 2].sum(0).numpy()
     offsets = np.arange(61) - 30
     assert row.sum() == pytest.approx(1, abs=1e-5)
@@ -114,7 +114,7 @@ def test_blur_is_a_gaussian():
 def test_shift_moves_by_the_pixels_it_names():
     moved = (DISTORTIONS["shift"](ramps(), 0.5) - ramps())[:, :, 15:25, 20:40].mean((2, 3)) * 100  # away from edges
     np.testing.assert_allclose(torch.hypot(moved[:, 0], moved[:, 1]), torch.full((3,), 4.0), rtol=0.02)
-    assert DISTORTIONS["shift"].words(0.5) == "a shift of 4 px"
+    assert DISTORTIONS["shift"].describe(0.5) == "a shift of 4 px"
 
 
 def test_colours(pictures):

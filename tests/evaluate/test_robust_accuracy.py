@@ -128,7 +128,7 @@ def test_matched_bounds_of_straight_lines():
     assert (found["matched"], found["low"], found["high"]) == (0.5, 0.25, 1.0)
     assert (found["reached"], found["of"]) == (3, 4) and found["families"]["quantise"] is None
     assert found["families"]["blur"]["severity"] == pytest.approx(0.625)
-    assert found["families"]["noise"]["words"] == DISTORTIONS["noise"].words(0.5)
+    assert found["families"]["noise"]["words"] == DISTORTIONS["noise"].describe(0.5)
 
     back = match(roots, "rlpips-linf", "lpips", 0.6)  # noise does not get so far; 0.6, 0.3, 0.06
     assert back["matched"] == pytest.approx((0.6 * 0.3 * 0.06) ** (1 / 3), abs=6e-4) and back["reached"] == 3

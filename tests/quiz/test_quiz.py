@@ -117,8 +117,8 @@ def test_questions_say_what_was_done():
                      ("jpeg", "blur", "noise/jpeg"), torch.tensor([[0.5, 0.7], [0.8, 0.2], [0.3, 0.6]]))  # fmt: skip
     first, second, third = draw.questions(drawn)
     assert first.nearer == 0 and second.nearer == 1 and third.nearer is None
-    assert first.words == (DISTORTIONS["jpeg"].words(0.5), DISTORTIONS["jpeg"].words(np.float32(0.7)))
-    assert third.words == tuple(DISTORTIONS[n].words(np.float32(s)) for n, s in (("noise", 0.3), ("jpeg", 0.6)))
+    assert first.words == (DISTORTIONS["jpeg"].describe(0.5), DISTORTIONS["jpeg"].describe(np.float32(0.7)))
+    assert third.words == tuple(DISTORTIONS[n].describe(np.float32(s)) for n, s in (("noise", 0.3), ("jpeg", 0.6)))
     assert second.pictures.shape == (3, 32, 40, 3) and (second.pictures[:, 0, 0, 0] == (20, 21, 22)).all()
     swapped = third.swapped()
     assert swapped.words == third.words[::-1] and (swapped.pictures[1] == third.pictures[2]).all()
@@ -287,7 +287,7 @@ def test_stored_questions_are_of_every_family_and_small(stored):
     found, _ = stored
     known = [question for question, _ in found if question.nearer is not None]
     assert len(found) >= 30 and len(found) - len(known) >= 9
-    starts = {name: family.words(0.5).split()[0] for name, family in DISTORTIONS.items()}
+    starts = {name: family.describe(0.5).split()[0] for name, family in DISTORTIONS.items()}
     count = Counter(question.words[0].split()[0] for question in known)
     levels = sum("levels a colour" in question.words[0] for question in known)  # begins with its number
     assert levels == 4 and all(count[start] == 4 for name, start in starts.items() if name != "quantise")

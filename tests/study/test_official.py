@@ -3,7 +3,7 @@ from dataclasses import replace
 import lpips as published
 import pytest
 import torch
-from pictures import made
+from pictures import make_pictures
 
 from rlpips.attacks.triplets import attack_triplets
 from rlpips.data.triplets import make_triplets
@@ -18,7 +18,7 @@ def lpips():
 
 @pytest.fixture(scope="module")
 def triplets():
-    found = make_triplets(made(4), 7, size=32, seed=1)
+    found = make_triplets(make_pictures(4), 7, size=32, seed=1)
     return replace(found, p0=(found.p0 * 3 - 1).clamp(0, 1))  # many pixels at the ends of the range
 
 

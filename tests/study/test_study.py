@@ -4,7 +4,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
-from pictures import made, written
+from pictures import make_pictures, write_pictures
 
 from rlpips.attacks.triplets import attack_triplets
 from rlpips.data.triplets import make_triplets
@@ -24,7 +24,7 @@ TWO = ["baseline", "official attack and network"]
 
 @pytest.fixture(scope="module")
 def sources():
-    photographs = made()
+    photographs = make_pictures()
     return Source(photographs[:14]), Source(photographs[14:17]), Source(photographs[17:])
 
 
@@ -75,7 +75,7 @@ def test_variants_have_names_of_their_own_and_settings_that_exist():
 def test_the_worst_case_of_the_pixels():
     """Against a search over a grid of values, pixel by pixel."""
     lpips, eps = load_metric("lpips"), 0.05
-    same, mixed = (make_triplets(made(5), 6, mix, 32, seed) for mix, seed in ((False, 0), (True, 1)))
+    same, mixed = (make_triplets(make_pictures(5), 6, mix, 32, seed) for mix, seed in ((False, 0), (True, 1)))
     found = pixels(lpips, same, mixed, eps, seed=4)
 
     def worst(x, reference, best):
@@ -101,7 +101,7 @@ def test_the_worst_case_of_the_pixels():
 
 def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "HELD_OUT", HELD)
-    folder, out = written(tmp_path / "photographs"), tmp_path / "deep" / "study"
+    folder, out = write_pictures(tmp_path / "photographs"), tmp_path / "deep" / "study"
     words = [f"--{key.replace('_', '-')}={value}" for key, value in asdict(TINY).items()]
     module.main(["--images", str(folder), "--out", str(out), *words, "--only", "baseline"])
     rows = json.loads((out / "study.json").read_text("utf-8"))["rows"]

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 
-def made(count=20):
+def make_pictures(count=20):
     """Pictures of slopes, edges and texture, uint8 (H, W, 3), no two sizes alike."""
     pictures = []
     for seed in range(count):
@@ -17,15 +17,15 @@ def made(count=20):
     return pictures
 
 
-def written(folder, count=20):
+def write_pictures(folder, count=20):
     """The same as files of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for index, picture in enumerate(made(count)):
+    for index, picture in enumerate(make_pictures(count)):
         Image.fromarray(picture).save(folder / f"{index:02}.png")
     return folder
 
 
-def bapps(folder, families=("cnn", "traditional"), count=9, side=40):
+def write_bapps(folder, families=("cnn", "traditional"), count=9, side=40):
     """A BAPPS folder: of each triplet p0 is mild noise and p1 strong noise on the reference, or the other way round,
     and the judgements are fractions."""
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import sys
 from rlpips import paths
 
 
-def processes(count, *words, cwd=paths.ROOT):
+def run_processes(count, *words, cwd=paths.ROOT):
     """Run a Python module or file in `count` processes of one thread each, under torchrun if there are several."""
     start = [sys.executable] if count == 1 else [
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}",

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pictures import bapps, made, written
+from pictures import make_pictures, write_bapps, write_pictures
 from PIL import Image
 
 from rlpips.evaluate.scores import distances
@@ -21,7 +21,7 @@ def lpips():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return bapps(tmp_path_factory.mktemp("bapps"))
+    return write_bapps(tmp_path_factory.mktemp("bapps"))
 
 
 def test_evidence_is_the_metric_without_its_heads(lpips):
@@ -38,7 +38,7 @@ def test_log_ratio():
 
 
 def test_photographs_alone(lpips):
-    learning, choosing = Source(made()[:16]), Source(made()[16:])
+    learning, choosing = Source(make_pictures()[:16]), Source(make_pictures()[16:])
     settings = replace(TINY, gap=0.5)
     material = look(settings, learning, choosing, lpips)
     assert len(material.same) == 12 and material.between.shape == (2, 12, 1152)
@@ -47,7 +47,7 @@ def test_photographs_alone(lpips):
     d0, d1 = distances(lpips, learning.triplets(12, 12, 40, 0, 0.5)[1])
     torch.testing.assert_close(material.opinion, 1 / (1 + (d1 / d0) ** settings.sharpness), rtol=1e-3, atol=1e-4)
     assert [len(part) for part in material.validation] == [2, 8]
-    other = look(settings, Source(made()[1:17]), choosing, lpips)
+    other = look(settings, Source(make_pictures()[1:17]), choosing, lpips)
     assert material.digest() == look(settings, learning, choosing, lpips).digest() != other.digest()
 
 
@@ -65,7 +65,7 @@ def test_people_judge_where_there_is_bapps(folder, lpips):
 
 
 def test_both_people_and_photographs(folder, lpips, tmp_path):
-    learning, choosing, _ = read_sources(written(tmp_path / "photographs"), folder, TINY)
+    learning, choosing, _ = read_sources(write_pictures(tmp_path / "photographs"), folder, TINY)
     assert len(learning.photographs) == 16
     material = look(TINY, learning, choosing, lpips)
     assert set(material.same.family) == {"cnn", "traditional"}  # people judge these
@@ -73,7 +73,7 @@ def test_both_people_and_photographs(folder, lpips, tmp_path):
 
 
 def test_large_pictures_of_bapps_are_scaled_down(tmp_path):
-    folder = bapps(tmp_path, families=("mix",), count=8, side=64)
+    folder = write_bapps(tmp_path, families=("mix",), count=8, side=64)
     judged = read_sources(None, folder, replace(TINY, size=32))[0].judged
     assert judged.reference.shape[1:] == (3, 32, 32)
 
@@ -82,13 +82,13 @@ def test_folders_that_will_not_do(tmp_path, folder):
     with pytest.raises(ValueError, match="got neither"):
         read_sources(None, None, TINY)
     with pytest.raises(ValueError, match="at least 6 photographs.* has 5"):
-        read_sources(written(tmp_path / "few", 5), None, TINY)
+        read_sources(write_pictures(tmp_path / "few", 5), None, TINY)
     with pytest.raises(ValueError, match="2afc/train/<family>"):
         read_sources(None, tmp_path, TINY)
     with pytest.raises(ValueError, match="at least 6 triplets.* has 4"):
-        read_sources(None, bapps(tmp_path / "b", ("cnn",), 4), TINY)
-    bapps(tmp_path / "two", ("cnn",), 8, 32)
-    bapps(tmp_path / "two", ("mix",), 8, 40)
+        read_sources(None, write_bapps(tmp_path / "b", ("cnn",), 4), TINY)
+    write_bapps(tmp_path / "two", ("cnn",), 8, 32)
+    write_bapps(tmp_path / "two", ("mix",), 8, 40)
     with pytest.raises(ValueError, match="one size"):
         read_sources(None, tmp_path / "two", TINY)
     Image.new("RGB", (40, 40)).save(folder / "2afc" / "train" / "cnn" / "ref" / "extra.png")

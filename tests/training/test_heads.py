@@ -3,8 +3,8 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from pictures import bapps, made, written
-from processes import processes
+from pictures import make_pictures, write_bapps, write_pictures
+from processes import run_processes
 from safetensors.torch import load
 
 from rlpips import paths
@@ -31,7 +31,7 @@ def options(settings):
 
 @pytest.fixture(scope="module")
 def photographs():
-    return made()
+    return make_pictures()
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def material(photographs, lpips):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("photographs"))
+    return write_pictures(tmp_path_factory.mktemp("photographs"))
 
 
 def test_rank_gives_nothing_for_robustness_that_costs_agreement():
@@ -128,7 +128,7 @@ def test_the_command(folder, tmp_path, capsys):
 
 def test_the_command_with_human_judgements(tmp_path):
     out = tmp_path / "heads.safetensors"
-    training.main(["--bapps", str(bapps(tmp_path / "bapps")), "--out", str(out), *options(TINY)])
+    training.main(["--bapps", str(write_bapps(tmp_path / "bapps")), "--out", str(out), *options(TINY)])
     card = json.loads(out.with_suffix(".json").read_text("utf-8"))
     assert card["judged triplets"] == {"trained on": 14, "held out to choose": 2, "held out to report": 2}
     assert "photographs" not in card and "human judgements alone" in card["limits"]
@@ -172,7 +172,7 @@ def test_two_processes_train_the_same_heads(folder, tmp_path):
     for count in (1, 2):
         out = tmp_path / str(count) / "heads.safetensors"
         out.parent.mkdir()
-        processes(count, "-m", "rlpips.training", "--images", folder, "--out", out, *options(settings))
+        run_processes(count, "-m", "rlpips.training", "--images", folder, "--out", out, *options(settings))
         assert sorted(path.name for path in out.parent.iterdir()) == ["heads.json", "heads.safetensors"]
         found.append(out.read_bytes())
     assert found[0] == found[1]

@@ -14,7 +14,7 @@ from rlpips import Trace, paths
 from rlpips.ui.pages import classifier, classifier_table
 from rlpips.ui.pages import classifier_text as words
 from rlpips.ui.runtime import session as live
-from rlpips.zoo import attack_cards, catalog
+from rlpips.zoo import attack_cards, cards, catalog
 
 ROOT = "#fool-viewer"
 SAMPLES = classifier.samples()
@@ -58,8 +58,9 @@ def test_matched_bounds_are_the_stored_ones(monkeypatch):
     monkeypatch.setattr(attack_cards, "matched_bounds", lambda: {"lpips": 0.5, "rlpips-linf": 0.6})
     assert words.bounds("matched", ("r-lpa", "pgd-l2"), (None, None)) == (0.6, attack_cards.ATTACKS["pgd-l2"].bound)
     assert "R-PPGD: R-LPIPS l∞ ≤ 0.36 = 0.6²" in words.allowed("matched", "ppgd", "r-ppgd", None, None)
-    monkeypatch.setattr(attack_cards, "matched_bounds", lambda: None)
-    with pytest.raises(ValueError, match="not been measured"):
+    monkeypatch.undo()
+    monkeypatch.setattr(cards, "read_results", dict)
+    with pytest.raises(ValueError, match="not measured yet"):
         words.bounds("matched", ("ppgd", "r-ppgd"), (0.5, 0.5))
 
 
@@ -155,8 +156,13 @@ def test_the_table_shows_every_row_under_its_bound_and_a_gap_where_nothing_was_m
 
 
 def test_without_results_the_page_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(words, "RESULTS", tmp_path / "none.json")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "classifiers.json")
+    paths.RESULTS.write_text("{}")
     assert "has not been measured yet" in words.experiment() and words.results() == {}
+    paths.RESULTS.write_text("{")
+    assert "classifiers.json in assets/weights is damaged" in words.experiment() and words.results() == {}
+    paths.RESULTS.unlink()
+    assert "classifiers.json is missing" in words.experiment() and words.results() == {}
 
 
 # ---- in a browser

@@ -33,7 +33,7 @@ def test_a_part_is_stored_and_the_others_stay(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("value", [[], [[1, 2], [3]], {"a": [{"b": [1]}]}, ["[1, 2]"], [True, None, -1.5]])
 def test_what_is_written_is_json(value):
-    assert json.loads(cards.written(value)) == value
+    assert json.loads(cards.format_json(value)) == value
 
 
 def test_there_is_no_card_for_what_is_not_ours():

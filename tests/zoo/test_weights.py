@@ -223,7 +223,7 @@ def test_heads_that_are_not_there_are_refused(monkeypatch):
         load_heads("lipps", "alex")
     with pytest.raises(ValueError, match="the backbones are"):
         load_heads("lpips", "resnet")
-    alone = replace(catalog.card("rlpips-l2"), heads={"alex": catalog.HeadsFile("none.safetensors", "")})
+    alone = replace(catalog.card("rlpips-l2"), heads={"alex": catalog.WeightsFile("none.safetensors", "")})
     monkeypatch.setitem(catalog.CATALOG, "rlpips-l2", alone)
     with pytest.raises(ValueError, match="no heads for VGG16 .* there are heads for alex"):
         load_heads("rlpips-l2", "vgg")
@@ -236,7 +236,7 @@ def test_heads_that_are_not_there_are_refused(monkeypatch):
 def put_heads(monkeypatch, tmp_path, tensors):
     data = safetensors.torch.save(tensors)
     (tmp_path / "new.safetensors").write_bytes(data)
-    file = catalog.HeadsFile("new.safetensors", hashlib.sha256(data).hexdigest())
+    file = catalog.WeightsFile("new.safetensors", hashlib.sha256(data).hexdigest())
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     monkeypatch.setitem(catalog.CATALOG, "lpips", replace(catalog.card("lpips"), heads={"alex": file}))
 

@@ -87,7 +87,6 @@ def build(tab):
             None,
             empty="A recorded example opens here. Or choose a picture and press Run.",
             elem_id="fool-viewer",
-            borrowed=True,
         )
     table = gr.HTML(elem_id="fool-table", **PLAIN)
 
@@ -217,7 +216,7 @@ def _uploaded(path):
 
 def _own_bound(name):
     """Another attack's bound has another unit."""
-    return gr.Number(value=words.shown_bound(name, attack_cards.attack(name).bound), label=words.bound_label(name))
+    return gr.Number(value=words.shown_bound(name, attack_cards.card(name).bound), label=words.bound_label(name))
 
 
 # ---- the run

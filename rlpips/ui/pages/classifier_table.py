@@ -57,14 +57,14 @@ def _sections(report):
     found = list(
         dict.fromkeys((row["attack"], row["bound"]) for one in report["classifiers"].values() for row in one["rows"])
     )
-    pixels = [(name, bound) for name, bound in found if name == "none" or attack_cards.attack(name).metric is None]
+    pixels = [(name, bound) for name, bound in found if name == "none" or attack_cards.card(name).metric is None]
     yield "", pixels
     shown = set(pixels)
     for setting, bounds in report["bounds"]["settings"].items():
         rows = [
             (name, bound)
             for name, bound in found
-            if (name, bound) not in pixels and bounds.get(attack_cards.attack(name).metric) == bound
+            if (name, bound) not in pixels and bounds.get(attack_cards.card(name).metric) == bound
         ]
         if any(row not in shown for row in rows):  # a bound that two settings share belongs to both
             yield SETTINGS.get(setting, setting), rows
@@ -80,8 +80,8 @@ def _rows(report, names, sections, cell):
             yield _section(heading, names)
         for attack, bound in attacks:
             color = (
-                attack_cards.attack(attack).color
-                if attack != "none" and attack_cards.attack(attack).metric
+                attack_cards.card(attack).color
+                if attack != "none" and attack_cards.card(attack).metric
                 else _NEUTRAL
             )
             cells = "".join(cell(by[name].get((attack, bound)), color) for name in names)
@@ -95,7 +95,7 @@ def _section(heading, names):
 def _called(name, bound):
     if name == "none":
         return "without an attack"
-    attack = attack_cards.attack(name)
+    attack = attack_cards.card(name)
     size = f"{255 * bound:.3g}/255" if attack.norm == "linf" else f"{bound:.3g}"
     unit = f" {attack.unit}" if attack.metric else ""
     return f"<b>{html.escape(attack.title)}</b><small>{html.escape(unit)} ≤ {size}</small>"
@@ -150,7 +150,7 @@ def _findings(report):
             rows.append(_section(SETTINGS.get(setting, setting), names))
             headed = setting
         each = "".join(_finding(cells.get((setting, attack, than, name))) for name in names)
-        pair = " against ".join(f"<b>{html.escape(attack_cards.attack(one).title)}</b>" for one in (attack, than))
+        pair = " against ".join(f"<b>{html.escape(attack_cards.card(one).title)}</b>" for one in (attack, than))
         rows.append(f'<tr><th scope="row">{pair}</th>{each}</tr>')
     head = "Points of accuracy that the attack bounded by R-LPIPS leaves more than the other, with 95 % intervals:"
     return f"<p>{html.escape(said)} {head}</p>{_table('Is the robust metric the stronger bound', names, rows)}"

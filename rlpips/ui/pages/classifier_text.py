@@ -4,21 +4,17 @@ Every number comes from a trace, a card or the stored results, assets/weights/cl
 """
 
 import html
-import json
 
-from rlpips import paths
 from rlpips.ui.pages import classifier_table
-from rlpips.zoo import attack_cards, catalog
+from rlpips.zoo import attack_cards, cards, catalog
 
 BOUNDS = [
     ("matched by natural distortion", "matched"),
     ("the papers': 0.5 for both", "paper"),
     ("my own (under More)", "own"),
 ]
-_MISSING = (
-    '<div class="fool-stored"><h2>How every classifier holds up</h2><p>This has not been measured yet. '
-    "<code>python -m rlpips.evaluate classifiers</code> does it.</p></div>"
-)
+_NO_TABLE = '<div class="fool-stored"><h2>How every classifier holds up</h2><p>{}</p></div>'
+_NOT_MEASURED = "This has not been measured yet. <code>python -m rlpips.evaluate classifiers</code> does it."
 
 
 # ---- the classifiers
@@ -49,10 +45,10 @@ def _plain_accuracy(name):
 
 
 def results() -> dict:
-    """The stored results; empty where they cannot be read."""
+    """The stored results; empty where they cannot be read, which `experiment` says."""
     try:
-        return json.loads(paths.RESULTS.read_text("utf-8"))
-    except (OSError, ValueError):
+        return cards.read_results()
+    except ValueError:
         return {}
 
 
@@ -65,9 +61,7 @@ def bounds(choice, attacks, own) -> tuple[float, float] | None:
         return None
     if choice == "matched":
         matched = attack_cards.matched_bounds()
-        if matched is None:
-            raise ValueError("The matched bounds have not been measured yet; choose the papers', or your own.")
-        each = (attack_cards.attack(name) for name in attacks)
+        each = (attack_cards.card(name) for name in attacks)
         return tuple(matched[attack.metric] if attack.metric else attack.bound for attack in each)
     if None in own:
         raise ValueError("Your own bounds, under More, must be numbers; a field is empty.")
@@ -76,7 +70,7 @@ def bounds(choice, attacks, own) -> tuple[float, float] | None:
 
 def bound_label(name) -> str:
     """What the field for one's own bound is called."""
-    attack = attack_cards.attack(name)
+    attack = attack_cards.card(name)
     return f"Bound of {attack.title}, {'n/255' if attack.norm == 'linf' else attack.unit}"
 
 
@@ -86,7 +80,7 @@ def shown_bound(name, bound) -> float:
 
 
 def _per_unit(name):
-    return 255 if attack_cards.attack(name).norm == "linf" else 1
+    return 255 if attack_cards.card(name).norm == "linf" else 1
 
 
 def allowed(choice, first, second, *own) -> str:
@@ -97,7 +91,7 @@ def allowed(choice, first, second, *own) -> str:
         return html.escape(str(error))
     said = []
     for index, name in enumerate((first, second)):
-        attack = attack_cards.attack(name)
+        attack = attack_cards.card(name)
         bound = chosen[index] if chosen else attack.bound
         said.append(f"{attack.title}: {_reach(attack, bound)}")
     said.append("An attack rests once the classifier is clearly fooled.")
@@ -120,7 +114,7 @@ def caption(meta) -> str:
     receipt = meta["receipt"]
     each = (
         f"{one['title']} {shown_bound(one['name'], one['bound']):.3g}"
-        + ("/255" if attack_cards.attack(one["name"]).norm == "linf" else "")
+        + ("/255" if attack_cards.card(one["name"]).norm == "linf" else "")
         for one in receipt["attacks"]
     )
     name = meta["verdicts"]["classes"][meta["verdicts"]["label"]]
@@ -150,5 +144,8 @@ def percent(share) -> str:
 
 def experiment() -> str:
     """The stored experiment as HTML."""
-    report = results()
-    return classifier_table.page(report) if report.get("classifiers") else _MISSING
+    try:
+        report = cards.read_results()
+    except ValueError as error:
+        return _NO_TABLE.format(html.escape(str(error)))
+    return classifier_table.page(report) if report.get("classifiers") else _NO_TABLE.format(_NOT_MEASURED)
