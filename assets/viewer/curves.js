@@ -1,16 +1,15 @@
 // The curves: one SVG, drawn when the data change and never while scrubbing; the cursor is a div above it. Its colours are
 // the style sheet's, so that it follows the dark mode by itself.
 
-const CHART_INSET = { left: 40, right: 14, top: 8, bottom: 24 };     // px; the style sheet's .rv-cursor knows it too
+import { make, makeSvg } from "./dom.js";
+import { isPair, reading } from "./model.js";
+import { laneShortName, metricColor, metricTitle } from "./names.js";
+import { rulerMark } from "./ruler.js";
+import { boundMarks, hasVerdicts } from "./verdicts.js";
 
-function svgNode(tag, attributes, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
+const INSET = { left: 40, right: 14, top: 8, bottom: 24 };     // px; the style sheet's .rv-cursor knows it too
 
-// The roundest numbers from low to high, about as many as asked for: multiples of 1, 2 or 5 times a power of ten.
+// Round numbers from low to high, `about` of them: multiples of 1, 2 or 5 times a power of ten.
 function roundNumbers(low, high, about) {
   const power = 10 ** Math.floor(Math.log10((high - low) / about));
   const step = [1, 2, 5, 10].map((m) => m * power).find((step) => (high - low) / step <= about);
@@ -18,11 +17,11 @@ function roundNumbers(low, high, about) {
   return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step);
 }
 
-function newCurves(root, model, view, act) {
+export function newCurves(root, model, view, act) {
   const [chart, plot, cursor, legend, logButton] =
     ["chart", "plot", "cursor", "legend", "log"].map((name) => root.querySelector(`.rv-${name}`));
   let scheduled = false;
-  let size = { width: 0, height: 0 };     // of the chart; asked anew, it would make the browser lay out the page in between
+  let size = { width: 0, height: 0 };     // of the chart; to ask the page for it would make the browser lay it out
 
   // At most once per frame of the screen.
   function draw() {
@@ -35,38 +34,39 @@ function newCurves(root, model, view, act) {
     if (!model.meta || isPair(model) || !size.width) return;
     const marks = rulerMarks();
     const [low, high] = range(marks);
-    const bottom = size.height - CHART_INSET.bottom;
-    const yOf = (value) => bottom - ((height(value) - low) / (high - low)) * (bottom - CHART_INSET.top);
-    const right = CHART_INSET.left + innerWidth();
+    const bottom = size.height - INSET.bottom;
+    const yOf = (value) => bottom - ((height(value) - low) / (high - low)) * (bottom - INSET.top);
+    const right = INSET.left + innerWidth();
     plot.replaceChildren(
       ...grid(low, high, yOf, right), ...stepLabels(bottom),
-      ...marks.map(({ m, distance }) => inked(m, svgNode("path",
-        { class: "rv-mark-line", d: `M${CHART_INSET.left} ${yOf(distance).toFixed(1)}H${right}` }))),
+      ...marks.map(({ m, distance }) => inked(m, makeSvg("path",
+        { class: "rv-mark-line", d: `M${INSET.left} ${yOf(distance).toFixed(1)}H${right}` }))),
       ...model.meta.lanes.flatMap((_, lane) => model.meta.metrics.map((__, m) => curve(lane, m, yOf))),
       ...marks.map((mark) => markLabel(mark, marks, high - low, yOf)),
     );
     moveCursor();
   }
 
-  const innerWidth = () => size.width - CHART_INSET.left - CHART_INSET.right;
-  const xOf = (step) => CHART_INSET.left + (step / Math.max(1, model.meta.steps)) * innerWidth();
+  const innerWidth = () => size.width - INSET.left - INSET.right;
+  const xOf = (step) => INSET.left + (step / Math.max(1, model.meta.steps)) * innerWidth();
   const height = (value) => (view.log ? Math.log10(value) : value);
-  const text = (x, y, anchor, words) => svgNode("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, words);
+  const text = (x, y, anchor, label) =>
+    makeSvg("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, label);
 
   // A node in the colour of a metric.
   function inked(m, node) {
     node.classList.add("rv-ink");
-    node.style.setProperty("--raw", metricColor(model, model.meta.metrics[m]));
+    node.style.setProperty("--raw", metricColor(model, m));
     return node;
   }
 
   function grid(low, high, yOf, right) {
     const figures = view.log ? decades(low, high) : roundNumbers(low, high, 5);
-    const lines = figures.map((value) => `M${CHART_INSET.left} ${yOf(value).toFixed(1)}H${right}`).join("");
+    const lines = figures.map((value) => `M${INSET.left} ${yOf(value).toFixed(1)}H${right}`).join("");
     return [
-      svgNode("path", { class: "rv-grid-line",
-        d: `${lines}M${CHART_INSET.left} ${CHART_INSET.top}V${size.height - CHART_INSET.bottom}` }),
-      ...figures.map((value) => text(CHART_INSET.left - 4, yOf(value) + 4, "end", String(Number(value.toPrecision(3))))),
+      makeSvg("path", { class: "rv-grid-line",
+        d: `${lines}M${INSET.left} ${INSET.top}V${size.height - INSET.bottom}` }),
+      ...figures.map((value) => text(INSET.left - 4, yOf(value) + 4, "end", String(Number(value.toPrecision(3))))),
     ];
   }
 
@@ -82,7 +82,7 @@ function newCurves(root, model, view, act) {
     .map((step) => text(xOf(step), bottom + 14, "middle", step ? String(step) : "step 0"));
 
   function style(lane, m) {
-    if (isFooling(model)) return lane ? "rv-dashed" : "rv-solid";
+    if (hasVerdicts(model)) return lane ? "rv-dashed" : "rv-solid";
     const name = model.meta.lanes[lane];
     return name === "noise" ? "rv-dotted" : name === model.meta.metrics[m] ? "rv-solid" : "rv-dashed";
   }
@@ -90,17 +90,16 @@ function newCurves(root, model, view, act) {
   // A reading that is missing, or has no logarithm, leaves a gap.
   function curve(lane, m, yOf) {
     const values = model.curve.distance.map((_, step) => reading(model, "distance", step, lane, m));
-    const drawn = (value) => value !== null && value !== undefined && (!view.log || value > 0);
+    const visible = (value) => value !== null && value !== undefined && (!view.log || value > 0);
     const d = values.map((value, step) =>
-      (drawn(value) ? `${drawn(values[step - 1]) ? "L" : "M"}${xOf(step).toFixed(1)} ${yOf(value).toFixed(1)}` : "")).join("");
-    return inked(m, svgNode("path", { class: `rv-curve ${style(lane, m)}`, d }));
+      (visible(value) ? `${visible(values[step - 1]) ? "L" : "M"}${xOf(step).toFixed(1)} ${yOf(value).toFixed(1)}` : "")).join("");
+    return inked(m, makeSvg("path", { class: `rv-curve ${style(lane, m)}`, d }));
   }
 
-  const rulerMarks = () => (isFooling(model) ? boundMarks(model) : model.meta.metrics
+  const rulerMarks = () => (hasVerdicts(model) ? boundMarks(model) : model.meta.metrics
     .map((metric, m) => ({ m, ...rulerMark(model, view.ruler, metric) }))).filter((mark) => mark.distance > 0);
 
-  // Rounded outwards to quarters of a decade or to two figures, so that a growing curve seldom moves the
-  // axis.
+  // Rounded outwards to quarters of a decade or to two figures, so that a growing curve seldom moves the axis.
   function range(marks) {
     const all = [...model.curve.distance.flat(2), ...marks.map((mark) => mark.distance)];
     const values = all.filter((v) => v > 0);
@@ -109,8 +108,7 @@ function newCurves(root, model, view, act) {
     return [Math.floor(4 * Math.log10(low) - 0.3) / 4, Math.ceil(4 * Math.log10(high) + 0.3) / 4];
   }
 
-  // A label sits above its line if the line is the higher one, below it if not, where the curves leave most
-  // room.
+  // A label sits above its line if the line is the higher one, below it if not, where the curves leave most room.
   function markLabel(mark, marks, span, yOf) {
     const above = marks.every((other, k) => other.distance < mark.distance ||
       (other.distance === mark.distance && k >= marks.indexOf(mark)));    // of two lines in one place, one label below
@@ -119,12 +117,12 @@ function newCurves(root, model, view, act) {
       const near = model.curve.distance.filter((_, step) => Math.abs(step / model.meta.steps - share) < 0.12);
       return Math.min(9, ...near.flat(2).filter((v) => v > 0).map((v) => Math.abs(height(v) - middle)));
     };
-    // While the curves grow the label waits where they will come last, rather than jump about.
+    // While the curves grow, the label waits where they come last, and does not jump about.
     const places = model.state === "running" ? [0.88] : [0.12, 0.4, 0.65, 0.88];
     const share = places.reduce((best, next) => (room(next) > room(best) ? next : best));
     const anchor = share < 0.2 ? "start" : share > 0.8 ? "end" : "middle";
-    const x = CHART_INSET.left + { start: 0.01, middle: share, end: 0.99 }[anchor] * innerWidth();
-    return inked(mark.m, text(x, yOf(mark.distance) + (above ? -4 : 12), anchor, mark.words));
+    const x = INSET.left + { start: 0.01, middle: share, end: 0.99 }[anchor] * innerWidth();
+    return inked(mark.m, text(x, yOf(mark.distance) + (above ? -4 : 12), anchor, mark.text));
   }
 
   function moveCursor() {
@@ -132,7 +130,7 @@ function newCurves(root, model, view, act) {
   }
 
   function stepAt(event) {
-    const across = event.clientX - chart.getBoundingClientRect().left - CHART_INSET.left;
+    const across = event.clientX - chart.getBoundingClientRect().left - INSET.left;
     act({ step: Math.round((across / innerWidth()) * model.meta.steps) });
   }
 
@@ -150,15 +148,14 @@ function newCurves(root, model, view, act) {
     draw();
   });
 
-  // Colour says which metric measures, the line's style which picture is measured: five entries, not six
-  // curves.
+  // Colour says which metric measures, the line's style which picture is measured: five entries, not six curves.
   function writeLegend() {
-    const colors = model.meta.metrics.map((metric, m) => {
+    const colors = model.meta.metrics.map((_, m) => {
       const item = make("li", { className: "rv-ink rv-swatch", textContent: metricTitle(model, m) });
-      item.style.setProperty("--raw", metricColor(model, metric));
+      item.style.setProperty("--raw", metricColor(model, m));
       return item;
     });
-    const names = isFooling(model) ? [0, 1].map((lane) => laneShortName(model, lane)) : ["own attack", "other attack"];
+    const names = hasVerdicts(model) ? [0, 1].map((lane) => laneShortName(model, lane)) : ["own attack", "other attack"];
     const styles = [["solid", names[0]], ["dashed", names[1]], ["dotted", "noise"]]
       .slice(0, model.meta.lanes.includes("noise") ? 3 : 2)
       .map(([line, text]) => make("li", { className: `rv-line rv-${line}`, textContent: text }));

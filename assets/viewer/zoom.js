@@ -1,9 +1,10 @@
-// Zoom, pan, wipe and the pixel probe: one state for all pictures, so they move in step. Only CSS changes
-// here; no picture is painted again.
+// Zoom, pan and wipe: one state for all pictures, so they move in step. Only CSS changes here; no picture is painted again.
+
+import { newProbe } from "./probe.js";
 
 const MAX_ZOOM = 32;
 
-function newZoom(root, model, view, columns, act) {
+export function newZoom(root, model, view, columns, act) {
   const zoom = { scale: 1, x: 0, y: 0 };        // x, y: where the corner lies, in sizes of the frame
   const pointers = new Map();
   let wipe = 0.5;
@@ -136,84 +137,4 @@ function newZoom(root, model, view, columns, act) {
   root.querySelector(".rv-reset").addEventListener("click", reset);
 
   return { refresh() { apply(); applyWipe(); }, reset, probeAgain: probe.again };
-}
-
-const HINT = "Point at a picture to read its pixels. Scroll or + − to zoom, drag to pan, double click to reset.";
-
-// The line of numbers of the pixel pointed at, and the mark on every picture.
-function newProbe(root, model, view, columns, zoom) {
-  const line = root.querySelector(".rv-probe");
-  let place = null;
-
-  function hide() {
-    place = null;
-    root.classList.remove("rv-probing");
-    if (line.textContent !== (model.trouble || HINT)) line.textContent = model.trouble || HINT;
-  }
-
-  function at(u, v) {
-    place = [u, v];
-    const source = model.pixels.reference;
-    if (!source) return;
-    const clamp = (t, size) => Math.min(size - 1, Math.max(0, Math.floor(t * size)));
-    const x = clamp((u - zoom.x) / zoom.scale, source.width);
-    const y = clamp((v - zoom.y) / zoom.scale, source.height);
-    mark(x, y, source);
-    write(x, y);
-  }
-
-  // The mark covers the pixel when that is large enough to be seen, and is a small square around it
-  // otherwise.
-  function mark(x, y, source) {
-    for (const picture of columns().flatMap((column) => column.pictures)) {
-      const { clientWidth: w, clientHeight: h } = picture.frame;
-      const size = Math.max(9, (zoom.scale * w) / source.width);
-      const left = (zoom.x + (zoom.scale * (x + 0.5)) / source.width) * w - size / 2;
-      const top = (zoom.y + (zoom.scale * (y + 0.5)) / source.height) * h - size / 2;
-      const mark = picture.frame.querySelector(".rv-mark");
-      mark.style.transform = `translate(${left}px, ${top}px)`;
-      mark.style.width = mark.style.height = `${size}px`;
-    }
-    root.classList.add("rv-probing");
-  }
-
-  function rgb(image, x, y) {
-    const at = 4 * (y * image.width + x);
-    return Array.from(image.data.subarray(at, at + 3));
-  }
-
-  const padded = (values) => values.map((v) => String(v).padStart(3, "\u2007")).join(" ");
-  const signed = (v) => (v > 0 ? "+" : v < 0 ? "−" : "±") + Math.abs(v);
-
-  function write(x, y) {
-    const original = rgb(startPixels(model) || model.pixels.reference, x, y);
-    const parts = [make("span", { textContent: `x ${x} y ${y}` }),
-      make("span", { textContent: `${isPair(model) ? "first" : "original"} ${padded(original)}` })];
-    for (const column of columns()) if (column.attacked) parts.push(columnPart(column, x, y, original));
-    line.replaceChildren(...parts);
-  }
-
-  function columnPart(column, x, y, original) {
-    const lane = view.lanes[column.index];
-    const attacked = rgb(column.attacked, x, y);
-    const change = attacked.map((v, i) => signed(v - original[i]).padStart(3, "\u2007")).join(" ");
-    const maps = model.meta.metrics.map((_, m) => shortNumber(mapAt(column, lane, m, x, y))).join(" · ");
-    const part = make("span", { className: "rv-ink" },
-      make("em", { textContent: laneShortName(model, lane) }),
-      ` ${padded(attacked)}  Δ ${change}  maps ${maps}`);
-    part.style.setProperty("--raw", model.meta.colors[model.meta.lanes[lane]] || "var(--muted)");
-    return part;
-  }
-
-  function mapAt(column, lane, metric, x, y) {
-    const [height, width] = column.frame.map_size;
-    const row = Math.floor((y * height) / model.meta.height);
-    const across = Math.floor((x * width) / model.meta.width);
-    const byte = mapBytes(model, column.frame, lane, metric)[row * width + across];
-    return mapValue(column.frame.map_peak[column.frame.lanes.indexOf(lane)][metric], byte);
-  }
-
-  const again = () => (place ? at(...place) : hide());
-
-  return { at, hide, again };
 }

@@ -7,6 +7,7 @@ import os
 import gradio as gr
 
 from rlpips.ui import endpoint
+from rlpips.ui.components import modules
 from rlpips.ui.components.theme import CSS, theme
 from rlpips.ui.pages import classifier, duel, gallery, how_it_works, inspect, judge, robustness
 from rlpips.ui.runtime import files
@@ -65,7 +66,7 @@ def launch(app: gr.Blocks) -> None:
     app.launch(
         theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[], max_threads=engine.THREADS,
-        state_session_capacity=SESSIONS,
+        state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs=modules.SERVE,
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

@@ -8,26 +8,22 @@ from pathlib import Path
 
 import gradio as gr
 
-from rlpips import paths
+from rlpips.ui.components import modules
 
 # Found without importing plotly, which would cost a third of a second at every start.
 PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
-SCRIPT = paths.VIEWER / "chart.js"
 SWEEPS = {"2afc": "Right choices over ε", "inflation": "How far an invisible change looks"}  # titles of `charts.sweep`
 _TEMPLATE = """<section class="chart" data-name="${name}" ${legend}><h3>${title}</h3><p class="chart-says"></p>
 <ul class="chart-legend" aria-label="Metrics shown"></ul><div class="chart-plot" role="img"></div></section>"""
-_MOUNT = """const root = (window.gradio_config?.root || "").replace(/[/]$/, "");
-const address = (path) => new URL(`${root || "."}/${path}`, document.baseURI).href;
-import(address(props.script)).then(({ mount }) => mount(element, props, watch, address(props.plotly)));"""
 
 
 def chart(title: str, elem_id: str, empty: str = "", legend: bool = True) -> gr.HTML:
     """A chart with a heading. Its values are what `drawn` returns, or None for nothing but the sentence `empty`."""
-    gr.set_static_paths([PLOTLY_JS, SCRIPT])
-    served = {"script": f"gradio_api/file={SCRIPT.as_posix()}", "plotly": f"gradio_api/file={PLOTLY_JS.as_posix()}"}
+    gr.set_static_paths([PLOTLY_JS])
     return gr.HTML(
-        None, html_template=_TEMPLATE, js_on_load=_MOUNT, apply_default_css=False, elem_id=elem_id,
-        elem_classes="panel", title=title, empty=empty, name=elem_id, legend="data-legend" if legend else "", **served,
+        None, html_template=_TEMPLATE, js_on_load=modules.load("chart.js"), apply_default_css=False, elem_id=elem_id,
+        elem_classes="panel", title=title, empty=empty, name=elem_id, legend="data-legend" if legend else "",
+        plotly=f"gradio_api/file={PLOTLY_JS.as_posix()}",
     )  # fmt: skip
 
 

@@ -7,21 +7,18 @@ every file is a Gradio FileData dict; `rlpips.ui.runtime.files` makes it. Nothin
 import gradio as gr
 
 from rlpips import paths
+from rlpips.ui.components import modules
 
 STYLES = ("viewer.css", "column.css", "verdict.css", "narrow.css")
 
-# Joined in this order inside the one function that Gradio makes of `js_on_load`.
-SCRIPTS = ("model.js", "decode.js", "column.js", "zoom.js", "numbers.js", "verdict.js", "curves.js", "main.js")
 
-
-def viewer(value: dict | None = None, empty: str = "", borrowed: bool = False, **kw) -> gr.HTML:
+def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
     """The viewer of traces and pairs.
 
     Args:
         value: what to show first: a message of `rlpips.ui.runtime.files`, or None for a quiet placeholder.
             Later values may be whole traces or the pieces of a running one.
         empty: what the placeholder says.
-        borrowed: whether its script is that of another viewer, on the tab that the page opens with.
         **kw: passed on to `gr.HTML`, such as `visible` or `elem_id` ("viewer" unless given).
 
     A factory and not a subclass: subclassing a Gradio component writes a .pyi file beside the source.
@@ -30,7 +27,7 @@ def viewer(value: dict | None = None, empty: str = "", borrowed: bool = False, *
         value,
         html_template=_joined("viewer.html"),
         css_template=_joined(*STYLES),
-        js_on_load=_joined("borrowed.js") if borrowed else _joined(*SCRIPTS),
+        js_on_load=modules.load("viewer.js"),
         apply_default_css=False,
         empty=empty,
         **{"elem_id": "viewer", **kw},

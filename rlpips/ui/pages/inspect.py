@@ -37,7 +37,7 @@ def build():
                 _HELP, elem_id="pair-status", elem_classes="status",
                 html_template='<div role="status" aria-live="polite">${value}</div>',
             )  # fmt: skip
-        shown = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer", borrowed=True)
+        shown = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
     work = {**engine.UNLIMITED, **PRIVATE}
     compare.click(_compare, [first, second, backbone], [shown, status, resize], **work)

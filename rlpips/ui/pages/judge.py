@@ -22,6 +22,7 @@ import numpy as np
 from rlpips import paths
 from rlpips.data import images
 from rlpips.quiz import archive, questions
+from rlpips.ui.components import modules
 from rlpips.ui.runtime import jobs as engine
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
@@ -78,7 +79,7 @@ def build(tab):
         with gr.Column(scale=0, elem_classes="controls"):
             score = gr.HTML(
                 None, elem_id="judge-score", html_template=SCORE, css_template=_text("judge_score.css"),
-                js_on_load=_text("judge_score.js"), apply_default_css=False, lines=questions.rows(PAIR),
+                js_on_load=modules.load("judge_score.js"), apply_default_css=False, lines=questions.rows(PAIR),
             )  # fmt: skip
             gr.HTML(HELP, elem_classes="hint")
             kind = gr.Dropdown(KINDS, value="both", label="Questions", elem_id="judge-kind")
@@ -89,7 +90,7 @@ def build(tab):
             )  # fmt: skip
         stage = gr.HTML(
             None, elem_id="judge", html_template=_text("judge.html"), css_template=_text("judge.css"),
-            js_on_load=_text("decode.js") + _text("judge.js"), apply_default_css=False,
+            js_on_load=modules.load("judge.js", events=("next", "chosen")), apply_default_css=False,
         )  # fmt: skip
 
     asked = {"inputs": [deck, wanted, upload, kind], "outputs": [stage, status, deck, turn, wanted], **AT_ONCE}

@@ -1,0 +1,22 @@
+// How lanes and metrics are called, and their colours.
+
+import { attackOf, boundText, hasVerdicts } from "./verdicts.js";
+
+export const metricTitle = (model, m) => model.meta.titles[model.meta.metrics[m]] || model.meta.metrics[m];
+
+export const metricColor = (model, m) => model.meta.colors[model.meta.metrics[m]] || "#777777";
+
+export const laneColor = (model, lane) => model.meta.colors[model.meta.lanes[lane]] || "var(--muted)";
+
+export function laneName(model, lane) {
+  const name = model.meta.lanes[lane];
+  if (name === "pair") return "The two pictures";
+  if (name === "noise") return "Noise of the same budget";
+  if (hasVerdicts(model)) return `${attackOf(model, lane).title}, ${boundText(model, lane)}`;
+  return `Attacked against ${model.meta.titles[name] || name}`;
+}
+
+export const laneShortName = (model, lane) =>
+  ({ pair: "second picture", noise: "noise" })[model.meta.lanes[lane]] ||
+  (hasVerdicts(model) && attackOf(model, lane).title) ||
+  `against ${model.meta.titles[model.meta.lanes[lane]] || model.meta.lanes[lane]}`;

@@ -1,0 +1,61 @@
+// The three kinds of picture of a column, each a frame with a canvas and a caption.
+
+import { FACTORS } from "./amplification.js";
+import { fromTemplate, make, options } from "./dom.js";
+import { HEAT_CSS } from "./heat.js";
+import { isPair } from "./model.js";
+import { metricTitle } from "./names.js";
+
+function newPicture(root, kind) {
+  const figure = fromTemplate(root, "picture");
+  const frame = figure.querySelector(".rv-frame");
+  const canvas = figure.querySelector("canvas");
+  figure.dataset.kind = kind;
+  frame.setAttribute("aria-label", `The ${kind} picture: + and − zoom, arrows move it or the step`);
+  return { figure, frame, canvas, caption: figure.querySelector("figcaption") };
+}
+
+// The attacked picture over the original, with a handle that wipes between them.
+export function newWipePicture(root, model, view, act) {
+  const picture = newPicture(root, "attacked");
+  const handle = make("div", { className: "rv-handle", tabIndex: 0, role: "slider" });
+  handle.setAttribute("aria-label", "Wipe between the original and the attacked picture");
+  handle.setAttribute("aria-valuemin", 0);
+  handle.setAttribute("aria-valuemax", 100);
+  picture.original = make("canvas", { role: "img", ariaLabel: `${model.meta.name}, the original` });
+  picture.frame.prepend(picture.original);
+  picture.frame.append(handle);
+  picture.handle = handle;
+  const left = model.meta.start
+    ? make("select", { className: "rv-select rv-against", ariaLabel: "Wipe against" },
+        ...options([["start", "before"], ["reference", "reference"]], view.against))
+    : make("span", { textContent: isPair(model) ? "first" : "original" });
+  left.onchange = () => act({ against: left.value });
+  picture.state = make("span");
+  picture.keyframe = make("span", { className: "rv-keyframe" });
+  picture.caption.append(left, make("span", {}, picture.state, picture.keyframe));
+  return picture;
+}
+
+export function newPerturbationPicture(root, model, view, act) {
+  const picture = newPicture(root, "perturbation");
+  const factor = make("select", { className: "rv-select rv-factor", ariaLabel: "Amplification factor" },
+    ...options(FACTORS.map((f) => [f, `× ${f}`]), view.factor));
+  factor.onchange = () => act({ factor: Number(factor.value) });
+  picture.factor = factor;
+  const name = isPair(model) ? "difference" : "perturbation";
+  picture.caption.append(make("label", { className: "rv-field" }, name, factor));
+  return picture;
+}
+
+// Where a metric sees a difference.
+export function newMapPicture(root, model, metric) {
+  const picture = newPicture(root, "map");
+  picture.metric = metric;
+  const bar = make("span", { className: "rv-heat" });
+  bar.style.background = HEAT_CSS;
+  picture.top = make("span");
+  const scale = make("span", { className: "rv-scale-bar" }, "0", bar, picture.top);
+  picture.caption.append(make("span", { textContent: `seen by ${metricTitle(model, metric)}` }), scale);
+  return picture;
+}

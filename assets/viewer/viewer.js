@@ -1,0 +1,153 @@
+// The viewer: one state of the view, one function that changes it (act), and one that shows it (show), which runs at most
+// once per frame of the screen.
+
+import { fittingFactor } from "./amplification.js";
+import { writeBar, writeRuler } from "./bar.js";
+import { newCache } from "./cache.js";
+import { newColumn, showColumn } from "./column.js";
+import { newCurves } from "./curves.js";
+import { newLoader } from "./loader.js";
+import { closeOutside, writeDownloads, writeReceipt } from "./menus.js";
+import { accept, isPair, lastStep, newModel } from "./model.js";
+import { newPlayer } from "./player.js";
+import { newTable } from "./table.js";
+import { hasVerdicts } from "./verdicts.js";
+import { newZoom } from "./zoom.js";
+
+const PATIENCE = 400;                 // ms
+const PAINTED_BYTES = 160 * 2 ** 20;
+const CRISP_SIDE = 64;                // px: pictures this small are shown as the squares they are made of
+
+// `element`, `props` and `watch` come from Gradio.
+export function mount({ element, props, watch }) {
+  const root = element.querySelector(".rv");
+  const host = element.closest(".block") || element;  // the one with the elem_id
+  const find = (name) => root.querySelector(`.rv-${name}`);
+  const model = newModel();
+  const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", ruler: "jpeg", against: "reference",
+    log: true, following: true, playing: false, explored: false };
+  const cache = newCache(PAINTED_BYTES);
+  let columns = [];
+  let columnsOf = null;               // the run that the columns were built for
+  let fitting = null;                 // the amplification that fits by itself; the visitor may choose another
+  let settled = false;                // this run's first pictures are there, or will never be
+  let patience = 0;                   // when a run without pictures shows what it starts from
+  let writeTable = () => {};
+  let scheduled = false;
+
+  const load = newLoader(model, view, () => settle());
+  const curves = newCurves(root, model, view, act);
+  const zoom = newZoom(root, model, view, () => columns, act);
+
+  function receive(message) {
+    if (!message || !message.run) return;
+    if (accept(model, message)) startRun();
+    if (!model.meta) return;
+    if (view.following) view.step = lastStep(model);
+    mirrorState();
+    writeRuler(root, model, view);
+    load().then(() => settle(model.frames.length > 0));
+    curves.draw();
+    schedule();
+  }
+
+  // Most runs grow within a blink: until then the last one stays, and the page is laid out once and not twice.
+  function settle(loaded = false) {
+    const pictures = model.pixels.reference && model.frames.some((frame) => frame.decoded);
+    settled ||= Boolean(pictures) || loaded || performance.now() > patience;
+    schedule();
+  }
+
+  function startRun() {
+    settled = false;
+    patience = performance.now() + PATIENCE;
+    setTimeout(() => settle(), PATIENCE + 1);
+    Object.assign(view, { step: 0, lanes: [0, 1], factor: null, following: true, playing: false, explored: false });
+    cache.clear();
+  }
+
+  // What another run needs anew. The old columns stay until there is something to put in their place: nothing flashes.
+  function build() {
+    const { meta } = model;
+    columnsOf = model.run;
+    view.lanes = meta.lanes.length > 1 ? [0, 1] : [0];
+    view.factor ??= fitting = fittingFactor(model);
+    view.against = meta.start ? "start" : "reference";
+    root.dataset.kind = isPair(model) ? "pair" : hasVerdicts(model) ? "fooling" : "attack";
+    root.classList.toggle("rv-crisp", Math.max(meta.width, meta.height) <= CRISP_SIDE);
+    find("says").hidden = !hasVerdicts(model);
+    root.classList.toggle("rv-many", meta.metrics.length > 2);
+    root.style.setProperty("--n", Math.ceil((2 + meta.metrics.length) / 2));
+    root.style.setProperty("--across", Math.min(1, meta.width / meta.height));
+    root.style.setProperty("--down", Math.min(1, meta.height / meta.width));
+    columns = view.lanes.map((_, index) => newColumn(root, model, view, index, act));
+    find("columns").replaceChildren(...columns.map((column) => column.root));
+    find("scrubber").max = meta.steps;
+    writeTable = newTable(root, model, view);
+    writeReceipt(root, model);
+    curves.writeLegend();
+    curves.draw();
+    zoom.refresh();
+  }
+
+  // The visitor points at the viewer or moves the focus into it, and is about to scrub: time to load all pictures.
+  function explore() {
+    view.explored = true;
+    load();
+  }
+
+  function act(change) {
+    Object.assign(view, change, { explored: true });
+    if ("step" in change) {
+      view.step = Math.min(lastStep(model), Math.max(0, view.step));
+      view.following = view.step === lastStep(model);
+      if (!change.playing) view.playing = false;
+    }
+    if ("ruler" in change) curves.draw();
+    mirrorState();
+    load();
+    schedule();
+  }
+
+  function schedule() {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(() => { scheduled = false; show(); });
+  }
+
+  function show() {
+    if (!model.meta) return;
+    if (columnsOf !== model.run && (settled || !columns.length)) build();
+    if (columnsOf !== model.run) return;
+    // How far a perceptual ball lets pixels move is known only when the attack has ended.
+    const final = hasVerdicts(model) && model.state !== "running";
+    if (final && view.factor === fitting) view.factor = fitting = fittingFactor(model);
+    for (const column of columns) showColumn(column, model, view, cache);
+    writeTable();
+    writeBar(root, model, view);
+    curves.moveCursor();
+    zoom.probeAgain();
+  }
+
+  // The root carries the state for anyone who asks: style sheet, tests, other scripts.
+  function mirrorState() {
+    const state = { state: model.state, step: view.step, steps: model.meta?.steps ?? 0 };
+    for (const node of [root, host]) Object.assign(node.dataset, state);
+  }
+
+  function listen() {
+    for (const arrival of ["pointerenter", "focusin"]) root.addEventListener(arrival, explore, { once: true });
+    find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
+    find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));
+    find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
+    find("ruler").addEventListener("change", (event) => act({ ruler: event.target.value }));
+    find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
+    for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);
+  }
+
+  find("empty").textContent = props.empty;
+  listen();
+  watch("value", () => receive(props.value));
+  mirrorState();
+  receive(props.value);
+}
