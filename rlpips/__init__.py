@@ -10,16 +10,21 @@ A name is imported when it is first used, so that a program which only shows rec
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # what type checkers and editors see of the names in _HOME
-    from rlpips.attacks.balls import MetricBall, SelfBall
-    from rlpips.attacks.lpa import fast_lpa, lpa
-    from rlpips.attacks.metric import attack, attack_steps
-    from rlpips.attacks.ppgd import ppgd
-    from rlpips.classifiers.models import load_classifier
-    from rlpips.engine.ruler import Ruler, make_ruler
-    from rlpips.metrics.lpips import PerceptualMetric, load_metric
-    from rlpips.traces.trace import Trace
-    from rlpips.zoo.catalog import CATALOG
+if TYPE_CHECKING:  # the names in _HOME, for type checkers and editors; "as" exports them
+    from rlpips.attacks.balls import MetricBall as MetricBall
+    from rlpips.attacks.balls import SelfBall as SelfBall
+    from rlpips.attacks.lpa import fast_lpa as fast_lpa
+    from rlpips.attacks.lpa import lpa as lpa
+    from rlpips.attacks.metric import attack as attack
+    from rlpips.attacks.metric import attack_steps as attack_steps
+    from rlpips.attacks.ppgd import ppgd as ppgd
+    from rlpips.classifiers.models import load_classifier as load_classifier
+    from rlpips.engine.ruler import Ruler as Ruler
+    from rlpips.engine.ruler import make_ruler as make_ruler
+    from rlpips.metrics.lpips import PerceptualMetric as PerceptualMetric
+    from rlpips.metrics.lpips import load_metric as load_metric
+    from rlpips.traces.trace import Trace as Trace
+    from rlpips.zoo.catalog import CATALOG as CATALOG
 
 __version__ = "0.1.0"
 

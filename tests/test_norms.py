@@ -18,12 +18,12 @@ def batch():
 
 
 def lengths(name, delta):
-    """numpy's own norms, one sample after the other."""
+    """numpy's norm of each sample."""
     order = np.inf if name == "linf" else 2
     return [np.linalg.norm(each.numpy().ravel().astype(np.float64), ord=order) for each in delta]
 
 
-def test_measure_is_numpys_norm_of_each_sample(norm, batch):
+def test_measure_equals_numpys_norm_of_each_sample(norm, batch):
     np.testing.assert_allclose(norm.measure(batch), lengths(norm.name, batch), rtol=1e-5)
 
 
@@ -39,7 +39,7 @@ def test_random_points_are_in_the_ball_and_differ_between_samples(norm, batch):
 def test_random_points_fill_the_ball_uniformly(batch):
     linf = NORMS["linf"].random(batch, 1.0, torch.Generator().manual_seed(0))
     assert abs(linf.mean()) < 0.01 and abs(linf.std() - 3**-0.5) < 0.01
-    # in few dimensions the radius of a uniform point shows: its d-th power is uniform
+    # The d-th power of the radius of a uniform point is uniform; few dimensions show it best.
     points = torch.zeros(20_000, 1, 1, 2)
     radius = NORMS["l2"].random(points, 1.0, torch.Generator().manual_seed(0)).flatten(1).norm(dim=1)
     np.testing.assert_allclose(np.quantile(radius.square(), [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)
@@ -58,11 +58,11 @@ def test_projection_is_the_nearest_point_of_the_ball(norm, batch):
     np.testing.assert_allclose(projected, expected, rtol=1e-5, atol=1e-9)
 
 
-def test_step_is_the_steepest_of_its_length(norm, batch):
+def test_step_is_the_steepest_ascent_of_its_length(norm, batch):
     gradient = batch - 0.5
     step = norm.step(gradient, 0.25)
     np.testing.assert_allclose(lengths(norm.name, step), 0.25, rtol=1e-5)
-    # the largest inner product with the gradient is the dual norm times the length
+    # The largest inner product with the gradient is the dual norm times the length.
     dual = 1 if norm.name == "linf" else 2
     best = [0.25 * np.linalg.norm(each.numpy().ravel(), ord=dual) for each in gradient]
     np.testing.assert_allclose((step * gradient).flatten(1).sum(1), best, rtol=1e-4)

@@ -7,10 +7,10 @@ from processes import run_processes
 from rlpips import parallel
 
 
-def test_one_process_alone():
+def test_one_process_works_on_all_pieces():
     assert parallel.join("cpu") == torch.device("cpu") and parallel.is_first()
     assert parallel.share(lambda piece: piece + 1, [1, 2, 3]) == [2, 3, 4]
-    parallel.leave()  # nobody to say goodbye to
+    parallel.leave()  # without other processes it does nothing
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -29,11 +29,11 @@ def test_all_processes_get_all_pieces_in_order(tmp_path, count):
 
         def work(piece):
             mine.append(piece)
-            return torch.full((piece, 2, 3)[: piece % 3 + 1], piece / 3)  # of 1, 2 and 3 dimensions
+            return torch.full((piece, 2, 3)[: piece % 3 + 1], piece / 3)  # 1, 2 and 3 dimensions
 
-        found = parallel.share(work, [4, 0, 2, 7, 5])
+        results = parallel.share(work, [4, 0, 2, 7, 5])
         assert len(mine) < 5
-        torch.save([found, mine], sys.argv[1] + str(rank))
+        torch.save([results, mine], sys.argv[1] + str(rank))
         assert parallel.share(work, []) == []
         parallel.leave()
         assert parallel.is_first()
@@ -43,7 +43,7 @@ def test_all_processes_get_all_pieces_in_order(tmp_path, count):
     expected = [torch.full((piece, 2, 3)[: piece % 3 + 1], piece / 3) for piece in (4, 0, 2, 7, 5)]
     worked = []
     for rank in range(count):
-        found, mine = torch.load(f"{tmp_path}/out{rank}", weights_only=True)
-        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        results, mine = torch.load(f"{tmp_path}/out{rank}", weights_only=True)
+        assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
         worked += mine
-    assert sorted(worked) == [0, 2, 4, 5, 7]  # each piece by one process
+    assert sorted(worked) == [0, 2, 4, 5, 7]  # each piece in one process

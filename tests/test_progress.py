@@ -13,17 +13,17 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
-def test_one_line_written_over(stream, monkeypatch):
+def test_one_line_is_written_over(stream, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream)
-    say = Progress()
-    say("reading")
-    say("attacking", 1, 4)
-    say("done", keep=True)
+    report = Progress()
+    report("reading")
+    report("attacking", 1, 4)
+    report("done", keep=True)
     lines = stream.getvalue().split("\r\033[K")
     if stream.isatty():
         assert lines[1] == "0:00 reading"
         assert re.fullmatch(r"0:00 \[#{6}\.{18}\] attacking", lines[2])
-    assert lines[-1] == "0:00 done\n"  # and to a file nothing else
+    assert lines[-1] == "0:00 done\n"  # the only line where stderr is a file
     assert len(lines) == (4 if stream.isatty() else 1)
 
 

@@ -152,7 +152,7 @@ def _grey_levels(values: np.ndarray, name: str) -> np.ndarray:
     """Convert grey of 16 bits (which Pillow may hold in 32) or float in [0, 1] to uint8."""
     if values.dtype.kind == "f":
         low, high = float(values.min()), float(values.max())
-        if not (0 <= low and high <= 1):  # NaN fails too
+        if not (low >= 0 and high <= 1):  # NaN fails too
             raise _Refused(f"{name} holds values from {low:.4g} to {high:.4g}; floats must be in [0, 1].")
         return np.rint(255 * values).astype(np.uint8)
     if values.min() < 0 or values.max() > 65535:

@@ -20,7 +20,9 @@ def path(name: str, backbone: str = "alex") -> Path:
     catalog.check(name, backbone)
     heads = catalog.card(name).heads
     if backbone not in heads:
-        raise ValueError(f"{name} has no heads file of its own, and so no card: its authors publish trunk and heads as one.")
+        raise ValueError(
+            f"{name} has no heads file of its own, and so no card: its authors publish trunk and heads as one."
+        )
     return (paths.WEIGHTS / heads[backbone].file).with_suffix(".json")
 
 
@@ -52,7 +54,9 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise _fault(f"{file.name} is missing from assets/weights; please install this project's files again.") from error
+        raise _fault(
+            f"{file.name} is missing from assets/weights; please install this project's files again."
+        ) from error
     except (OSError, ValueError) as error:
         raise _fault(f"{file.name} in assets/weights is damaged; please install this project's files again.") from error
     if not isinstance(value, dict):

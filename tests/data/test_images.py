@@ -15,7 +15,7 @@ from rlpips.data.images import Picture, png_bytes, read_picture, to_tensor, to_u
 
 
 def smooth(height=48, width=64):
-    """A colourful gradient that survives JPEG and resizing."""
+    """A colourful gradient, which JPEG and resizing change little."""
     y, x = np.mgrid[:height, :width]
     channels = (255 * x / (width - 1), 255 * y / (height - 1), 127.5 * (x / (width - 1) + y / (height - 1)))
     return np.stack(channels, -1).round().astype(np.uint8)
@@ -28,7 +28,7 @@ def encode(image, format, **options):
 
 
 def png(width, height, depth, colour, rows):
-    """A PNG written by hand, for depths and sizes that Pillow cannot write."""
+    """A PNG put together here, for depths and sizes that Pillow cannot write."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -44,14 +44,14 @@ def png16(values):
 
 
 def blank_png(width, height):
-    """Header and data of an empty black-and-white picture: many pixels in few bytes."""
+    """An empty black-and-white PNG: many pixels in few bytes."""
     packer = zlib.compressobj()
     row = bytes(1 + (width + 7) // 8)
     body = b"".join(packer.compress(row * 100) for _ in range(height // 100))
     return png(width, height, 1, 0, body + packer.flush())
 
 
-# what comes in
+# formats and modes
 
 
 def test_reads_path_bytes_file_image_and_array_alike(tmp_path):
@@ -99,7 +99,7 @@ def test_sixteen_bits_are_scaled(channels):
     assert picture.notes == ("16 bits a colour were scaled to 8.",)
 
 
-def test_sixteen_bit_grey_is_exact_and_so_is_tiff():
+def test_sixteen_bit_grey_is_exact_in_png_and_tiff():
     levels = (np.arange(40 * 50).reshape(40, 50) * 32).astype(np.uint16)
     for data in (png16(levels[..., None]), encode(Image.fromarray(levels), "TIFF")):
         assert np.array_equal(read_picture(data).pixels[..., 1], np.rint(levels / 257))
@@ -143,7 +143,7 @@ def test_transparency_of_palette_and_colour_key():
         assert picture.notes == ("Transparency was laid on white.",)
 
 
-def test_first_frame_of_an_animation():
+def test_the_first_frame_of_an_animation_is_used():
     frames = [Image.new("RGB", (64, 48), colour) for colour in ("#ff0000", "#00ff00", "#0000ff")]
     for format in ("GIF", "PNG", "WEBP", "TIFF"):
         options = {"lossless": True} if format == "WEBP" else {}
@@ -188,7 +188,7 @@ def test_large_pictures_are_downscaled_with_a_note():
     exact = read_picture(encode(image, "PNG")).pixels
     assert np.abs(exact - smooth(768, 1024).astype(int)).mean() < 1
     assert read_picture(image, max_side=100).pixels.shape == (75, 100, 3)
-    assert image.size == (2000, 1500)  # the caller's own is left alone
+    assert image.size == (2000, 1500)  # the caller's image is not changed
 
 
 def test_downscaling_a_picture_on_its_side():
@@ -213,7 +213,7 @@ def test_tiny_pictures_are_refused(size):
         read_picture(encode(Image.new("RGB", size), "PNG"))
 
 
-def test_the_smallest_picture_is_taken():
+def test_the_smallest_picture_is_accepted():
     assert read_picture(Image.new("RGB", (32, 33))).pixels.shape == (33, 32, 3)
 
 
@@ -223,14 +223,14 @@ def test_long_and_narrow_pictures_are_refused():
     assert read_picture(Image.new("RGB", (4000, 130))).pixels.shape == (33, 1024, 3)
 
 
-@pytest.mark.parametrize("side, words", [(20000, "more than 50 megapixels"), (12000, "144 megapixels")])
+@pytest.mark.parametrize("side, message", [(20000, "more than 50 megapixels"), (12000, "144 megapixels")])
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_bombs_are_judged_by_their_header(side, words):
+def test_decompression_bombs_are_refused_by_their_header(side, message):
     data = blank_png(side, side)
     assert len(data) < 100_000
     tracemalloc.start()
     start = time.perf_counter()
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=message):
         read_picture(data)
     assert time.perf_counter() - start < 1  # decoding takes several
     assert tracemalloc.get_traced_memory()[1] < 1e6
@@ -248,11 +248,11 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch):
     assert pixels.shape == (768, 1024, 3) and np.abs(pixels - [0x33, 0x66, 0x99]).max() <= 2
 
 
-# what is refused
+# refusals
 
 
 @pytest.mark.parametrize(
-    "name, data, words",
+    "name, data, message",
     [
         ("empty.png", b"", "empty.png is empty"),
         ("text.jpg", b"Dear Sir or Madam,\n" * 50, "text.jpg is not a picture that can be read here; PNG,"),
@@ -264,24 +264,24 @@ def test_a_large_jpeg_is_decoded_small(monkeypatch):
         ("header.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "header.png begins like a picture, but is damaged"),
     ],
 )
-def test_what_is_no_picture_is_refused_by_its_base_name(tmp_path, name, data, words):
+def test_other_files_are_refused_with_their_base_name(tmp_path, name, data, message):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(ValueError) as caught:
         read_picture(tmp_path / name)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
-    with pytest.raises(ValueError, match="^The picture "):
+    with pytest.raises(ValueError, match=r"^The picture "):
         read_picture(data)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF"])
-@pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.95])
-def test_truncated_files_are_refused(tmp_path, format, kept):
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.95])
+def test_truncated_files_are_refused(tmp_path, format, share):
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3)).astype(np.uint8)
     data = encode(Image.fromarray(noise), format)
     path = tmp_path / f"cut.{format.lower()}"
-    path.write_bytes(data[: int(kept * len(data))])
-    with pytest.raises(ValueError, match="^cut") as caught:
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=r"^cut") as caught:
         read_picture(path)
     assert str(tmp_path) not in str(caught.value)
 
@@ -356,7 +356,7 @@ def test_read_picture_of_arrays_rounds():
 
 
 @pytest.mark.parametrize(
-    "source, words",
+    "source, message",
     [
         (torch.linspace(-1, 1, 3 * 40 * 50).view(3, 40, 50), r"from -1 to 1\. \(From \[-1, 1\]"),
         (torch.rand(2, 3, 40, 50) * 255, r"Divide bytes by 255"),
@@ -378,8 +378,8 @@ def test_read_picture_of_arrays_rounds():
         (None, "got NoneType"),
     ],
 )
-def test_to_tensor_refuses(source, words):
-    with pytest.raises(ValueError, match=words):
+def test_to_tensor_refuses_other_input(source, message):
+    with pytest.raises(ValueError, match=message):
         to_tensor(source)
 
 
@@ -403,7 +403,7 @@ def test_resize_takes_height_first():
     assert np.abs(images.resize(smooth(480, 640), (48, 64)).astype(int) - smooth(48, 64)).mean() < 2
 
 
-# what is shipped
+# samples
 
 
 def test_sample_pictures_are_there_and_credited():

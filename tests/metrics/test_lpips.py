@@ -18,7 +18,7 @@ def pair(shape, seed=0):
 
 @pytest.fixture(scope="module", params=["alex", "vgg", "vgg with random weights", "squeeze with random weights"])
 def both(request):
-    """(our LPIPS, the package's) on the same numbers."""
+    """(our LPIPS, the lpips package's) with the same weights."""
     backbone, _, random = request.param.partition(" ")
     if random:
         state = random_trunk(backbone)
@@ -30,7 +30,7 @@ def both(request):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_values_and_gradients_are_those_of_the_lpips_package(both, shape):
+def test_values_and_gradients_equal_those_of_the_lpips_package(both, shape):
     ours, theirs = both
     x, y = pair(shape)
     y1, y2 = y.clone().requires_grad_(), y.clone().requires_grad_()
@@ -41,7 +41,7 @@ def test_values_and_gradients_are_those_of_the_lpips_package(both, shape):
     assert (y1.grad - y2.grad).norm() <= 1e-4 * y2.grad.norm()
 
 
-def test_layers_sum_to_the_distance_and_are_those_of_the_lpips_package(both):
+def test_layers_sum_to_the_distance_and_equal_those_of_the_lpips_package(both):
     ours, theirs = both
     x, y = pair(SHAPES[0])
     layers = ours.per_layer(x, y)
@@ -51,7 +51,7 @@ def test_layers_sum_to_the_distance_and_are_those_of_the_lpips_package(both):
     assert layers.shape == (2, len(ours.layers))
 
 
-def test_the_map_is_the_spatial_output_of_the_lpips_package():
+def test_the_map_equals_the_spatial_output_of_the_lpips_package():
     x, y = pair(SHAPES[0])
     ours = rlpips.load_metric("lpips").distance_map(x, y)
     theirs = official("alex", spatial=True)(2 * x - 1, 2 * y - 1)[:, 0]
@@ -60,7 +60,7 @@ def test_the_map_is_the_spatial_output_of_the_lpips_package():
 
 
 @pytest.mark.parametrize("name", ["lpips", "rlpips-linf", "rlpips-l2"])
-def test_a_metric_is_zero_on_equals_symmetric_and_positive(name):
+def test_a_metric_is_zero_for_equal_pictures_symmetric_and_positive(name):
     metric = rlpips.load_metric(name)
     x, y = pair(SHAPES[1])
     assert torch.equal(metric(x, x), torch.zeros(3))
@@ -69,7 +69,7 @@ def test_a_metric_is_zero_on_equals_symmetric_and_positive(name):
     assert all((head >= 0).all() for head in metric.heads)
 
 
-def test_a_batch_gives_what_its_pictures_give_alone():
+def test_a_batch_has_the_distances_of_its_pictures_alone():
     metric = rlpips.load_metric("rlpips-linf")
     x, y = pair(SHAPES[1])
     alone = torch.cat([metric(a[None], b[None]) for a, b in zip(x, y)])
@@ -81,7 +81,7 @@ def test_a_zero_feature_gives_a_finite_gradient():
     trunk = metric.trunk
     trunk_bias = trunk.features[0].bias.clone()
     try:
-        trunk.features[0].bias.fill_(-1e4)  # every feature of the first layer, and some after it, is zero
+        trunk.features[0].bias.fill_(-1e4)  # all features of the first layer, and some of later ones, are zero
         x, y = pair((2, 3, 64, 48))
         y.requires_grad_()
         metric(x, y).sum().backward()
@@ -95,7 +95,7 @@ def test_metrics_on_one_backbone_share_the_trunk():
 
 
 @pytest.mark.parametrize(
-    "x, said",
+    "x, message",
     [
         (torch.rand(2, 3, 64, 48) * 2 - 1, "on the \\[-1, 1\\] scale"),
         (torch.rand(2, 3, 64, 48) * 255, "x / 255"),
@@ -108,19 +108,19 @@ def test_metrics_on_one_backbone_share_the_trunk():
         ("cat.png", "got str"),
     ],
 )
-def test_bad_images_are_refused_with_a_sentence(x, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_images_are_refused_with_a_sentence(x, message):
+    with pytest.raises(ValueError, match=message):
         rlpips.load_metric("lpips")(x, torch.rand(2, 3, 64, 48))
 
 
-def test_unknown_names_are_refused_with_the_names_there_are():
+def test_unknown_names_are_refused_with_a_list_of_names():
     with pytest.raises(ValueError, match="rlpips-linf"):
         rlpips.load_metric("rlpips")
     with pytest.raises(ValueError, match="squeeze"):
         rlpips.load_metric("lpips", "resnet")
 
 
-def test_moving_or_converting_one_metric_leaves_the_others_alone():
+def test_converting_one_metric_does_not_change_the_others():
     x, y = pair((2, 3, 64, 48))
     before = rlpips.load_metric("lpips")
     expected = before(x, y)
@@ -131,8 +131,8 @@ def test_moving_or_converting_one_metric_leaves_the_others_alone():
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", 3.5])
-def test_a_device_that_is_not_there_is_refused(device):
+def test_a_device_that_does_not_exist_is_refused(device):
     if device == "cuda:99" and torch.cuda.is_available():
-        pytest.skip("there is a GPU, and its driver says what is wrong")
-    with pytest.raises(ValueError, match="device|GPU"):
+        pytest.skip("with a GPU, its driver refuses the device")
+    with pytest.raises(ValueError, match=r"device|GPU"):
         rlpips.load_metric("lpips", device=device)

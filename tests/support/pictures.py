@@ -1,11 +1,11 @@
-"""Pictures that tests make themselves."""
+"""Synthetic pictures for tests."""
 
 import numpy as np
 from PIL import Image
 
 
 def make_pictures(count=20):
-    """Pictures of slopes, edges and texture, uint8 (H, W, 3), no two sizes alike."""
+    """Pictures of slopes, edges and texture, uint8 (H, W, 3), each of another size."""
     pictures = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
@@ -18,7 +18,7 @@ def make_pictures(count=20):
 
 
 def write_pictures(folder, count=20):
-    """The same as files of a folder."""
+    """Write the same pictures as PNG files into `folder`, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, picture in enumerate(make_pictures(count)):
         Image.fromarray(picture).save(folder / f"{index:02}.png")
@@ -26,8 +26,7 @@ def write_pictures(folder, count=20):
 
 
 def write_bapps(folder, families=("cnn", "traditional"), count=9, side=40):
-    """A BAPPS folder: of each triplet p0 is mild noise and p1 strong noise on the reference, or the other way round,
-    and the judgements are fractions."""
+    """Write a folder as BAPPS has it, and return it. Of p0 and p1 one has mild noise and the other strong noise."""
     rng = np.random.default_rng(0)
     for family in families:
         place = folder / "2afc" / "train" / family

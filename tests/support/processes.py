@@ -1,4 +1,4 @@
-"""Programs in several processes."""
+"""Run programs in several processes."""
 
 import os
 import subprocess
@@ -7,15 +7,15 @@ import sys
 from rlpips import paths
 
 
-def run_processes(count, *words, cwd=paths.ROOT):
+def run_processes(count, *arguments, cwd=paths.ROOT):
     """Run a Python module or file in `count` processes of one thread each, under torchrun if there are several."""
     start = [sys.executable] if count == 1 else [
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}",
     ]  # fmt: skip
     path = os.pathsep.join(filter(None, (str(paths.ROOT), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        [*start, *map(str, words)], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+    result = subprocess.run(
+        [*start, *map(str, arguments)], cwd=cwd, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result

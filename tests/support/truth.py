@@ -1,4 +1,4 @@
-"""The `lpips` package as the independent truth, holding our trunks: its own way to get them is a download."""
+"""The `lpips` package as an independent reference. It gets our trunks, as it would download its own."""
 
 import warnings
 
@@ -11,7 +11,7 @@ from rlpips.zoo import weights
 
 
 def random_trunk(backbone):
-    """Numbers for a trunk whose real ones are not at hand: torchvision's initial ones, seeded."""
+    """Weights for a trunk whose trained ones may be missing here: torchvision's initial weights, with seed 0."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         features = getattr(torchvision.models, BACKBONES[backbone].model)(weights=None).features
@@ -19,9 +19,9 @@ def random_trunk(backbone):
 
 
 def official(backbone, spatial=False, state=None):
-    """`lpips.LPIPS` v0.1 on a backbone, holding `state` or our weights. It takes images on [-1, 1]."""
+    """`lpips.LPIPS` v0.1 on a backbone, with the trunk `state` or our weights. It takes images in [-1, 1]."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it calls torchvision in an old-fashioned way
+        warnings.simplefilter("ignore")  # it uses deprecated arguments of torchvision
         model = lpips.LPIPS(net=backbone, pnet_rand=True, spatial=spatial, verbose=False)
     state = state or weights.load_trunk(backbone)
     keys = model.net.state_dict()  # "slice2.3.weight" is torchvision's "features.3.weight"

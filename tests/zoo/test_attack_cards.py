@@ -22,7 +22,9 @@ def test_matched_bounds_come_from_the_stored_results(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "\udcff"])
-def test_stored_results_that_cannot_be_read_are_an_error_in_the_log_and_a_sentence(content, tmp_path, monkeypatch, caplog):
+def test_stored_results_that_cannot_be_read_are_an_error_in_the_log_and_a_sentence(
+    content, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "classifiers.json")
     cards._log.cache_clear()  # each sentence is logged once
     if content is not None:

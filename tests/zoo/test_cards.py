@@ -20,7 +20,7 @@ def test_every_heads_file_has_a_card_that_belongs_to_it(name, backbone):
         assert card["settings"]["norm"] in name
 
 
-def test_a_part_is_stored_and_the_others_stay(tmp_path, monkeypatch):
+def test_storing_a_part_of_a_card_keeps_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     (tmp_path / "lpips_alex.json").write_text('{"file": "lpips_alex.safetensors"}')
     cards.store("lpips", "alex", results={"opt": [0.5, 1e-05, 2], "names": ["a, b", "c"], "∞": None})
@@ -32,11 +32,29 @@ def test_a_part_is_stored_and_the_others_stay(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("value", [[], [[1, 2], [3]], {"a": [{"b": [1]}]}, ["[1, 2]"], [True, None, -1.5]])
-def test_what_is_written_is_json(value):
+def test_formatted_json_is_json(value):
     assert json.loads(cards.format_json(value)) == value
 
 
-def test_there_is_no_card_for_what_is_not_ours():
+@pytest.mark.parametrize("content, message", [(None, "missing"), ("{", "damaged"), ("[]", "hold a JSON object")])
+def test_a_card_that_cannot_be_read_is_an_error_in_the_log_and_a_sentence(
+    content, message, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
+    cards._log.cache_clear()  # each sentence is logged once
+    if content is not None:
+        (tmp_path / "lpips_alex.json").write_text(content)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"lpips_alex\.json .*{message}") as refusal:
+            cards.read("lpips")
+    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", str(refusal.value))]
+    if content is not None:
+        with pytest.raises(ValueError, match=r"lpips_alex\.json"):
+            cards.store("lpips", "alex", results={})
+        assert (tmp_path / "lpips_alex.json").read_text() == content
+
+
+def test_there_is_no_card_without_heads_of_ours():
     with pytest.raises(ValueError, match="rlpips-official-x0 has no heads file"):
         cards.path("rlpips-official-x0")
     with pytest.raises(ValueError, match="no heads for SqueezeNet"):

@@ -8,7 +8,7 @@ from rlpips.zoo import catalog
 from rlpips.zoo.catalog import CATALOG, TRUNKS
 
 
-def test_names_titles_and_colours():
+def test_every_metric_has_a_name_a_title_a_colour_and_credits():
     assert list(CATALOG)[:3] == ["lpips", "rlpips-linf", "rlpips-l2"]
     assert len([name for name in CATALOG if name.startswith("rlpips-official-")]) == 5
     for name, card in CATALOG.items():

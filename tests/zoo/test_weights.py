@@ -27,7 +27,7 @@ CHANNELS = {
 
 
 class Server:
-    """Stands in for urllib.request.urlopen: gives `data`, counts the calls, reaches no network."""
+    """Replaces urllib.request.urlopen: sends `data`, counts the calls, uses no network."""
 
     def __init__(self, data=b"", error=None, length=True):
         self.data, self.error, self.length, self.calls = data, error, length, []
@@ -61,7 +61,7 @@ def pickled(state):
 
 @pytest.fixture
 def little_vgg(monkeypatch):
-    """A file of torchvision's layout taken for VGG16's: (its name, its bytes, what comes of it)."""
+    """A small file in torchvision's layout in place of VGG16's: (its name, its bytes, the trunk in it)."""
     state = {"features.0.weight": torch.rand(4, 3, 3, 3), "classifier.0.weight": torch.rand(5, 2)}
     data = pickled(state)
     name = f"vgg16-{hashlib.sha256(data).hexdigest()[:8]}.pth"
@@ -69,14 +69,14 @@ def little_vgg(monkeypatch):
     return name, data, {"features.0.weight": state["features.0.weight"]}
 
 
-def same(found, expected):
-    return found.keys() == expected.keys() and all(torch.equal(found[key], expected[key]) for key in found)
+def same(state, expected):
+    return state.keys() == expected.keys() and all(torch.equal(state[key], expected[key]) for key in state)
 
 
 # trunks
 
 
-def test_the_bundled_trunk_is_torchvisions_alexnet():
+def test_the_bundled_trunk_has_the_layout_of_torchvisions_alexnet():
     trunk = load_trunk("alex")
     torchvision = pytest.importorskip("torchvision")
     layout = torchvision.models.alexnet().features.state_dict()
@@ -87,7 +87,7 @@ def test_the_bundled_trunk_is_torchvisions_alexnet():
     assert sum(value.numel() for value in trunk.values()) == 2_469_696
 
 
-def test_a_trunk_is_loaded_anew_each_time():
+def test_each_call_loads_a_new_trunk():
     load_trunk("alex")["features.0.bias"].zero_()
     assert load_trunk("alex")["features.0.bias"].any()
 
@@ -101,7 +101,7 @@ def test_our_vgg_file_is_found_in_the_weights_folder(vgg_weights, monkeypatch):
 
 def test_our_vgg_file_is_verified(places):
     (places[0] / "vgg16_features.safetensors").write_bytes(b"something else")
-    with pytest.raises(WeightsError, match="vgg16_features.safetensors is damaged or not the one expected"):
+    with pytest.raises(WeightsError, match=r"vgg16_features.safetensors is damaged or not the one expected"):
         load_trunk("vgg")
 
 
@@ -127,9 +127,9 @@ def test_a_download_is_kept_and_not_repeated(places, little_vgg, monkeypatch, le
     name, data, expected = little_vgg
     server = Server(data, length=length)
     monkeypatch.setattr("urllib.request.urlopen", server)
-    told = []
-    assert same(load_trunk("vgg", progress=lambda *what: told.append(what)), expected)
-    assert told[-1] == (name, len(data), len(data) if length else None)
+    calls = []
+    assert same(load_trunk("vgg", progress=lambda *arguments: calls.append(arguments)), expected)
+    assert calls[-1] == (name, len(data), len(data) if length else None)
     assert same(load_trunk("vgg"), expected)
     assert server.calls == ["https://download.pytorch.org/models/" + name]
     assert os.listdir(places[1]) == [name] and os.listdir(places[0]) == []
@@ -141,19 +141,22 @@ def test_a_download_prints_its_progress(places, little_vgg, monkeypatch, capsys)
     assert f"Downloading {little_vgg[0]}: 0 of 0 MB" in capsys.readouterr().err
 
 
-def test_nothing_is_kept_of_a_download_that_fails(places, little_vgg, monkeypatch):
-    name, data, _ = little_vgg
+def test_a_failed_download_leaves_nothing(places, little_vgg, monkeypatch):
+    _, data, _ = little_vgg
+    pieces = [data[:100]]
 
     class Breaks(io.BytesIO):
-        headers = {}
-        pieces = [data[:100]]
-
         def read(self, size):
-            if self.pieces:
-                return self.pieces.pop()
-            raise TimeoutError("the server has gone silent")
+            if pieces:
+                return pieces.pop()
+            raise TimeoutError("the server does not answer")
 
-    servers = [Server(data[:-5]), Server(b"<html>Please log in</html>"), lambda url, timeout: Breaks()]
+    def breaks(url, timeout):
+        response = Breaks()
+        response.headers = {}
+        return response
+
+    servers = [Server(data[:-5]), Server(b"<html>Please log in</html>"), breaks]
     servers += [Server(error=urllib.error.HTTPError("", 404, "gone", {}, None)), Server(error=OSError("x"))]
     for server in servers:
         monkeypatch.setattr("urllib.request.urlopen", server)
@@ -172,7 +175,7 @@ def test_an_interrupted_download_leaves_nothing(places, little_vgg, monkeypatch)
     assert os.listdir(places[1]) == []
 
 
-def test_without_a_network_the_sentence_says_which_file_goes_where(places):
+def test_without_a_network_the_sentence_says_where_to_put_the_file(places):
     with pytest.raises(ValueError) as caught:
         load_trunk("squeeze")
     for word in ("SqueezeNet 1.1", "squeezenet1_1-b8a52dc0.pth", "RLPIPS_WEIGHTS_DIR", "hub/checkpoints"):
@@ -180,7 +183,7 @@ def test_without_a_network_the_sentence_says_which_file_goes_where(places):
     assert str(places[1]) not in str(caught.value)
 
 
-def test_a_cache_that_cannot_be_written_is_a_sentence_too(places, little_vgg, monkeypatch):
+def test_a_cache_that_cannot_be_written_is_refused_with_a_sentence(places, little_vgg, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: "/dev/null/hub")
     with pytest.raises(WeightsError, match="could not be downloaded"):
         load_trunk("vgg")
@@ -195,7 +198,7 @@ def test_unknown_backbones_are_refused():
 
 
 @pytest.mark.parametrize("backbone", CHANNELS)
-def test_lpips_heads_are_the_packages_own(backbone):
+def test_lpips_heads_equal_those_of_the_lpips_package(backbone):
     heads = load_heads("lpips", backbone)
     assert [list(head.shape) for head in heads] == [[channels] for channels in CHANNELS[backbone]]
     assert all(head.dtype == torch.float32 and (head >= 0).all() and head.any() for head in heads)
@@ -211,23 +214,23 @@ def test_lpips_heads_are_the_packages_own(backbone):
 def test_rlpips_heads(name):
     for backbone, file in catalog.card(name).heads.items():
         if not file.sha256:
-            pytest.skip(f"{file.file} is not made yet")
+            pytest.skip(f"{file.file} is not trained yet")
         heads = load_heads(name, backbone)
         assert [len(head) for head in heads] == CHANNELS[backbone]
         assert all((head >= 0).all() and head.isfinite().all() for head in heads)
         assert any(head.any() for head in heads)
 
 
-def test_heads_that_are_not_there_are_refused(monkeypatch):
+def test_heads_that_do_not_exist_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="the metrics are"):
         load_heads("lipps", "alex")
     with pytest.raises(ValueError, match="the backbones are"):
         load_heads("lpips", "resnet")
     alone = replace(catalog.card("rlpips-l2"), heads={"alex": catalog.WeightsFile("none.safetensors", "")})
     monkeypatch.setitem(catalog.CATALOG, "rlpips-l2", alone)
-    with pytest.raises(ValueError, match="no heads for VGG16 .* there are heads for alex"):
+    with pytest.raises(ValueError, match=r"no heads for VGG16 .* there are heads for alex"):
         load_heads("rlpips-l2", "vgg")
-    with pytest.raises(WeightsError, match="none.safetensors, the heads of R-LPIPS l2 on AlexNet, is not"):
+    with pytest.raises(WeightsError, match=r"none.safetensors, the heads of R-LPIPS l2 on AlexNet, is not"):
         load_heads("rlpips-l2", "alex")
     with pytest.raises(ValueError, match="no heads for VGG16"):
         load_heads("rlpips-official-x0", "vgg")
@@ -250,15 +253,15 @@ def test_heads_are_verified_and_checked(monkeypatch, tmp_path):
     broken = bytearray(file.read_bytes())
     broken[-1] ^= 1
     file.write_bytes(broken)
-    with pytest.raises(WeightsError, match="new.safetensors is damaged"):
+    with pytest.raises(WeightsError, match=r"new.safetensors is damaged"):
         load_heads("lpips", "alex")
     file.unlink()
-    with pytest.raises(WeightsError, match="new.safetensors is missing"):
+    with pytest.raises(WeightsError, match=r"new.safetensors is missing"):
         load_heads("lpips", "alex")
 
     for bad in (torch.tensor([1.0, -1e-3]), torch.tensor([1.0, float("nan")]), torch.ones(2, 2)):
         put_heads(monkeypatch, tmp_path, {"0": torch.ones(3), "1": bad})
-        with pytest.raises(WeightsError, match="Head 1 of new.safetensors"):
+        with pytest.raises(WeightsError, match=r"Head 1 of new.safetensors"):
             load_heads("lpips", "alex")
 
 
@@ -267,7 +270,7 @@ def test_heads_are_verified_and_checked(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def official():
-    """A state dict as the authors' code saves it, from the package that it is a fork of."""
+    """A state dict as the authors' code saves it, from the lpips package, of which their code is a fork."""
     lpips = pytest.importorskip("lpips")
     torch.manual_seed(0)
     with pytest.warns(UserWarning):
@@ -291,24 +294,24 @@ def test_an_official_checkpoint_is_read(official, tmp_path):
     assert [len(head) for head in heads] == CHANNELS["alex"]
 
 
-def test_the_blob_id_is_gits(official, tmp_path):
+def test_the_blob_id_equals_gits(official, tmp_path):
     path = write(tmp_path / "x.pth", official)
     blob = weights.git_blob_id(path.read_bytes())
     read_official_checkpoint(path, blob)
-    with pytest.raises(WeightsError, match="x.pth is damaged or not the one expected"):
+    with pytest.raises(WeightsError, match=r"x.pth is damaged or not the one expected"):
         read_official_checkpoint(path, "0" * 40)
     assert weights.git_blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
     try:
-        said = subprocess.run(["git", "hash-object", path], capture_output=True, text=True).stdout.strip()
+        blob_by_git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True).stdout.strip()
     except FileNotFoundError:
         pytest.skip("git is not installed")
-    assert said == blob
+    assert blob_by_git == blob
 
 
 def test_wrong_official_checkpoints_are_refused(official, tmp_path):
     shift = official["scaling_layer.shift"]
     head = official["lin2.model.1.weight"]
-    for change, words in [
+    for change, message in [
         ({"net.slice6.12.weight": head}, "keys that LPIPS on AlexNet does not: net.slice6.12.weight"),
         ({"module.lin0.model.1.weight": head}, "does not: module.lin0"),
         ({"net.slice3.6.weight": None}, "lacks keys that LPIPS on AlexNet has: net.slice3.6.weight"),
@@ -324,25 +327,25 @@ def test_wrong_official_checkpoints_are_refused(official, tmp_path):
         ({"lin0.model.1.weight": "text"}, "should hold a dictionary of tensors"),
     ]:
         state = {key: value for key, value in {**official, **change}.items() if value is not None}
-        with pytest.raises(WeightsError, match=words):
+        with pytest.raises(WeightsError, match=message):
             read_official_checkpoint(write(tmp_path / "x.pth", state))
 
 
-def test_files_that_are_no_checkpoints_are_refused(tmp_path):
+def test_files_that_are_not_checkpoints_are_refused(tmp_path):
     class Evil:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "owned"),))
 
-    with pytest.raises(WeightsError, match="x.pth is not a file of weights"):
+    with pytest.raises(WeightsError, match=r"x.pth is not a file of weights"):
         read_official_checkpoint(write(tmp_path / "x.pth", {"lin0": Evil()}))
     assert not (tmp_path / "owned").exists()
     for data in (b"", b"text", b"\x80\x02garbage", pickled({})[:50]):
         (tmp_path / "x.pth").write_bytes(data)
-        with pytest.raises(WeightsError, match="x.pth is not a file of weights"):
+        with pytest.raises(WeightsError, match=r"x.pth is not a file of weights"):
             read_official_checkpoint(tmp_path / "x.pth")
     with pytest.raises(WeightsError, match="should hold a dictionary"):
         read_official_checkpoint(write(tmp_path / "x.pth", [torch.zeros(2)]))
-    with pytest.raises(WeightsError, match="none.pth is missing"):
+    with pytest.raises(WeightsError, match=r"none.pth is missing"):
         read_official_checkpoint(tmp_path / "none.pth")
 
 
@@ -351,7 +354,7 @@ def test_official_checkpoints_come_from_the_folder_or_the_network(official, plac
     card = catalog.card("rlpips-official-x0")
     ours = replace(card.official, blob_id=weights.git_blob_id(data))
     monkeypatch.setitem(catalog.CATALOG, card.name, replace(card, official=ours))
-    with pytest.raises(WeightsError, match="latest_net_linf_x0.pth into the folder"):
+    with pytest.raises(WeightsError, match=r"latest_net_linf_x0.pth into the folder"):
         load_official(card.name)
     server = Server(data)
     monkeypatch.setattr("urllib.request.urlopen", server)
@@ -362,7 +365,7 @@ def test_official_checkpoints_come_from_the_folder_or_the_network(official, plac
     (places[1] / "latest_net_linf_x0.pth").rename(places[0] / "latest_net_linf_x0.pth")
     load_official(card.name)
     assert len(server.calls) == 1
-    with pytest.raises(WeightsError, match="is damaged"):  # the true card wants the true file
+    with pytest.raises(WeightsError, match="is damaged"):  # the real card needs the real file
         monkeypatch.setitem(catalog.CATALOG, card.name, card)
         load_official(card.name)
     with pytest.raises(ValueError, match="'lpips' is not an official checkpoint"):
