@@ -5,8 +5,8 @@ import { expectedSize, hasVerdicts } from "./verdicts.js";
 
 export const FACTORS = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64];
 
-// The factor that lets the perturbation just about fill the range of the screen: l∞ bounds it in every pixel; otherwise it
-// is taken as three standard deviations.
+// The factor that lets the perturbation just about fill the range of the screen: l∞ bounds it in every pixel; otherwise
+// it is taken as three standard deviations.
 export function fittingFactor(model) {
   const { norm, eps, width, height } = model.meta;
   if (hasVerdicts(model)) return nearestFactor(expectedSize(model));

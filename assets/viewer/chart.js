@@ -1,5 +1,5 @@
-// One chart: the sentence that describes it, a legend of buttons, and a plotly figure that comes from Python with no colour
-// but those of the metrics. Drawn again, without a flash and with its zoom, when the value, the width or the theme changes.
+// One chart: the sentence that describes it, a legend of buttons, and a plotly figure that comes from Python with no
+// colour but those of the metrics. A new value, width or theme draws it again, without a flash and with its zoom.
 
 import { make } from "./dom.js";
 import { loadPlotly } from "./plotly.js";

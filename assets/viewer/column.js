@@ -35,7 +35,7 @@ export function showColumn(column, model, view, cache) {
   const lane = view.lanes[column.index];
   column.root.style.setProperty("--raw", laneColor(model, lane));
   paintColumn(column, model, view, lane, cache);
-  column.readings.forEach((parts, m) => writeReading(parts, model, view, lane, m));
+  for (const [m, parts] of column.readings.entries()) writeReading(parts, model, view, lane, m);
   if (column.verdict) writeVerdict(column.verdict, model, view, lane);
 }
 

@@ -1,5 +1,5 @@
-// The curves: one SVG, drawn when the data change and never while scrubbing; the cursor is a div above it. Its colours are
-// the style sheet's, so that it follows the dark mode by itself.
+// The curves: one SVG, drawn when the data change and never while scrubbing; the cursor is a div above it. Its colours
+// are the style sheet's, so that it follows the dark mode by itself.
 
 import { make, makeSvg } from "./dom.js";
 import { isPair, reading } from "./model.js";
@@ -91,8 +91,10 @@ export function newCurves(root, model, view, act) {
   function curve(lane, m, yOf) {
     const values = model.curve.distance.map((_, step) => reading(model, "distance", step, lane, m));
     const visible = (value) => value !== null && value !== undefined && (!view.log || value > 0);
-    const d = values.map((value, step) =>
-      (visible(value) ? `${visible(values[step - 1]) ? "L" : "M"}${xOf(step).toFixed(1)} ${yOf(value).toFixed(1)}` : "")).join("");
+    const d = values.map((value, step) => {
+      if (!visible(value)) return "";
+      return `${visible(values[step - 1]) ? "L" : "M"}${xOf(step).toFixed(1)} ${yOf(value).toFixed(1)}`;
+    }).join("");
     return inked(m, makeSvg("path", { class: `rv-curve ${style(lane, m)}`, d }));
   }
 
@@ -155,7 +157,9 @@ export function newCurves(root, model, view, act) {
       item.style.setProperty("--raw", metricColor(model, m));
       return item;
     });
-    const names = hasVerdicts(model) ? [0, 1].map((lane) => laneShortName(model, lane)) : ["own attack", "other attack"];
+    const names = hasVerdicts(model)
+      ? [0, 1].map((lane) => laneShortName(model, lane))
+      : ["own attack", "other attack"];
     const styles = [["solid", names[0]], ["dashed", names[1]], ["dotted", "noise"]]
       .slice(0, model.meta.lanes.includes("noise") ? 3 : 2)
       .map(([line, text]) => make("li", { className: `rv-line rv-${line}`, textContent: text }));

@@ -39,8 +39,8 @@ export function attackedImage(model, frame, lane) {
   return image;
 }
 
-// 128 + factor * (attacked8 - start8), clipped. The difference comes from the pictures as integers, because the file's byte
-// is that difference modulo 256 only.
+// 128 + factor * (attacked8 - start8), clipped. The difference comes from the pictures as integers, because the file's
+// byte is that difference modulo 256 only.
 export function amplifiedChange(attacked, start, factor) {
   const table = new Uint8ClampedArray(511);
   for (let delta = -255; delta <= 255; delta++) table[delta + 255] = 128 + factor * delta;

@@ -1,5 +1,5 @@
-// The colours of the difference maps. Perceptually uniform and readable in grey: every 16th colour of inferno (Smith and
-// van der Walt, CC0), and straight lines between them.
+// The colours of the difference maps. Perceptually uniform and readable in grey: every 16th colour of inferno
+// (Smith and van der Walt, CC0), and straight lines between them.
 
 const STOPS = ("000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 " +
   "d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 fcffa4").split(" ");
@@ -16,6 +16,6 @@ export const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
   return (255 << 24) | (b << 16) | (g << 8) | r;
 });
 
-export const HEAT_CSS = `linear-gradient(90deg, ${STOPS.map((color) => "#" + color).join(", ")})`;
+export const HEAT_CSS = `linear-gradient(90deg, ${STOPS.map((color) => `#${color}`).join(", ")})`;
 
 export const heatIndex = (value, scale) => Math.round(255 * Math.min(1, scale > 0 ? value / scale : 0));

@@ -1,5 +1,4 @@
-// The stage of "You be the judge". A question comes as one strip of three pictures; the metrics' choices come only after the
-// visitor's.
+// The stage of "You be the judge": a strip of three pictures, the visitor's choice, and only then the metrics' choices.
 
 import { paint } from "./canvas.js";
 import { bold, LETTERS, newCard } from "./judge_card.js";
@@ -33,7 +32,8 @@ export function mount({ element, props, trigger, watch }) {
     find("said").textContent = state === "refused" ? "There is no question to show: the line beside says why." : "";
     if (state === "waiting") find("said").textContent = "Making a question of your picture…";
     if (state === "question") {
-      [find("reference").querySelector("canvas"), ...canvases].forEach((canvas, i) => paint(canvas, pictures[i]));
+      const places = [find("reference").querySelector("canvas"), ...canvases];
+      for (const [i, canvas] of places.entries()) paint(canvas, pictures[i]);
       find("said").textContent = "← or A, → or B, or touch a picture.";
     }
     candidates.forEach((button, i) => {
@@ -107,7 +107,7 @@ export function mount({ element, props, trigger, watch }) {
     event.preventDefault();
   }
 
-  candidates.forEach((button, i) => button.addEventListener("click", () => choose(i)));
+  for (const [i, button] of candidates.entries()) button.addEventListener("click", () => choose(i));
   find("next").addEventListener("click", next);
   document.addEventListener("keydown", press);
   watch("value", () => receive(props.value));

@@ -11,8 +11,8 @@ export const bold = (text) => make("b", { textContent: text });
 
 const span = (className, text) => make("span", { className, textContent: text });
 
-// `original` and `attacked` are the ImageData of the candidate before and after the attack; `show(on)` puts the attacked
-// one in its place on the stage, and back.
+// `original` and `attacked` are the ImageData of the candidate before and after the attack; `show(on)` puts the
+// attacked one in its place on the stage, and back.
 export function newCard(template, verdict, metric, original, attacked, show) {
   const card = template.content.cloneNode(true).firstElementChild;
   const part = (name) => card.querySelector(`.jd-${name}`);

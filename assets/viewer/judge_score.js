@@ -12,7 +12,8 @@ const save = (score) => sessionStorage.setItem(KEY, JSON.stringify(score));
 
 function add(score, { id, points }) {
   points.forEach((point, i) => {
-    const row = score.rows[i] ??= { right: 0, known: 0, agrees: 0, all: 0 };
+    score.rows[i] ??= { right: 0, known: 0, agrees: 0, all: 0 };
+    const row = score.rows[i];
     if (point.right !== null) { row.known += 1; row.right += point.right; }
     if (point.agrees !== null) { row.all += 1; row.agrees += point.agrees; }
   });

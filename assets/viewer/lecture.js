@@ -18,7 +18,8 @@ function outcomeText(model, verdicts) {
   const a = (index) => `${/^[aeiou]/.test(name(index)) ? "an" : "a"} ${name(index)}`;
   const titles = verdicts.map((_, lane) => attackOf(model, lane).title);
   if (!rightAtFirst(model))
-    return `The classifier took this ${name(label)} for ${a(top(clean))} before any attack, so there was nothing to turn.`;
+    return `The classifier took this ${name(label)} for ${a(top(clean))} before any attack, so there was nothing to `
+      + "turn.";
   const turned = verdicts.map((verdict) => verdict !== label);
   if (!turned.some(Boolean)) return `Neither attack fools the classifier: it still says ${name(label)} to both.`;
   if (turned.every(Boolean))
@@ -32,7 +33,9 @@ function outcomeText(model, verdicts) {
 function metricsText(model, lanes, step) {
   const each = model.meta.metrics.map((_, m) => {
     const values = lanes.map((lane) => number(reading(model, "distance", step, lane, m)));
-    return `${metricTitle(model, m)} calls ${m ? "them" : "the first change"} ${values.join(m ? " and " : ", the second ")}`;
+    const title = metricTitle(model, m);
+    return m ? `${title} calls them ${values.join(" and ")}`
+      : `${title} calls the first change ${values.join(", the second ")}`;
   });
   return `${each.join("; ")}.`;
 }

@@ -1,5 +1,5 @@
-// Decodes the pictures of a run: those on show at once, and all others, the nearest first, when the visitor comes near them
-// or the run has ended. Before that nobody would see them.
+// Decodes the pictures of a run: those on show at once, and all others, the nearest first, when the visitor comes near
+// them or the run has ended. Before that nobody would see them.
 
 import { decodeFrame } from "./decode.js";
 import { frameAt } from "./model.js";

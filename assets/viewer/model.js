@@ -1,5 +1,5 @@
-// The model: everything known about the run on show. It takes the messages of the stream, in any completeness, and answers
-// the questions of the views. Nothing in this file touches the page.
+// The model: everything known about the run on show. It takes the messages of the stream, in any completeness, and
+// answers the questions of the views. Nothing in this file touches the page.
 
 export function newModel() {
   return {
@@ -37,8 +37,8 @@ function spliceCurve(model, piece) {
   }
 }
 
-// The last message of a run repeats every frame, often under another file name. Where the readings show that it is the same
-// picture, its decoded bytes stay, so that the end of a run loads nothing twice.
+// The last message of a run repeats every frame, often under another file name. Where the readings show that it is the
+// same picture, its decoded bytes stay, so that the end of a run loads nothing twice.
 function addFrame(model, frame) {
   const same = (other) => other.step === frame.step && String(other.lanes) === String(frame.lanes);
   const old = model.frames.findIndex(same);
@@ -65,7 +65,8 @@ export const lastStep = (model) => Math.max(0, model.curve.distance.length - 1);
 
 export const isPair = (model) => model.meta.steps === 0;
 
-// The latest frame up to `step` that has the lane. With `decodedOnly` the latest decoded one, or else the first after `step`.
+// The latest frame up to `step` that has the lane. With `decodedOnly` the latest decoded one, or else the first after
+// `step`.
 export function frameAt(model, lane, step, decodedOnly = false) {
   const frames = model.frames.filter((f) => f.lanes.includes(lane) && (!decodedOnly || f.decoded));
   return frames.filter((f) => f.step <= step).at(-1) || (decodedOnly ? frames[0] : undefined);

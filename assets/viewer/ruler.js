@@ -10,12 +10,12 @@ function scale(model, distortionName, metric) {
   return { ...distortion, distance: distortion.distance.map((row) => row[column]) };
 }
 
-// A distance in the ruler's words, long and short: the entry nearest in log distance, as rlpips.engine.ruler.Ruler.read has it.
+// A distance as texts, long and short: the entry nearest in log distance, as rlpips.engine.ruler.Ruler.read has it.
 export function rulerText(model, distortionName, metric, distance) {
   const steps = scale(model, distortionName, metric);
   if (!steps || distance === null) return { long: "", short: "–" };
   const { words, title, distance: known } = steps;
-  const bare = (text) => (text.startsWith(title + " ") ? text.slice(title.length + 1) : text);
+  const bare = (text) => (text.startsWith(`${title} `) ? text.slice(title.length + 1) : text);
   if (distance > known.at(-1))
     return { long: `further than any ${title} tried (${bare(words.at(-1))})`, short: "beyond all" };
   if (distance < known[0])

@@ -77,6 +77,7 @@ export function newTable(root, model, view) {
   return function write() {
     const texts = [...model.meta.metrics.flatMap((_, m) => metricRows(model, view, m).map((r) => r[1])),
       ...sizeRows(model, view).map((r) => r[2])];
-    texts.forEach((text, i) => lanes.forEach((k) => { cells[i][k].textContent = text(k); }));
+    for (const [i, text] of texts.entries())
+      for (const k of lanes) cells[i][k].textContent = text(k);
   };
 }

@@ -1,5 +1,5 @@
-// The viewer: one state of the view, one function that changes it (act), and one that shows it (show), which runs at most
-// once per frame of the screen.
+// The viewer: one state of the view, one function that changes it (act), and one that shows it (show), which runs at
+// most once per frame of the screen.
 
 import { fittingFactor } from "./amplification.js";
 import { writeBar, writeRuler } from "./bar.js";

