@@ -27,18 +27,31 @@ def test_building_the_page_imports_neither_plotly_nor_torch():
         with gr.Blocks(), gr.Tabs(), gr.Tab() as tab:
             robustness.build(tab)
         sys.exit(sum(name in sys.modules for name in ("plotly", "torch")))"""
-    assert subprocess.run([sys.executable, "-c", code], cwd=b.ROOT).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0
 
 
 def test_without_results_the_page_says_how_to_make_them(monkeypatch):
-    def read(name):
-        raise FileNotFoundError(name)
-
-    monkeypatch.setattr(robustness.cards, "read", read)
+    monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
     head, stored, *rest = robustness._opened("linf")
     assert "python -m rlpips.evaluate" in head and stored.visible is False and rest == [gr.skip()] * 9
-    monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
     assert robustness.stored("results") == {}
+
+
+def test_a_card_that_cannot_be_read_is_named_on_the_page(monkeypatch):
+    read = robustness.cards.read
+
+    def damaged(name, bad=("rlpips-l2",)):
+        if name in bad:
+            raise ValueError(f"{name}_alex.json is damaged.")
+        return read(name)
+
+    monkeypatch.setattr(robustness.cards, "read", damaged)
+    head, stored, *_ = robustness._opened("linf")
+    assert "<p>rlpips-l2_alex.json is damaged.</p>" in head and "How this was measured" in head and stored.visible
+    assert list(robustness.stored("results")) == ["lpips", "rlpips-linf"]
+    monkeypatch.setattr(robustness.cards, "read", lambda name: damaged(name, ("lpips", "rlpips-linf", "rlpips-l2")))
+    head, stored, *_ = robustness._opened("linf")
+    assert "lpips_alex.json is damaged." in head and "not been measured yet" not in head and stored.visible is False
 
 
 def _entry(eps):

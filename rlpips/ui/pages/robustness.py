@@ -1,18 +1,19 @@
-"""The Robustness page: what `rlpips.evaluate` measured, as charts and tables, and a sweep on the visitor's picture."""
+"""The Robustness page: the results of `rlpips.evaluate` as charts and tables, and a sweep on the visitor's picture."""
 
 import html
 import re
+from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from rlpips.evaluate import tables
 from rlpips.ui.components.chart import SWEEPS, chart, drawn
-from rlpips.ui.pages import robustness_tables, sweep
-from rlpips.ui.pages import robustness_text as words
+from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.pages import robustness_tables, robustness_text, sweep
 from rlpips.ui.pages.duel_controls import NORMS
 from rlpips.zoo import cards, catalog
 
-PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 PLAIN = {"apply_default_css": False}
 _MISSING = (
     "<p>The metrics have not been measured yet. <code>python -m rlpips.evaluate --images FOLDER --cards</code> does "
@@ -20,11 +21,11 @@ _MISSING = (
 )
 
 
-def build(tab):
-    """Lay the page out in the Blocks at hand; it is filled when `tab` is opened, not before."""
+def build(tab: gr.Tab) -> None:
+    """Lay out the page in the current Blocks; it is filled when `tab` is opened."""
     with gr.Column(elem_id="robustness-page"):
         head = gr.HTML(_head(), elem_id="robust-head", **PLAIN)
-        with gr.Column(elem_id="robust-stored") as stored:
+        with gr.Column(elem_id="robust-stored") as charts:
             norm = gr.Radio(NORMS, value="linf", label="Norm of the attack", elem_id="robust-norm")
             tiles = gr.HTML(elem_id="robust-tiles", **PLAIN)
             with gr.Row(elem_classes="two"):
@@ -39,81 +40,95 @@ def build(tab):
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
         gr.HTML(
             '<div class="robust-head"><h2 id="robust-live">On your own picture</h2><p>The same measurement, live, on '
-            "small squares of one picture. Few squares make wide intervals; where all choices were right, the bands cannot show it.</p></div>",
+            "small squares of one picture. Few squares make wide intervals; where all choices are right, the bands cannot show it.</p></div>",
             **PLAIN,
         )
         sweep.build()
-    by_eps, by_norm, always = [opt, families], [tiles, *sweeps], [head, stored, layers, weights, masking]
-    tab.select(_opened, norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
-    norm.input(_norm_chosen, norm, [eps, *by_norm, *by_eps], **PRIVATE)
-    eps.input(_eps_chosen, [norm, eps], by_eps, **PRIVATE)
+    by_eps, by_norm, always = [opt, families], [tiles, *sweeps], [head, charts, layers, weights, masking]
+    tab.select(_fill, norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
+    norm.input(_of_norm, norm, [eps, *by_norm, *by_eps], **PRIVATE)
+    eps.input(_of_eps, [norm, eps], by_eps, **PRIVATE)
 
 
-def stored(part: str) -> dict:
-    """{metric: that part of its card} ("results", "masking") of all metrics whose card has it."""
-    found = {}
+def stored(part: str) -> dict[str, Any]:
+    """{metric: a part of its card} ("results", "masking") of all metrics whose card can be read and has it."""
+    return {name: card[part] for name, card in _read_cards()[0].items() if part in card}
+
+
+def _read_cards() -> tuple[dict[str, dict], list[str]]:
+    """({metric: its card}, a sentence for each card that cannot be read)."""
+    readable, faults = {}, []
     for name, card in catalog.CATALOG.items():
-        try:
-            found[name] = cards.read(name)[part] if card.heads else None
-        except (OSError, KeyError, ValueError):  # not measured yet, or not readable
-            pass
-    return {name: value for name, value in found.items() if value}
+        if "alex" in card.heads:
+            try:
+                readable[name] = cards.read(name)
+            except ValueError as error:
+                faults.append(str(error))
+    return readable, faults
 
 
-def _opened(norm):
-    results, tried = stored("results"), stored("masking")
+def _fill(norm: str) -> tuple:
+    readable, faults = _read_cards()
+    results, masking = (
+        {name: card[part] for name, card in readable.items() if part in card} for part in ("results", "masking")
+    )
+    fault = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in faults)
     if not results:
-        return _head(_MISSING), gr.Column(visible=False), *[gr.skip()] * 9
+        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 9
     from rlpips.evaluate import charts
 
     heads = _heads(results)
     return (
-        _head(_how(results)), gr.Column(visible=True),
-        drawn(charts.layers(results), words.layers(results)), drawn(charts.weights(heads), words.weights(heads)),
-        _part("Is it gradient masking?", words.masking(tried), robustness_tables.masking(tried)) if tried else "",
-        *_norm_chosen(norm),
+        _head(fault + _conditions(results)), gr.Column(visible=True),
+        drawn(charts.layers(results), robustness_text.layers(results)),
+        drawn(charts.weights(heads), robustness_text.weights(heads)),
+        _part("Is it gradient masking?", robustness_text.masking(masking), robustness_tables.masking(masking))
+        if masking else "",
+        *_of_norm(norm),
     )  # fmt: skip
 
 
-def _norm_chosen(norm):
-    """Of another ball: its budgets to choose from, and everything that depends on it."""
+def _of_norm(norm: str) -> tuple:
+    """The budgets of a norm to choose from, and everything that depends on the norm."""
     from rlpips.evaluate import charts
 
     results = stored("results")
-    budgets = {e["eps"]: e["standard"] for one in results.values() for e in one["attacked"][norm]}
+    budgets = {entry["eps"]: entry["standard"] for result in results.values() for entry in result["attacked"][norm]}
     choices = [
-        (tables.budget(norm, eps) + (", standard" if usual else ""), eps) for eps, usual in sorted(budgets.items())
+        (tables.budget(norm, eps) + (", standard" if is_standard else ""), eps)
+        for eps, is_standard in sorted(budgets.items())
     ]
-    chosen = next((eps for eps, usual in budgets.items() if usual), next(iter(budgets), None))
-    sweeps = (drawn(charts.sweep(results, norm, key), words.sweep(results, norm, key)) for key in SWEEPS)
-    radio = gr.Radio(choices, value=chosen)
-    return radio, robustness_tables.summary(results, norm), *sweeps, *_eps_chosen(norm, chosen)
+    eps = next((eps for eps, is_standard in budgets.items() if is_standard), next(iter(budgets), None))
+    sweeps = (drawn(charts.sweep(results, norm, key), robustness_text.sweep(results, norm, key)) for key in SWEEPS)
+    radio = gr.Radio(choices, value=eps)
+    return radio, robustness_tables.summary(results, norm), *sweeps, *_of_eps(norm, eps)
 
 
-def _eps_chosen(norm, eps):
+def _of_eps(norm: str, eps: float) -> tuple:
+    """The chart and the table of one budget."""
     from rlpips.evaluate import charts
 
     results = stored("results")
     entries = charts.at(results, norm, eps)
     table = robustness_tables.families(results, entries)
     return (
-        drawn(charts.opt(results, norm, eps), words.opt(entries, norm)),
-        _part("Family by family", words.families(entries, norm), table),
+        drawn(charts.opt(results, norm, eps), robustness_text.opt(entries, norm)),
+        _part("Family by family", robustness_text.families(entries, norm), table),
     )
 
 
-def _heads(results):
+def _heads(results: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """{metric: {layer: its weights}}, read without torch."""
     from safetensors.numpy import load_file
 
-    files = {name: cards.path(name).with_suffix(".safetensors") for name in results}
-    read = {name: load_file(file) for name, file in files.items()}
+    heads = {name: load_file(cards.path(name).with_suffix(".safetensors")) for name in results}
     return {
-        name: {layer: read[name][str(index)] for index, layer in enumerate(results[name]["layers"])} for name in results
+        name: {layer: heads[name][str(index)] for index, layer in enumerate(result["layers"])}
+        for name, result in results.items()
     }
 
 
-def _head(below=""):
+def _head(below: str = "") -> str:
     return (
         '<div class="robust-head"><h2>How much does it take to fool the metric?</h2><p>Each metric says which of two '
         "pictures is nearer to a third, while an attacker changes one of them by at most ε. "
@@ -121,15 +136,15 @@ def _head(below=""):
     )
 
 
-def _how(results):
-    """On what the figures were measured, and the command that measures them again."""
-    said = re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.conditions(results)))
+def _conditions(results: dict[str, Any]) -> str:
+    """What the figures were measured on, and the command that measures them again."""
+    text = re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.conditions(results)))
     return (
-        f"<details><summary>How this was measured</summary><p>{said}</p><p>Each metric is attacked itself. Bands and "
-        "small numbers are 95 % bootstrap intervals: they say how far other triplets of these photographs would give "
-        "other figures, and have no width where all choices were right.</p></details>"
+        f"<details><summary>How this was measured</summary><p>{text}</p><p>Each metric is attacked itself. Bands and "
+        "small numbers are 95 % bootstrap intervals: they say how much the figures would change with other triplets of these "
+        "photographs, and have no width where all choices were right.</p></details>"
     )
 
 
-def _part(heading, says, table):
-    return f'<section class="robust-part"><h3>{heading}</h3><p>{html.escape(says)}</p>{table}</section>'
+def _part(heading: str, text: str, table: str) -> str:
+    return f'<section class="robust-part"><h3>{heading}</h3><p>{html.escape(text)}</p>{table}</section>'
