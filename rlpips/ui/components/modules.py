@@ -1,6 +1,8 @@
 """The page's JavaScript: ES modules in assets/viewer, served as they are. A component loads one by `js_on_load`."""
 
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from rlpips import paths
@@ -21,15 +23,17 @@ def load(module: str, events: tuple[str, ...] = ()) -> str:
     return _LOAD % (module, ", ".join(f'"{event}"' for event in events))
 
 
-class _Files(StaticFiles):
-    """Has the browser ask whether a file is still the same: after an upgrade it must not mix old modules with new ones."""
+_FILES = StaticFiles(directory=paths.VIEWER)
 
-    def file_response(self, *args, **kwargs):
-        response = super().file_response(*args, **kwargs)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+
+async def _file(request: Request) -> Response:
+    """A module. The browser asks whether its copy is still the same: after an upgrade it must not mix old and new ones."""
+    response = await _FILES.get_response(request.path_params["name"], request.scope)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
 
 # For `launch(head=…, app_kwargs=…)`. Without the head the browser learns of a module only from the one that imports it.
 HEAD = "\n".join(f'<link rel="modulepreload" href="viewer/{file.name}">' for file in sorted(paths.VIEWER.glob("*.js")))
-SERVE = {"routes": [Mount("/viewer", _Files(directory=paths.VIEWER))]}
+# A route for each name and no mount: Starlette's mounts miss the file behind a proxy that removes the root path.
+SERVE = {"routes": [Route("/viewer/{name}", _file)]}

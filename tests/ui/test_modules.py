@@ -1,0 +1,27 @@
+"""How the page's JavaScript is served."""
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from rlpips import paths
+from rlpips.ui.components import modules
+
+
+@pytest.mark.parametrize("root, address", [("", "/viewer/"), ("/demo", "/viewer/"), ("/demo", "/demo/viewer/")])
+def test_modules_are_served_behind_any_proxy(root, address):
+    """A proxy may remove the root path from the address or leave it there."""
+    client = TestClient(FastAPI(**modules.SERVE), root_path=root)
+    response = client.get(f"{address}viewer.js")
+    assert response.status_code == 200 and "javascript" in response.headers["content-type"]
+    assert response.content == (paths.VIEWER / "viewer.js").read_bytes()
+    assert client.get(f"{address}missing.js").status_code == 404
+    assert client.get(f"{address}..%2FCREDITS.md").status_code == 404
+
+
+def test_the_browser_asks_whether_a_module_is_still_the_same():
+    client = TestClient(FastAPI(**modules.SERVE))
+    first = client.get("/viewer/model.js")
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/viewer/model.js", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304 and again.headers["cache-control"] == "no-cache" and not again.content
