@@ -1,13 +1,15 @@
-"""The triplets that `rlpips.evaluate` measures on: made from photographs, or BAPPS's own."""
+"""The triplets that `rlpips.evaluate` measures on: made from photographs, or those of BAPPS."""
 
 import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from rlpips import paths
-from rlpips.data.triplets import (  # fmt: skip
+from rlpips.data.triplets import (
     Triplets,
     find_pictures,
     make_triplets,
@@ -20,49 +22,72 @@ from rlpips.parallel import is_first
 
 @dataclass(frozen=True)
 class Data:
-    """`same` has judges and is attacked, `mixed` serves for the agreement and the mean natural distance; `large` and
-    `large_mixed` are the same with larger pictures, where they were asked for. `facts` says what it all is."""
+    """Triplets to measure on.
+
+    same, mixed         with judges, scored and attacked; and for the agreement and the mean natural distance
+    facts               where they come from and how many there are, ready for JSON
+    large, large_mixed  the same as `same` and `mixed` with larger pictures, if there are any
+    """
 
     same: Triplets
     mixed: Triplets
-    facts: dict
+    facts: dict[str, Any]
     large: Triplets | None = None
     large_mixed: Triplets | None = None
 
 
-def from_photographs(folder, everything, counts, size, gap, seed, large=None):
-    """Triplets of the photographs in a folder, or of the sample pictures for None.
+def from_photographs(
+    folder: Path | None,
+    everything: bool,
+    counts: tuple[int, int],
+    size: int,
+    gap: float,
+    seed: int,
+    large: tuple[int, int] | None = None,
+) -> Data:
+    """Triplets of the photographs in a folder; None takes the sample pictures.
 
-    everything  whether all serve, or every tenth by name only: those that training with the same folder never saw
-    counts      (of one family, of two families); size: pixels a side; gap: as for `make_triplets`
-    large       (count, size) of the larger ones; four times as many of two families
+    everything  use all photographs; otherwise every tenth by name, which a training with the same folder never sees
+    counts      (triplets of one family, triplets of two families)
+    size, gap   pixels a side, and the least difference of severities (see `make_triplets`)
+    large       (count, size) of the larger triplets of one family; there are four times as many of two families
 
-    Raises ValueError for a folder without pictures, or one that cannot be read.
+    Raises ValueError for a folder without pictures, or a picture that cannot be read.
     """
     files = find_pictures(folder or paths.SAMPLES)
-    if not folder:
-        words = f"the {len(files)} sample pictures, which are few"
+    if folder is None:
+        source = f"the {len(files)} sample pictures, which are few"
         if is_first():
-            print(f"Without --images: {words}.", file=sys.stderr)
+            print(f"Without --images: {source}.", file=sys.stderr)
     elif everything:
-        words = "all photographs of a folder"
+        source = "all photographs of a folder"
     else:
-        words = "every tenth photograph of a folder by name, which training holds out to report on"
+        source = "every tenth photograph of a folder by name, which training holds out to report on"
         files = split_photographs(files)[2]
     photographs = read_photographs(files)
 
-    def triplets(count, mixed, size):
+    def triplets(count: int, mixed: bool, size: int) -> Triplets:
         return make_triplets(photographs, count, mixed, size, seed, gap)
 
-    facts = {"data": words, "photographs": len(files), "natural": counts[0], "mixed": counts[1], "size": size}
-    larger = (triplets(large[0], False, large[1]), triplets(4 * large[0], True, large[1])) if large else ()
-    same, mixed = (triplets(count, mix, size) for count, mix in zip(counts, (False, True)))
-    return Data(same, mixed, {**facts, "gap": gap}, *larger)
+    same, mixed = triplets(counts[0], False, size), triplets(counts[1], True, size)
+    facts = {
+        "data": source,
+        "photographs": len(files),
+        "natural": counts[0],
+        "mixed": counts[1],
+        "size": size,
+        "gap": gap,
+    }
+    if large is None:
+        return Data(same, mixed, facts)
+    count, large_size = large
+    return Data(same, mixed, facts, triplets(count, False, large_size), triplets(4 * count, True, large_size))
 
 
-def from_bapps(folder, count, seed):
-    """Triplets of the validation part of BAPPS: of each family 2afc/val/<family> an equal share of `count`, or for None
-    all there are, shuffled. Raises ValueError for another layout, or families with pictures of several sizes."""
+def from_bapps(folder: Path, count: int | None, seed: int) -> Data:
+    """Triplets of the validation part of BAPPS (Zhang et al., arXiv 1801.03924), shuffled: an equal share of `count` from
+    each family 2afc/val/<family>, or all of them for None. Raises ValueError for another layout, or for families whose
+    pictures differ in size."""
     families = sorted(path for path in (folder / "2afc" / "val").glob("*") if path.is_dir())
     if not families:
         raise ValueError(f"There is no BAPPS in {folder}: it would have folders such as 2afc/val/cnn.")
@@ -71,9 +96,14 @@ def from_bapps(folder, count, seed):
     if len(sizes) > 1:
         raise ValueError(f"The pictures of all families in {folder} should have one size; got {len(sizes)} sizes.")
     same = Triplets.cat(parts)
-    facts = {"data": f"BAPPS, {', '.join(path.name for path in families)}", "photographs": None}
-    size = same.reference.shape[-1]
-    same = same[
-        torch.randperm(len(same), generator=torch.Generator().manual_seed(seed)).tolist()
-    ]  # so that the first few are of all families
-    return Data(same, same, {**facts, "natural": len(same), "mixed": len(same), "size": size, "gap": None})
+    order = torch.randperm(len(same), generator=torch.Generator().manual_seed(seed))
+    same = same[order.tolist()]  # shuffled, so that the first few are of all families
+    facts = {
+        "data": f"BAPPS, {', '.join(path.name for path in families)}",
+        "photographs": None,
+        "natural": len(same),
+        "mixed": len(same),
+        "size": same.reference.shape[-1],
+        "gap": None,
+    }
+    return Data(same, same, facts)

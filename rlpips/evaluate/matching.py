@@ -1,81 +1,83 @@
-"""Bounds that mean the same to several metrics: as far as one bound in natural distortions."""
+"""Bounds that mean the same to several metrics, because natural distortions within them are equally strong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlpips.attacks.balls import enlarged
-from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.distortions import DISTORTIONS, Distortion
 from rlpips.engine.panel import Panel
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.parallel import share
 from rlpips.zoo.catalog import PAIR
 
-# The distance that the bound of Laidlaw et al. is of: LPIPS's formula with a weight of one everywhere.
+# The distance for which Laidlaw et al. chose their bound: LPIPS's formula with a weight of one everywhere.
 UNWEIGHTED = "alexnet"
-COLUMNS = (UNWEIGHTED, *PAIR)  # of what is read off natural distortions
+COLUMNS = (UNWEIGHTED, *PAIR)  # the distances that are measured on natural distortions
 BOUND = 0.5  # of the papers, for every metric
 SEVERITIES = tuple(np.linspace(0, 1, 21).tolist())
 
 
-def bounds_of(x, metrics, bound=BOUND, seed=0):
-    """The bounds to compare attacks at, from natural distortions of pictures x (N, 3, 32, 32).
+def bounds_of(x: Tensor, metrics: Sequence[PerceptualMetric], bound: float = BOUND, seed: int = 0) -> dict[str, Any]:
+    """The bounds at which attacks are compared, from natural distortions of pictures x (N, 3, 32, 32) in [0, 1].
 
-    "settings" has for each setting the bound of each metric: "paper", the same number for all; "matched", what a metric says
-    of natural distortions that AlexNet's features without weights have as far as the paper's bound; "milder", the same for half
-    of it. "matches" has what they were read off (see `match`).
+    metrics  those of `PAIR`, on one trunk
+    bound    the papers' bound, a root of distances
+
+    "settings" has for each setting the bound of each metric. "paper": the papers' bound for both metrics. "matched": what
+    each metric measures where the distance of AlexNet's features without weights is at the papers' bound. "milder": the
+    same at half of it. "matches" has what `match` returns for each of these bounds.
     """
     panel = Panel([unweighted(metrics[0]), *metrics], enlarged(x))
     roots = natural_roots(x, lambda pictures: panel.per_layer(enlarged(pictures)).sum(-1), seed)
     settings, matches = {"paper": dict.fromkeys(PAIR, bound)}, []
     for setting, size in (("matched", bound), ("milder", bound / 2)):
-        found = [match(roots, UNWEIGHTED, name, size) for name in PAIR]
-        settings[setting] = {one["other"]: one["matched"] for one in found}
-        matches += found
+        pair = [match(roots, UNWEIGHTED, name, size) for name in PAIR]
+        settings[setting] = {each["other"]: each["matched"] for each in pair}
+        matches += pair
     return {"settings": settings, "matches": matches, "pictures": len(x), "severities": len(SEVERITIES)}
 
 
-def unweighted(metric):
-    """The distance of the metric's features as they are: all weights are one."""
+def unweighted(metric: PerceptualMetric) -> PerceptualMetric:
+    """The distance of the metric's features with all weights equal to one."""
     return PerceptualMetric(metric.trunk, [torch.ones_like(head) for head in metric.heads], UNWEIGHTED)
 
 
 @torch.no_grad()
-def natural_roots(x, read, seed=0):
-    """{family: (S, M)}, the mean root of the distances that `read(pictures) -> (N, M)` gives to distortions of x, at
-    `SEVERITIES`. The pictures are distorted as they are, before anything enlarges them."""
+def natural_roots(x: Tensor, measure: Callable[[Tensor], Tensor], seed: int = 0) -> dict[str, np.ndarray]:
+    """{family: (S, M)}: the mean roots of M distances of distorted pictures from x, at the S `SEVERITIES`.
 
-    def work(family):
+    `measure(pictures) -> (N, M)` returns the distances. The pictures are distorted at their own size, before they are
+    enlarged for a metric.
+    """
+
+    def roots_of(family: Distortion) -> Tensor:
         rows = []
         for severity in SEVERITIES:
-            distances = read(family(x, severity, torch.Generator().manual_seed(seed)))
+            distances = measure(family(x, severity, torch.Generator().manual_seed(seed)))
             rows.append(distances.clamp_min(0).sqrt().mean(0))
         return torch.stack(rows).float()
 
-    made = share(work, list(DISTORTIONS.values()))
-    return {name: values.double().cpu().numpy() for name, values in zip(DISTORTIONS, made)}
+    roots = share(roots_of, list(DISTORTIONS.values()))
+    return {name: values.double().cpu().numpy() for name, values in zip(DISTORTIONS, roots)}
 
 
-def match(roots, metric, other, bound):
-    """The bound of the metric `other` that means as much as this `bound` of `metric`, ready for JSON.
+def match(roots: Mapping[str, np.ndarray], metric: str, other: str, bound: float) -> dict[str, Any]:
+    """The bound of the metric `other` that matches this `bound` of `metric`, ready for JSON.
 
-    `roots` is {family: (S, 3)}, columns as in `COLUMNS`. For each family of distortions the severity is sought at which
-    `metric` reaches the bound on average, linearly between two that were measured, and what `other` says there. "matched"
-    is the geometric mean over the families that reach it, "low" and "high" are the smallest and largest. ValueError if none
-    does.
+    `roots` is {family: (S, 3)} with columns as in `COLUMNS`. In each family of distortions, the match is the root of `other`
+    at the severity at which `metric` reaches the bound on average. "matched" is the geometric mean over the families that
+    reach the bound; "low" and "high" are the smallest and the largest match. ValueError if no family reaches it.
     """
-    own, theirs = COLUMNS.index(metric), COLUMNS.index(other)
-    families = {}
-    for name, values in roots.items():
-        over = np.flatnonzero(values[:, own] >= bound)
-        families[name] = None
-        if len(over) and over[0] > 0:
-            two = slice(over[0] - 1, over[0] + 1)
-            severity = float(np.interp(bound, values[two, own], SEVERITIES[two]))
-            read = float(np.interp(severity, SEVERITIES[two], values[two, theirs]))
-            words = DISTORTIONS[name].words(severity)
-            families[name] = {"severity": round(severity, 4), "words": words, "matched": round(read, 4)}
-    reached = [one["matched"] for one in families.values() if one]
-    if not reached:
+    column, other_column = COLUMNS.index(metric), COLUMNS.index(other)
+    families = {
+        name: _match_family(name, values[:, column], values[:, other_column], bound) for name, values in roots.items()
+    }
+    matched = [family["matched"] for family in families.values() if family]
+    if not matched:
         raise ValueError(
             f"No natural distortion reaches the bound {bound:g} of {metric}; smaller bounds can be matched."
         )
@@ -83,10 +85,26 @@ def match(roots, metric, other, bound):
         "metric": metric,
         "bound": bound,
         "other": other,
-        "matched": round(float(np.exp(np.mean(np.log(reached)))), 3),
-        "low": min(reached),
-        "high": max(reached),
-        "reached": len(reached),
+        "matched": round(float(np.exp(np.mean(np.log(matched)))), 3),
+        "low": min(matched),
+        "high": max(matched),
+        "reached": len(matched),
         "of": len(families),
         "families": families,
+    }
+
+
+def _match_family(name: str, values: np.ndarray, other_values: np.ndarray, bound: float) -> dict[str, Any] | None:
+    """Where `values` (S,) first reach the bound, interpolated linearly between two severities, and `other_values` there;
+    None if they do not reach it, or exceed it at every severity."""
+    above = np.flatnonzero(values >= bound)
+    if not len(above) or above[0] == 0:
+        return None
+    between = slice(above[0] - 1, above[0] + 1)
+    severity = float(np.interp(bound, values[between], SEVERITIES[between]))
+    matched = float(np.interp(severity, SEVERITIES[between], other_values[between]))
+    return {
+        "severity": round(severity, 4),
+        "words": DISTORTIONS[name].describe(severity),
+        "matched": round(matched, 4),
     }

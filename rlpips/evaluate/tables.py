@@ -1,10 +1,13 @@
-"""What `rlpips.evaluate` measured, as Markdown tables: for its reports, the pages and the README. No torch."""
+"""What `rlpips.evaluate` measured, as Markdown tables: for its reports, the pages and the documents. No torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
 TOGETHER = "the strongest of all these for each picture"  # a row of the masking table
-USUAL = "PGD, 20 steps, 2 restarts"  # another: the attack that the headline figures are for
+USUAL = "PGD, 20 steps, 2 restarts"  # another: the attack of the headline figures
 NORMS = {"linf": "l∞", "l2": "l2"}
 SETTINGS = {"paper": "the papers' bound", "matched": "matched bounds", "milder": "milder matched bounds"}
 COSTS = {
@@ -12,64 +15,70 @@ COSTS = {
     **{"linf": "l∞, n/255", "l2": "l2", "ssim": "SSIM"},
 }
 
+Results: TypeAlias = Mapping[str, Mapping[str, Any]]  # {metric: its results, as a card stores them}
+Report: TypeAlias = Mapping[str, Any]  # of the attacks on classifiers, as `rlpips.evaluate.robust_accuracy` makes it
+Interval: TypeAlias = Mapping[str, float]  # {"value", "low", "high"}, see `rlpips.evaluate.scores.interval`
 
-def table(results):
-    """The headline, a column for each metric of {name: results}: natural 2AFC, attacked 2AFC and inflation at the standard
-    l_inf and l2 budget, agreement with LPIPS, all with their 95 % intervals."""
-    rows = {"natural 2AFC": [one["natural"]["2afc"] for one in results.values()]}
+
+# ---- metrics
+
+
+def table(results: Results) -> str:
+    """The headline figures, a column for each metric: natural 2AFC, attacked 2AFC and inflation at the standard l_inf and
+    l2 budgets, and agreement with LPIPS, all with their 95 % intervals."""
+    rows = {"natural 2AFC": [result["natural"]["2afc"] for result in results.values()]}
     for norm in NORMS:
-        entries = [standard(one, norm) or {} for one in results.values()]
+        entries = [standard(result, norm) or {} for result in results.values()]
         eps = next((entry["eps"] for entry in entries if entry), None)
         if eps is not None:
             rows[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
             rows[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
-    rows["agreement with LPIPS"] = [one["agreement"] for one in results.values()]
+    rows["agreement with LPIPS"] = [result["agreement"] for result in results.values()]
     return markdown("", dict(zip(titles(results), zip(*rows.values()))), rows)
 
 
-def family_table(results, norm="linf"):
+def family_table(results: Results, norm: str = "linf") -> str:
     """2AFC of each family of distortions, natural and attacked at the standard budget of the norm, metric by metric."""
-    families = list(dict.fromkeys(family for one in results.values() for family in one["natural"]["families"]))
+    families = list(dict.fromkeys(family for result in results.values() for family in result["natural"]["families"]))
     columns, corner = {}, "2AFC"
-    for title, one in zip(titles(results), results.values()):
-        columns[f"{title}, natural"] = [one["natural"]["families"].get(family) for family in families]
-        if entry := standard(one, norm):
+    for title, result in zip(titles(results), results.values()):
+        columns[f"{title}, natural"] = [result["natural"]["families"].get(family) for family in families]
+        if entry := standard(result, norm):
             columns[f"{title}, attacked"] = [entry["families"].get(family) for family in families]
             corner = f"2AFC, attacks of {budget(norm, entry['eps'])}"
     return markdown(corner, columns, families)
 
 
-def eps_table(results, norm="linf"):
+def eps_table(results: Results, norm: str = "linf") -> str:
     """Attacked 2AFC and inflation at every budget of the norm, metric by metric."""
-    levels = sorted({entry["eps"] for one in results.values() for entry in one["attacked"][norm]})
+    levels = sorted({entry["eps"] for result in results.values() for entry in result["attacked"][norm]})
     columns = {}
-    for title, one in zip(titles(results), results.values()):
-        found = {entry["eps"]: entry for entry in one["attacked"][norm]}
-        for key, word in (("2afc", "2AFC"), ("inflation", "inflation")):
-            columns[f"{title}, {word}"] = [found.get(eps, {}).get(key) for eps in levels]
+    for title, result in zip(titles(results), results.values()):
+        entries = {entry["eps"]: entry for entry in result["attacked"][norm]}
+        for key, heading in (("2afc", "2AFC"), ("inflation", "inflation")):
+            columns[f"{title}, {heading}"] = [entries.get(eps, {}).get(key) for eps in levels]
     return markdown("budget", columns, [budget(norm, eps) for eps in levels])
 
 
-def masking_table(masking):
+def masking_table(masking: Mapping[str, Any]) -> str:
     """The attacks of `rlpips.evaluate.masking` on one metric, a row each."""
     rows = masking["rows"]
     columns = {"2AFC": [row["2afc"] for row in rows], "inflation": [row["inflation"] for row in rows]}
     return markdown("attack", columns, [row["attack"] for row in rows])
 
 
-def layer_table(results):
+def layer_table(results: Results) -> str:
     """Each layer's share of the mean natural distance, metric by metric."""
     layers = list(next(iter(results.values()))["layers"])
-    lines = ["| share of the natural distance | " + " | ".join(layers) + " |", "|---" * (1 + len(layers)) + "|"]
-    lines += [
-        f"| {title} | " + " | ".join(f"{one['layers'][layer]:.1%}" for layer in layers) + " |"
-        for title, one in zip(titles(results), results.values())
+    rows = [
+        (title, [f"{result['layers'][layer]:.1%}" for layer in layers])
+        for title, result in zip(titles(results), results.values())
     ]
-    return "\n".join(lines)
+    return _lines("share of the natural distance", layers, rows)
 
 
-def conditions(results):
-    """On what the figures were measured and by which command, from what the first metric's results say of it."""
+def conditions(results: Results) -> str:
+    """What the figures were measured on and by which command, as the first metric's results say."""
     how = next(iter(results.values()))["how"]
     return (
         f"Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked (PGD, {how['steps']} steps; "
@@ -78,62 +87,66 @@ def conditions(results):
     )
 
 
-def accuracy_table(report):
-    """What accuracy every attack of `rlpips.evaluate.robust_accuracy` leaves, a row each, classifier by classifier."""
-    found = {name: _rows(one) for name, one in report["classifiers"].items()}
-    keys = list(dict.fromkeys(key for rows in found.values() for key in rows))
+# ---- attacks on classifiers
+
+
+def accuracy_table(report: Report) -> str:
+    """The accuracy under every attack of `rlpips.evaluate.robust_accuracy`, a row each, classifier by classifier."""
+    rows = {name: _rows(classifier) for name, classifier in report["classifiers"].items()}
+    attacks = list(dict.fromkeys(attack for of_classifier in rows.values() for attack in of_classifier))
     columns = {
-        classifier_title(name): [rows[key]["accuracy"] if key in rows else None for key in keys]
-        for name, rows in found.items()
+        classifier_title(name): [of_classifier.get(attack, {}).get("accuracy") for attack in attacks]
+        for name, of_classifier in rows.items()
     }
-    return markdown("accuracy", columns, [attack(*key) for key in keys])
+    return markdown("accuracy", columns, [attack_text(*attack) for attack in attacks])
 
 
-def findings_table(report):
-    """What an attack bounded by R-LPIPS leaves, minus what the same attack bounded by LPIPS leaves, and the verdict."""
-    found = {(one["setting"], one["attack"], one["than"], one["classifier"]): one for one in report["findings"]}
+def findings_table(report: Report) -> str:
+    """The accuracy under an attack bounded by R-LPIPS minus that under the same attack bounded by LPIPS, and the verdict."""
+    findings = {
+        (finding["setting"], finding["attack"], finding["than"], finding["classifier"]): finding
+        for finding in report["findings"]
+    }
     names = list(report["classifiers"])
-    lines = [
-        "| difference in accuracy | " + " | ".join(map(classifier_title, names)) + " |",
-        "|---" * (1 + len(names)) + "|",
-    ]
-    for setting, one, than in dict.fromkeys(key[:3] for key in found):
-        cells = [_finding(found.get((setting, one, than, name))) for name in names]
+    rows = []
+    for setting, attack, than in dict.fromkeys(key[:3] for key in findings):
         bounds = " and ".join(f"{bound:.3g}" for bound in reversed(report["bounds"]["settings"][setting].values()))
-        heading = f"{ATTACKS[one].title} minus {ATTACKS[than].title}, {SETTINGS[setting]} ({bounds})"
-        lines.append(f"| {heading} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        heading = f"{ATTACKS[attack].title} minus {ATTACKS[than].title}, {SETTINGS[setting]} ({bounds})"
+        rows.append((heading, [_finding(findings.get((setting, attack, than, name))) for name in names]))
+    return _lines("difference in accuracy", map(classifier_title, names), rows)
 
 
-def cost_table(report, classifier):
-    """How large the changes are that the attacks on one classifier made, on average over the pictures attacked."""
-    lines = ["| change of a picture | " + " | ".join(COSTS.values()) + " |", "|---" * (1 + len(COSTS)) + "|"]
-    for key, row in _rows(report["classifiers"][classifier]).items():
+def cost_table(report: Report, classifier: str) -> str:
+    """How large the changes are that the attacks on one classifier make, on average over the attacked pictures."""
+    rows = []
+    for attack, row in _rows(report["classifiers"][classifier]).items():
         if row["cost"]:
-            shown = {**row["cost"], "linf": 255 * row["cost"]["linf"]}
-            lines.append(f"| {attack(*key)} | " + " | ".join(f"{shown[name]:.3g}" for name in COSTS) + " |")
-    return "\n".join(lines)
+            costs = {**row["cost"], "linf": 255 * row["cost"]["linf"]}
+            rows.append((attack_text(*attack), [f"{costs[name]:.3g}" for name in COSTS]))
+    return _lines("change of a picture", COSTS.values(), rows)
 
 
-def match_table(report):
-    """At which severity each family of natural distortions is as far as a bound, and what the other metric's root is there."""
+def match_table(report: Report) -> str:
+    """For each family of natural distortions, the severity at which one metric reaches a bound, and the root of the other
+    metric's distance there."""
     matches = report["bounds"]["matches"]
-    heads = [f"where {_root(one['metric'])} is {one['bound']:.3g}: {_root(one['other'])}" for one in matches]
-    lines = ["| natural distortion | " + " | ".join(heads) + " |", "|---" * (1 + len(matches)) + "|"]
-    for family in matches[0]["families"]:
-        found = [one["families"][family] for one in matches]
-        cells = [f"{one['matched']:.3f} ({one['words']})" if one else "not reached" for one in found]
-        lines.append(f"| {family} | " + " | ".join(cells) + " |")
-    lines.append("| geometric mean | " + " | ".join(f"{one['matched']:.3f}" for one in matches) + " |")
-    return "\n".join(lines)
+    headings = [f"where {_root(match['metric'])} is {match['bound']:.3g}: {_root(match['other'])}" for match in matches]
+    rows = []
+    for name in matches[0]["families"]:
+        families = [match["families"][name] for match in matches]
+        cells = [f"{family['matched']:.3f} ({family['words']})" if family else "not reached" for family in families]
+        rows.append((name, cells))
+    rows.append(("geometric mean", [f"{match['matched']:.3f}" for match in matches]))
+    return _lines("natural distortion", headings, rows)
 
 
-def classifier_conditions(report):
-    """How the figures on classifiers came about, in sentences, and the command that repeats them."""
+def classifier_conditions(report: Report) -> str:
+    """How the figures on classifiers were measured, in sentences, and the command that repeats them."""
     how, bounds = report["how"], report["bounds"]
     attacks, matched = how["attacks"], bounds["matches"][:2]
     reads = " and ".join(
-        f"{COSTS[one['other']]} {one['matched']:.3g} ({one['low']:.3g} to {one['high']:.3g})" for one in matched
+        f"{COSTS[match['other']]} {match['matched']:.3g} ({match['low']:.3g} to {match['high']:.3g})"
+        for match in matched
     )
     return (
         f"Accuracy on {how['pictures']} pictures {how['data']}, the same for every classifier; in brackets 95 % bootstrap "
@@ -147,60 +160,67 @@ def classifier_conditions(report):
     )
 
 
-def attack(name, bound):
-    """A row of the attacks on classifiers in words, such as "PPGD, √LPIPS 0.5"."""
-    if name == "none":
+def attack_text(name: str, bound: float | None) -> str:
+    """A row of the attacks on classifiers, such as "PPGD, √LPIPS 0.5"; "none" has no bound."""
+    if bound is None:
         return "no attack"
-    about = ATTACKS[name]
-    return f"{about.title}, {about.unit} {bound:.3g}" if about.metric else f"PGD, {budget(about.norm, bound)}"
+    card = ATTACKS[name]
+    return f"{card.title}, {card.unit} {bound:.3g}" if card.metric else f"PGD, {budget(card.norm, bound)}"
 
 
-def classifier_title(name):
+def classifier_title(name: str) -> str:
     """A classifier's title."""
     return catalog.CLASSIFIERS[name].title
 
 
-def _root(metric):
+def _root(metric: str) -> str:
     return f"√{COSTS.get(metric, 'AlexNet, unweighted')}"
 
 
-def _rows(one):
+def _rows(classifier: Mapping[str, Any]) -> dict[tuple[str, float | None], Mapping[str, Any]]:
     """The rows of one classifier by attack and bound."""
-    return {(row["attack"], row["bound"]): row for row in one["rows"]}
+    return {(row["attack"], row["bound"]): row for row in classifier["rows"]}
 
 
-def _finding(one):
-    if one is None:
+def _finding(finding: Mapping[str, Any] | None) -> str:
+    if finding is None:
         return "–"
-    value, low, high = (f"{one['difference'][key]:+.3f}".replace("-", "−") for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high}), {one['verdict']}"
+    value, low, high = (f"{finding['difference'][key]:+.3f}".replace("-", "−") for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high}), {finding['verdict']}"
 
 
-def standard(one, norm):
+# ---- what all tables share
+
+
+def standard(result: Mapping[str, Any], norm: str) -> Mapping[str, Any] | None:
     """The entry of one metric's results at the standard budget of a norm; None if it was not measured."""
-    return next((entry for entry in one["attacked"][norm] if entry["standard"]), None)
+    return next((entry for entry in result["attacked"][norm] if entry["standard"]), None)
 
 
-def budget(norm, eps):
-    """A budget in words, such as "l∞ 4/255" or "l2 1"; eps in [0, 1] pixel units."""
+def budget(norm: str, eps: float) -> str:
+    """A budget as text, such as "l∞ 4/255" or "l2 1"; eps in [0, 1] pixel units."""
     return f"{NORMS[norm]} {255 * eps:.3g}/255" if norm == "linf" else f"{NORMS[norm]} {eps:.3g}"
 
 
-def titles(results):
+def titles(results: Results) -> list[str]:
     """The metrics' titles."""
     return [catalog.card(name).title for name in results]
 
 
-def with_interval(figure):
-    """A figure as "0.829 (0.781–0.872)"; a dash where there is none."""
+def with_interval(figure: Interval | None) -> str:
+    """A figure as "0.829 (0.781–0.872)"; a dash for None."""
     return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})" if figure else "–"
 
 
-def markdown(corner, columns, rows):
-    """A Markdown table of {heading: [figure or None for each row]}, with the rows' names in front."""
-    lines = [f"| {corner} | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
-    lines += [
-        f"| {row} | " + " | ".join(map(with_interval, figures)) + " |"
-        for row, figures in zip(rows, zip(*columns.values(), strict=True), strict=True)
-    ]
+def markdown(corner: str, columns: Mapping[str, Sequence[Interval | None]], rows: Iterable[str]) -> str:
+    """A Markdown table of {heading: a figure or None for each row}, with the rows' names in front."""
+    figures = zip(*columns.values(), strict=True)
+    return _lines(corner, columns, [(row, map(with_interval, line)) for row, line in zip(rows, figures, strict=True)])
+
+
+def _lines(corner: str, headings: Iterable[str], rows: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """A Markdown table of rows (name, cells)."""
+    headings = list(headings)
+    lines = [f"| {corner} | {' | '.join(headings)} |", "|---" * (1 + len(headings)) + "|"]
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import pytest
 
 from rlpips.evaluate import charts, tables
 from rlpips.ui.pages import robustness_tables as html_tables
-from rlpips.ui.pages import robustness_text as words
+from rlpips.ui.pages import robustness_text as text
 from rlpips.zoo import catalog
 
 FAMILIES = ("noise", "blur", "jpeg")
@@ -19,7 +19,7 @@ def interval(value, width=0.05):
     return {"value": value, "low": value - width, "high": value + width}
 
 
-def entry(norm, eps, score, inflation):
+def make_entry(norm, eps, score, inflation):
     generator = np.random.default_rng(int(1000 * eps))
     return {
         "eps": eps, "standard": eps == STANDARD[norm], "2afc": interval(score),
@@ -28,9 +28,9 @@ def entry(norm, eps, score, inflation):
     }  # fmt: skip
 
 
-def one(score, inflation, layers):
+def make_result(score, inflation, layers):
     attacked = {
-        norm: [entry(norm, eps, score / (k + 1), inflation * (k + 1)) for k, eps in enumerate(budgets)]
+        norm: [make_entry(norm, eps, score / (k + 1), inflation * (k + 1)) for k, eps in enumerate(budgets)]
         for norm, budgets in BUDGETS.items()
     }
     natural = {"2afc": interval(0.94), "families": {family: interval(0.9) for family in FAMILIES}}
@@ -40,8 +40,8 @@ def one(score, inflation, layers):
 @pytest.fixture
 def results():
     return {
-        "lpips": {**one(0.6, 1.2, {"conv1": 0.2, "conv2": 0.8}), "agreement": None},
-        "rlpips-linf": one(0.9, 0.2, {"conv1": 0.7, "conv2": 0.3}),
+        "lpips": {**make_result(0.6, 1.2, {"conv1": 0.2, "conv2": 0.8}), "agreement": None},
+        "rlpips-linf": make_result(0.9, 0.2, {"conv1": 0.7, "conv2": 0.3}),
     }
 
 
@@ -58,43 +58,43 @@ def bands(figure):
 def test_a_sweep_draws_every_value_and_interval(results, norm, unit, key, natural):
     figure = charts.sweep(results, norm, key)
     assert list(lines(figure)) == ["LPIPS", "R-LPIPS l∞"]
-    for name, found in results.items():
-        title, entries = catalog.card(name).title, found["attacked"][norm]
+    for name, result in results.items():
+        title, entries = catalog.card(name).title, result["attacked"][norm]
         line, band = lines(figure)[title], bands(figure)[title]
-        assert line.x == pytest.approx([0, *(unit * each["eps"] for each in entries)])
-        assert line.y == pytest.approx([natural, *(each[key]["value"] for each in entries)])
+        assert line.x == pytest.approx([0, *(unit * entry["eps"] for entry in entries)])
+        assert line.y == pytest.approx([natural, *(entry[key]["value"] for entry in entries)])
         count = len(line.x)
         assert band.x[:count] == line.x and band.x[count:] == line.x[::-1]
-        assert band.y[1:count] == pytest.approx([each[key]["high"] for each in entries])
-        assert band.y[count:-1] == pytest.approx([each[key]["low"] for each in entries][::-1])
+        assert band.y[1:count] == pytest.approx([entry[key]["high"] for entry in entries])
+        assert band.y[count:-1] == pytest.approx([entry[key]["low"] for entry in entries][::-1])
         assert band.hoverinfo == "skip" and line.line.color == band.fillcolor == catalog.card(name).color
     upright = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
     assert [shape.x0 for shape in upright] == pytest.approx([unit * STANDARD[norm]])  # the standard eps, and no other
     low, high = figure.layout.yaxis.range
-    assert low < 0 and high > max(max(band.y) for band in bands(figure).values()) or key == "2afc"
+    assert (low < 0 and high > max(max(band.y) for band in bands(figure).values())) or key == "2afc"
 
 
 def test_metrics_differ_in_more_than_colour():
-    every = [charts.mark(name) for name in ("lpips", "rlpips-linf", "rlpips-l2")]
-    assert all(len(set(kind)) == 3 for kind in zip(*every))
+    marks = [charts.mark(name) for name in ("lpips", "rlpips-linf", "rlpips-l2")]
+    assert all(len(set(kind)) == 3 for kind in zip(*marks))
 
 
 def test_the_hover_gives_both_scales(results):
-    said = lines(charts.sweep(results, "linf", "2afc"))["LPIPS"].text
-    assert said[0].startswith("no attack") and said[2] == "l∞ 4/255 (0.0314 on [−1, 1]): 30% (25% to 35%)"
+    texts = lines(charts.sweep(results, "linf", "2afc"))["LPIPS"].text
+    assert texts[0].startswith("no attack") and texts[2] == "l∞ 4/255 (0.0314 on [−1, 1]): 30% (25% to 35%)"
 
 
-def test_a_sweep_that_has_only_begun(results):
-    begun = {"lpips": {"attacked": {"linf": []}}}
+def test_a_sweep_at_its_beginning(results):
+    first = {"lpips": {"attacked": {"linf": []}}}
     for key in charts.QUANTITIES:
-        figure = charts.sweep(begun, "linf", key, budgets=BUDGETS["linf"])
+        figure = charts.sweep(first, "linf", key, budgets=BUDGETS["linf"])
         assert figure.layout.xaxis.tickvals == pytest.approx((0, 1, 4, 8))
         assert figure.layout.xaxis.range[1] > 8
-        assert "grows" in words.sweep(begun, "linf", key)
-    begun["lpips"]["natural"] = results["lpips"]["natural"]
-    assert lines(charts.sweep(begun, "linf", "2afc"))["LPIPS"].y == (0.94,)
-    begun["lpips"]["attacked"]["linf"].append(results["lpips"]["attacked"]["linf"][0])
-    assert "l∞ 1/255" in words.sweep(begun, "linf", "2afc")  # the standard is still to come
+        assert "grows" in text.sweep(first, "linf", key)
+    first["lpips"]["natural"] = results["lpips"]["natural"]
+    assert lines(charts.sweep(first, "linf", "2afc"))["LPIPS"].y == (0.94,)
+    first["lpips"]["attacked"]["linf"].append(results["lpips"]["attacked"]["linf"][0])
+    assert "l∞ 1/255" in text.sweep(first, "linf", "2afc")  # the standard budget has not been measured yet
     assert charts.sweep({}, "l2", "2afc").data == ()
 
 
@@ -104,8 +104,8 @@ def test_opt_counts_every_picture_and_keeps_its_axis(results):
         figure = charts.opt(results, "linf", eps)
         axes.add(figure.layout.xaxis2.range)
         assert figure.layout.xaxis2.type == "log" and [bar.name for bar in figure.data] == ["LPIPS", "R-LPIPS l∞"]
-        for bar, found in zip(figure.data, results.values(), strict=True):
-            values = next(each["opt"] for each in found["attacked"]["linf"] if each["eps"] == eps)
+        for bar, result in zip(figure.data, results.values(), strict=True):
+            values = next(entry["opt"] for entry in result["attacked"]["linf"] if entry["eps"] == eps)
             left, right = np.array(bar.x) - np.array(bar.width) / 2, np.array(bar.x) + np.array(bar.width) / 2
             for share, low, high in zip(bar.y, left, right):
                 assert share == pytest.approx(sum(low < value < high for value in values) / 50)
@@ -124,25 +124,30 @@ def test_layers_and_weights(results):
     assert line.y == (1.5, 0.5, None, None, 2.0, 1.0, None)  # over the mean of 2; zero is left out
     assert line.text[:3] == ("conv1, channel 2", "conv1, channel 0", "conv1, channel 1")
     assert all(0 <= x < 1 for x in line.x[:3]) and all(1 <= x < 2 for x in line.x[4:6])
-    assert "2 of 5 channels" in words.weights(heads) and "on conv1 lies 40 % in LPIPS" in words.weights(heads)
+    assert "2 of 5 channels" in text.weights(heads) and "on conv1 lies 40 % in LPIPS" in text.weights(heads)
 
 
-def test_sentences_say_the_numbers(results):
-    said = words.sweep(results, "linf", "2afc")
-    assert "l∞ 4/255" in said and "LPIPS in 30 %" in said and "R-LPIPS l∞ in 45 %" in said and "94 %" in said
-    assert "2.40 to LPIPS and 0.40 to R-LPIPS l∞" in words.sweep(results, "linf", "inflation")
+def test_sentences_give_the_figures(results):
+    sentence = text.sweep(results, "linf", "2afc")
+    assert (
+        "l∞ 4/255" in sentence
+        and "LPIPS in 30 %" in sentence
+        and "R-LPIPS l∞ in 45 %" in sentence
+        and "94 %" in sentence
+    )
+    assert "2.40 to LPIPS and 0.40 to R-LPIPS l∞" in text.sweep(results, "linf", "inflation")
     entries = charts.at(results, "linf", 4 / 255)
-    opt = [each["opt"] for each in entries.values()]
-    said = words.opt(entries, "linf")
-    assert said.startswith("Each of 50 pictures") and f"to LPIPS {np.median(opt[0]):.2f}" in said
-    assert f"{np.mean(np.array(opt[0]) > 1):.0%}".replace("%", " %") + " and 0 % of the pictures" in said
-    said = words.families(entries, "linf")
-    assert "LPIPS holds least on jpeg (10 %)" in said and "below guessing on 3 of 3" in said
-    assert "LPIPS takes 80 % from conv2 and R-LPIPS l∞ takes 70 % from conv1" in words.layers(results)
-    assert charts.at(results, "l2", 0.7) == {} and "Nothing" in words.families({}, "l2")
+    opt = [entry["opt"] for entry in entries.values()]
+    sentence = text.opt(entries, "linf")
+    assert sentence.startswith("Each of 50 pictures") and f"to LPIPS {np.median(opt[0]):.2f}" in sentence
+    assert f"{np.mean(np.array(opt[0]) > 1):.0%}".replace("%", " %") + " and 0 % of the pictures" in sentence
+    sentence = text.families(entries, "linf")
+    assert "LPIPS does worst on jpeg (10 %)" in sentence and "below guessing on 3 of 3" in sentence
+    assert "LPIPS takes 80 % from conv2 and R-LPIPS l∞ takes 70 % from conv1" in text.layers(results)
+    assert charts.at(results, "l2", 0.7) == {} and "Nothing" in text.families({}, "l2")
 
 
-def test_tables_hold_every_interval(results):
+def test_tables_show_every_interval(results):
     table = html_tables.families(results, charts.at(results, "linf", 4 / 255))
     rows = re.findall(r"<tr.*?</tr>", table)
     assert [re.search(r'scope="row">(.*?)<', row)[1] for row in rows[2:]] == ["all", *FAMILIES]
@@ -160,4 +165,4 @@ def test_tables_hold_every_interval(results):
     masking = {"lpips": {"rows": [usual, strongest, row]}}
     table = html_tables.masking(masking)
     assert "a &lt;b&gt;" in table and table.count("–</td>") == 3
-    assert "LPIPS is still right in 40 % (PGD, 20 steps, 2 restarts: 50 %)." in words.masking(masking)
+    assert "LPIPS is still right in 40 % (PGD, 20 steps, 2 restarts: 50 %)." in text.masking(masking)

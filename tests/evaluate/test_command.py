@@ -1,3 +1,5 @@
+"""`python -m rlpips.evaluate`, all three commands: what it prints, stores and refuses."""
+
 import json
 import os
 import shutil
@@ -13,27 +15,14 @@ from truth import official
 from rlpips import paths
 from rlpips.classifiers.models import small_resnet
 from rlpips.evaluate import __main__ as evaluate
-from rlpips.evaluate import tables
+from rlpips.evaluate import classifier_command, metric_commands, tables
 from rlpips.zoo import cards
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 TINY = [
-    "--all",
-    "--natural",
-    "40",
-    "--triplets",
-    "30",
-    "--mixed",
-    "12",
-    "--size",
-    "32",
-    "--steps",
-    "2",
-    "--eps-linf",
-    "4",
-    "--eps-l2",
-    "1",
-]
+    "--all", "--natural", "40", "--triplets", "30", "--mixed", "12", "--size", "32", "--steps", "2", "--eps-linf", "4",
+    "--eps-l2", "1",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -52,60 +41,61 @@ def photographs(tmp_path):
     return folder
 
 
-def test_the_command(photographs, tmp_path, capsys):
-    out = tmp_path / "made" / "here"
-    words = ["--images", str(photographs), f"--out={out}", "--metrics", "rlpips-l2", "lpips", *TINY]
-    evaluate.main(words)
+def test_standard(photographs, tmp_path, capsys):
+    out = tmp_path / "new" / "folder"
+    evaluate.main(["--images", str(photographs), f"--out={out}", "--metrics", "rlpips-l2", "lpips", *TINY])
     printed = capsys.readouterr()
-    found = json.loads((out / "results.json").read_text())
-    assert list(found) == ["rlpips-l2", "lpips"]
-    assert tables.table(found) in printed.out and tables.family_table(found) in (out / "results.md").read_text()
+    results = json.loads((out / "results.json").read_text())
+    assert list(results) == ["rlpips-l2", "lpips"]
+    assert tables.table(results) in printed.out and tables.family_table(results) in (out / "results.md").read_text()
     assert "rlpips-l2: measured in" in printed.err
 
-    how = found["lpips"]["how"]
+    how = results["lpips"]["how"]
     assert how["command"] == (
         "python -m rlpips.evaluate --images FOLDER --out=DIR --metrics rlpips-l2 lpips " + " ".join(TINY)
     )
-    assert str(tmp_path) not in json.dumps(found) + printed.out
+    assert str(tmp_path) not in json.dumps(results) + printed.out
     expected = {"photographs": 4, "natural": 40, "triplets": 30, "mixed": 12, "size": 32, "gap": 0.1, "seed": 3, "steps": 2,
                 "restarts": 1, "restarts_at_standard": 2, "backbone": "alex", "device": "CPU"}  # fmt: skip
     assert {key: how[key] for key in expected} == expected and "all photographs" in how["data"]
-    assert [entry["eps"] for entry in found["lpips"]["attacked"]["linf"]] == [4 / 255]
-    assert len(found["lpips"]["attacked"]["l2"][0]["opt"]) == 30
-    assert found["lpips"]["agreement"] is None and 0 < found["rlpips-l2"]["agreement"]["value"] <= 1
+    assert [entry["eps"] for entry in results["lpips"]["attacked"]["linf"]] == [4 / 255]
+    assert len(results["lpips"]["attacked"]["l2"][0]["opt"]) == 30
+    assert results["lpips"]["agreement"] is None and 0 < results["rlpips-l2"]["agreement"]["value"] <= 1
 
 
-def test_two_processes_find_the_same_as_one(photographs, tmp_path):
-    words = ["-m", "rlpips.evaluate", "--images", str(photographs), "--metrics", "rlpips-linf", *TINY]
+def test_two_processes_give_the_results_of_one(photographs, tmp_path):
+    arguments = ["-m", "rlpips.evaluate", "--images", str(photographs), "--metrics", "rlpips-linf", *TINY]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
     jobs = [
-        subprocess.Popen([sys.executable, *how, *words, "--out", str(tmp_path / name)], env=environment, cwd=paths.ROOT)
-        for name, how in (("one", []), ("two", launch))
+        subprocess.Popen(
+            [sys.executable, *prefix, *arguments, "--out", str(tmp_path / name)], env=environment, cwd=paths.ROOT
+        )
+        for name, prefix in (("one", []), ("two", launch))
     ]
     assert [job.wait(timeout=300) for job in jobs] == [0, 0]
     one, two = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two"))
-    for found in (one, two):
-        found["rlpips-linf"]["how"].pop("seconds")
+    for results in (one, two):
+        results["rlpips-linf"]["how"].pop("seconds")
     assert one == two and len(one["rlpips-linf"]["attacked"]["linf"][0]["opt"]) == 30  # two pieces, one each
 
 
 def test_masking(photographs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rlpips.evaluate.masking.PGD", ((1, 1), (1, 2), (2, 2)))
-    monkeypatch.setattr(evaluate, "LARGE", 40)
-    words = ["masking", "--metrics", "lpips", "--images", str(photographs), "--all", "--triplets", "4", "--mixed", "5"]
-    evaluate.main([*words, "--large", "2", "--size", "32", "--queries", "3", "--out", str(tmp_path)])
-    found = json.loads((tmp_path / "masking.json").read_text())["lpips"]
-    assert found["verdict"] in capsys.readouterr().out and found["verdict"] in (tmp_path / "masking.md").read_text()
-    names = [row["attack"] for row in found["rows"]]
-    assert "transfer, PGD against R-LPIPS l∞" in names  # LPIPS is not its own stranger
+    monkeypatch.setattr(metric_commands, "LARGE", 40)
+    options = ["--all", "--triplets", "4", "--mixed", "5", "--large", "2", "--size", "32", "--queries", "3"]
+    evaluate.main(["masking", "--metrics", "lpips", "--images", str(photographs), *options, "--out", str(tmp_path)])
+    result = json.loads((tmp_path / "masking.json").read_text())["lpips"]
+    assert result["verdict"] in capsys.readouterr().out and result["verdict"] in (tmp_path / "masking.md").read_text()
+    names = [row["attack"] for row in result["rows"]]
+    assert "transfer, PGD against R-LPIPS l∞" in names  # another metric than the one that is measured
     assert names[-1] == "PGD, 1 steps, 2 restarts, 40-pixel pictures (2 triplets)"
-    assert found["how"]["queries"] == 3 and found["how"]["triplets"] == 4
+    assert result["how"]["queries"] == 3 and result["how"]["triplets"] == 4
 
 
 def test_cards(photographs, tmp_path, monkeypatch):
-    for each in ("rlpips-linf_alex.*", "lpips_alex.*", "alexnet_features.*"):
-        for file in paths.WEIGHTS.glob(each):
+    for pattern in ("rlpips-linf_alex.*", "lpips_alex.*", "alexnet_features.*"):
+        for file in paths.WEIGHTS.glob(pattern):
             shutil.copy(file, tmp_path)
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     before = cards.read("rlpips-linf")
@@ -115,8 +105,8 @@ def test_cards(photographs, tmp_path, monkeypatch):
     assert {**after, "results": None} == {**before, "results": None}
 
 
-def cifar10(folder):
-    """One picture of each class, as files."""
+def write_cifar10(folder):
+    """Write one picture of each class and return the folder."""
     rng = np.random.default_rng(0)
     for name in CIFAR10_CLASSES:
         (folder / "test" / name).mkdir(parents=True)
@@ -130,87 +120,93 @@ def test_classifiers(tmp_path, monkeypatch, capsys):
         torch.manual_seed(0)
         return small_resnet(name).eval().requires_grad_(False)
 
-    monkeypatch.setattr(evaluate, "load_classifier", load)
+    monkeypatch.setattr(classifier_command, "load_classifier", load)
     monkeypatch.setattr("rlpips.evaluate.matching.SEVERITIES", (0.0, 0.5, 1.0))
-    words = ["classifiers", "--images", str(cifar10(tmp_path / "cifar")), "--pictures", "9", "--steps", "1"]
-    words += ["--out", str(tmp_path / "out")]
-    evaluate.main([*words, "--classifiers", "at-linf"])
-    evaluate.main([*words, "--classifiers", "undefended", "at-linf"])
+    folder = write_cifar10(tmp_path / "cifar")
+    arguments = ["classifiers", "--images", str(folder), "--pictures", "9", "--steps", "1"]
+    arguments += ["--out", str(tmp_path / "out")]
+    evaluate.main([*arguments, "--classifiers", "at-linf"])
+    evaluate.main([*arguments, "--classifiers", "undefended", "at-linf"])
     printed = capsys.readouterr()
-    found = json.loads((tmp_path / "out" / "classifiers.json").read_text())
-    assert list(found["classifiers"]) == ["undefended", "at-linf"]
-    assert tables.accuracy_table(found) in printed.out
-    assert tables.findings_table(found) in (tmp_path / "out" / "classifiers.md").read_text()
-    assert str(tmp_path) not in json.dumps(found) + printed.out
+    report = json.loads((tmp_path / "out" / "classifiers.json").read_text())
+    assert list(report["classifiers"]) == ["undefended", "at-linf"]
+    assert tables.accuracy_table(report) in printed.out
+    assert tables.findings_table(report) in (tmp_path / "out" / "classifiers.md").read_text()
+    assert str(tmp_path) not in json.dumps(report) + printed.out
     assert printed.err.count("at-linf: no attack") == printed.err.count("undefended: no attack") == 1
-    assert "drawn from 10 test pictures" in found["how"]["data"] and found["how"]["pictures"] == 9
-    assert found["how"]["command"].startswith("python -m rlpips.evaluate classifiers --images FOLDER --pictures 9")
+    assert "drawn from 10 test pictures" in report["how"]["data"] and report["how"]["pictures"] == 9
+    assert report["how"]["command"].startswith("python -m rlpips.evaluate classifiers --images FOLDER --pictures 9")
 
 
-def bapps(folder, families, count=4):
-    """A folder of BAPPS's layout, with fractional judgements; returns its triplets, family by family."""
+def write_bapps(folder, families, count=4):
+    """Write a folder of BAPPS's layout, with fractional judgements; return its triplets, family by family."""
     rng = np.random.default_rng(0)
-    made = {}
+    triplets = {}
     for family in families:
-        place = folder / "2afc" / "val" / family
+        subfolder = folder / "2afc" / "val" / family
         x = np.kron(rng.integers(40, 215, (count, 5, 6, 3)), np.ones((1, 8, 8, 1)))  # 40×48
         pictures = {"ref": x, "p0": x + rng.normal(0, 25, x.shape), "p1": x + rng.normal(0, 25, x.shape)}
         judge = rng.integers(0, 6, count) / 5
         for part, stack in pictures.items():
-            (place / part).mkdir(parents=True)
+            (subfolder / part).mkdir(parents=True)
             pictures[part] = np.clip(stack, 0, 255).astype(np.uint8)
             for index, pixels in enumerate(pictures[part]):
-                Image.fromarray(pixels).save(place / part / f"{index:06}.png")
-        (place / "judge").mkdir()
+                Image.fromarray(pixels).save(subfolder / part / f"{index:06}.png")
+        (subfolder / "judge").mkdir()
         for index, value in enumerate(judge):
-            np.save(place / "judge" / f"{index:06}.npy", np.array([value]))
-        made[family] = (*pictures.values(), judge)
-    return made
+            np.save(subfolder / "judge" / f"{index:06}.npy", np.array([value]))
+        triplets[family] = (*pictures.values(), judge)
+    return triplets
 
 
-def test_bapps_scored_as_lpips_does(tmp_path):
-    made = bapps(tmp_path, ("superres", "cnn"))
-    words = ["--bapps", str(tmp_path), "--metrics", "lpips", "--steps", "1", "--eps-linf", "4", "--eps-l2", "1"]
-    evaluate.main([*words, "--all", "--out", str(tmp_path / "out")])
-    found = json.loads((tmp_path / "out" / "results.json").read_text())["lpips"]
+def test_bapps_is_scored_as_lpips_does(tmp_path):
+    triplets = write_bapps(tmp_path, ("superres", "cnn"))
+    arguments = ["--bapps", str(tmp_path), "--metrics", "lpips", "--steps", "1", "--eps-linf", "4", "--eps-l2", "1"]
+    evaluate.main([*arguments, "--all", "--out", str(tmp_path / "out")])
+    result = json.loads((tmp_path / "out" / "results.json").read_text())["lpips"]
 
     model, scores = official("alex"), {}
-    for family, (*pictures, judge) in made.items():
+    for family, (*pictures, judge) in triplets.items():
         x, p0, p1 = (torch.from_numpy(part).permute(0, 3, 1, 2).float() / 127.5 - 1 for part in pictures)
         d0, d1 = (model(x, part).flatten().numpy() for part in (p0, p1))
         # as in LPIPS's score_2afc_dataset
         scores[family] = (d0 < d1) * (1 - judge) + (d1 < d0) * judge + (d1 == d0) * 0.5
-    assert list(found["natural"]["families"]) == ["cnn", "superres"]
+    assert list(result["natural"]["families"]) == ["cnn", "superres"]
     for family, expected in scores.items():
-        assert found["natural"]["families"][family]["value"] == pytest.approx(expected.mean(), abs=1e-4)
-    assert found["natural"]["2afc"]["value"] == pytest.approx(np.concatenate([*scores.values()]).mean(), abs=1e-4)
-    assert found["how"]["data"] == "BAPPS, cnn, superres" and found["how"]["triplets"] == 8
-    assert found["how"]["gap"] is found["how"]["photographs"] is None
+        assert result["natural"]["families"][family]["value"] == pytest.approx(expected.mean(), abs=1e-4)
+    assert result["natural"]["2afc"]["value"] == pytest.approx(np.concatenate([*scores.values()]).mean(), abs=1e-4)
+    assert result["how"]["data"] == "BAPPS, cnn, superres" and result["how"]["triplets"] == 8
+    assert result["how"]["gap"] is result["how"]["photographs"] is None
 
-    evaluate.main([*words, "--natural", "3", "--out", str(tmp_path / "part")])  # as many of each family
+    evaluate.main([*arguments, "--natural", "3", "--out", str(tmp_path / "part")])  # two of each family
     part = json.loads((tmp_path / "part" / "results.json").read_text())["lpips"]
     assert part["how"]["triplets"] == 4 and list(part["natural"]["families"]) == ["cnn", "superres"]
 
 
-def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
+def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
     monkeypatch.setattr("rlpips.zoo.weights.find", lambda file: None)
     measured = []
-    run = evaluate.of_metrics(lambda _, name, *__: measured.append(name) or {"how": {}}, lambda found: ["table"], "x")
-    monkeypatch.setitem(evaluate.COMMANDS, "standard", run)
+
+    def measure(options, name, data, progress):
+        measured.append(name)
+        return {"how": {}}
+
+    command = metric_commands.Command(measure, lambda results: iter(["table"]), "x")
+    monkeypatch.setitem(metric_commands.COMMANDS, "standard", command)
     evaluate.main(["--triplets", "2", "--mixed", "2"])
     assert measured == ["lpips", "rlpips-linf", "rlpips-l2"]
-    said = capsys.readouterr()
-    assert "rlpips-official-x0 is left out: latest_net_linf_x0.pth would have to be downloaded" in said.err
-    assert "8 sample pictures, which are few" in said.err and "8 sample pictures, which are few" in said.out
+    printed = capsys.readouterr()
+    assert "rlpips-official-x0 is left out: latest_net_linf_x0.pth would have to be downloaded" in printed.err
+    assert "8 sample pictures, which are few" in printed.err and "8 sample pictures, which are few" in printed.out
 
     with pytest.raises(SystemExit) as stop:
         evaluate.main(["--backbone", "squeeze"])
-    said = capsys.readouterr().err
-    assert stop.value.code == 2 and "No metric is at hand" in said and "no heads for SqueezeNet" in said
+    printed = capsys.readouterr()
+    assert stop.value.code == 2 and "No metric is at hand" in printed.err and "no heads for SqueezeNet" in printed.err
 
 
 @pytest.mark.parametrize(
-    "words, sentence",
+    "arguments, sentence",
     [
         (["--metrics", "ssim"], "Unknown metric 'ssim'; the metrics are lpips"),
         (["--metrics", "lpips", "lpips"], "each once"),
@@ -236,7 +232,7 @@ def test_without_names_all_metrics_at_hand(monkeypatch, capsys, tmp_path):
         (["classifiers", "--images", "/nowhere/at/all"], "/nowhere/at/all/test/airplane"),
     ],
 )
-def test_what_is_wrong_is_said(words, sentence, capsys):
+def test_wrong_arguments_end_with_a_message(arguments, sentence, capsys):
     with pytest.raises(SystemExit) as stop:
-        evaluate.main(words)
+        evaluate.main(arguments)
     assert stop.value.code == 2 and sentence in " ".join(capsys.readouterr().err.split())

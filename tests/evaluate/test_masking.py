@@ -1,3 +1,5 @@
+"""All attacks on one metric: the rows, the verdict, and a metric whose gradients are masked."""
+
 import pytest
 import torch
 
@@ -16,12 +18,12 @@ from rlpips.zoo.weights import load_trunk
 
 @pytest.fixture(scope="module")
 def parts():
-    """Triplets of drawn pictures: same, mixed, and two larger ones of each."""
+    """Triplets of random smooth pictures: same, mixed, and two larger ones of each."""
     generator = torch.Generator().manual_seed(0)
     small = torch.rand(4, 3, 9, 12, generator=generator)
-    drawn = torch.nn.functional.interpolate(small, (60, 80), mode="bicubic").clamp(0, 1)
-    photographs = list((255 * drawn).byte().permute(0, 2, 3, 1).numpy())
-    kinds = ((8, False, 32), (8, True, 32), (2, False, 40), (2, True, 40))
+    smooth = torch.nn.functional.interpolate(small, (60, 80), mode="bicubic").clamp(0, 1)
+    photographs = list((255 * smooth).byte().permute(0, 2, 3, 1).numpy())
+    kinds = ((8, False, 32), (8, True, 32), (2, False, 40), (2, True, 40))  # count, mixed, size
     return [make_triplets(photographs, *kind, seed=1) for kind in kinds]
 
 
@@ -34,18 +36,18 @@ def few_steps():
 
 def test_rows(parts):
     lpips, robust = load_metric("lpips"), load_metric("rlpips-linf")
-    said = []
-    found = masking(robust, lpips, *parts, lambda *words: said.append(words), queries=6, seed=4)
-    rows = {row["attack"]: row for row in found["rows"]}
+    messages = []
+    result = masking(robust, lpips, *parts, lambda *message: messages.append(message), queries=6, seed=4)
+    rows = {row["attack"]: row for row in result["rows"]}
     assert list(rows) == [
         "no attack", "PGD, 6 steps", "PGD, 6 steps, 2 restarts", "PGD, 12 steps, 2 restarts",
         "a random point of the ball", "transfer, PGD against LPIPS", "Square, 6 queries", TOGETHER,
         "PGD, 6 steps, 2 restarts, 40-pixel pictures (2 triplets)",
     ]  # fmt: skip
-    assert all(row["seconds"] >= 0 for row in rows.values()) and len(said) == 7
+    assert all(row["seconds"] >= 0 for row in rows.values()) and len(messages) == 7
 
-    # the same PGD as everywhere, on the same candidates
-    same, mixed = parts[:2]
+    # the same PGD as in `attack_triplets`, on the same candidates
+    same = parts[0]
     natural = score_2afc(*distances(robust, same), same.judge)
     assert rows["no attack"]["2afc"] == interval(natural) and rows["no attack"]["inflation"] is None
     attacked = attack_triplets(robust, same, "linf", STANDARD["linf"], 6, 2, seed=4)
@@ -53,11 +55,11 @@ def test_rows(parts):
     all_references = inflation(robust, same, "linf", STANDARD["linf"], 6, 2, seed=4)
     assert 0.3 * all_references < rows["PGD, 6 steps, 2 restarts"]["inflation"]["value"] < 3 * all_references
 
-    # what all reach together is at least what each reaches
+    # all attacks together reach at least as far as each of them
     small = [row for name, row in rows.items() if "pixel" not in name and name != "no attack"]
     assert rows[TOGETHER]["2afc"]["value"] == min(row["2afc"]["value"] for row in small)
     assert rows[TOGETHER]["inflation"]["value"] >= max(row["inflation"]["value"] for row in small)
-    assert found["verdict"] == verdict(rows, list(rows)[4:7]) and found["verdict"].startswith("No attack without")
+    assert result["verdict"] == verdict(rows, list(rows)[4:7]) and result["verdict"].startswith("No attack without")
 
 
 class Rounding(Trunk):
@@ -82,29 +84,29 @@ class FastRounding(FastTrunk):
             yield features, lambda gradient, back=back: (0 if self.rounds else 1) * back(gradient)
 
 
-def test_masked_gradients_are_found_out(parts, monkeypatch):
+def test_masked_gradients_are_detected(parts, monkeypatch):
     monkeypatch.setattr(lanes, "FastTrunk", FastRounding)
     lpips = load_metric("lpips")
     masked = PerceptualMetric(Rounding("alex", load_trunk("alex")), lpips.heads, "masked")
-    found = masking(masked, lpips, *parts, queries=6)
-    rows = {row["attack"]: row for row in found["rows"]}
+    result = masking(masked, lpips, *parts, queries=6)
+    rows = {row["attack"]: row for row in result["rows"]}
     best = max(rows[name]["inflation"]["value"] for name in ("transfer, PGD against LPIPS", "Square, 6 queries"))
     assert best > 2 * rows["PGD, 12 steps, 2 restarts"]["inflation"]["value"]
-    assert found["verdict"].startswith("An attack without the metric's own gradients did better than PGD")
+    assert result["verdict"].startswith("An attack without the metric's own gradients did better than PGD")
 
 
-def test_verdict_says_the_numbers():
-    def row(choice, far):
-        return {"2afc": {"value": choice}, "inflation": {"value": far}}
+def test_the_verdict_gives_the_figures():
+    def row(choice, inflation):
+        return {"2afc": {"value": choice}, "inflation": {"value": inflation}}
 
     rows = {"PGD, 6 steps, 2 restarts": row(0.8, 0.3), "PGD, 12 steps, 2 restarts": row(0.75, 0.35)}
     rows |= {TOGETHER: row(0.7, 0.36), "a": row(0.9, 0.1), "b": row(0.95, 0.2)}
-    said = verdict(rows, ["a", "b"])
-    assert said.startswith("No attack") and "2AFC 0.900 and inflation 0.200" in said
-    assert all(f"2AFC {c} and inflation {i}" in said for c, i in (("0.800", "0.300"), ("0.750", "0.350")))
+    text = verdict(rows, ["a", "b"])
+    assert text.startswith("No attack") and "2AFC 0.900 and inflation 0.200" in text
+    assert all(f"2AFC {c} and inflation {i}" in text for c, i in (("0.800", "0.300"), ("0.750", "0.350")))
     assert verdict({**rows, "b": row(0.95, 0.31)}, ["a", "b"]).startswith("An attack")
     assert verdict({**rows, "a": row(0.79, 0.1)}, ["a", "b"]).startswith("An attack")
 
 
 def test_the_real_schedules():
-    assert PGD == ((20, 1), (20, 2), (100, 5))  # few_steps is in force here only where the module looks it up
+    assert PGD == ((20, 1), (20, 2), (100, 5))  # imported before `few_steps` replaces it in the module

@@ -1,3 +1,6 @@
+"""Accuracy of classifiers under attack: the bounds, the trials, the report and the findings, with attacks that cost nothing
+and with the real ones."""
+
 import json
 from types import SimpleNamespace
 
@@ -11,12 +14,13 @@ from truth import official
 from rlpips.attacks import pixels
 from rlpips.classifiers.cifar10 import Pictures
 from rlpips.data.distortions import DISTORTIONS
-from rlpips.evaluate import matching
-from rlpips.evaluate import robust_accuracy as module
+from rlpips.evaluate import attacked_classifier, matching
+from rlpips.evaluate.attacked_classifier import Trial, cost_of
 from rlpips.evaluate.matching import SEVERITIES, match, natural_roots
-from rlpips.evaluate.robust_accuracy import PAIRS, Trial, compare, cost_of, robust_accuracy
+from rlpips.evaluate.robust_accuracy import PAIRS, compare, robust_accuracy
 from rlpips.metrics.lpips import load_metric
 from rlpips.zoo import catalog
+from rlpips.zoo.attack_cards import ATTACKS
 from rlpips.zoo.catalog import PAIR
 
 
@@ -40,10 +44,10 @@ class Tiny(nn.Module):
         return F.avg_pool2d(x, 8).flatten(1) @ self.weights.T
 
 
-def lift(classifier, x, labels, *within, steps, seed, **settings):
-    """In the place of an attack: every value grows, by the radius in the l_inf ball, by very little elsewhere."""
+def brighten(classifier, x, labels, *ball, steps, seed, **settings):
+    """In place of an attack: every value grows, by the radius in the l_inf ball, by very little in other balls."""
     yield x
-    yield (x + (within[1] if within[0] == "linf" else 0.001)).clamp(0, 1)
+    yield (x + (ball[1] if ball[0] == "linf" else 0.001)).clamp(0, 1)
 
 
 def flat(*means):
@@ -61,18 +65,18 @@ def metrics():
 
 
 @pytest.fixture
-def lifted(monkeypatch):
+def cheap_attacks(monkeypatch):
     """Attacks that cost nothing, and cards for two classifiers."""
-    monkeypatch.setattr(pixels, "pgd", lift)
+    monkeypatch.setattr(pixels, "pgd", brighten)
     for name in ("ppgd", "lpa"):
-        monkeypatch.setattr(module, name, lift)
+        monkeypatch.setattr(attacked_classifier, name, brighten)
     monkeypatch.setattr(matching, "SEVERITIES", tuple(np.linspace(0, 1, 4)))
     monkeypatch.setattr(matching, "DISTORTIONS", {name: DISTORTIONS[name] for name in ("noise", "blur")})
     cards = {name: SimpleNamespace(title=name, sha256=f"sha of {name}") for name in ("dim", "dimmer")}
     monkeypatch.setattr(catalog, "CLASSIFIERS", cards)
 
 
-def test_clean_mistakes_count_as_wrong_and_are_not_attacked(lifted):
+def test_clean_mistakes_count_as_wrong_and_are_not_attacked(cheap_attacks):
     x, labels = flat(0.2, 0.48, 0.49, 0.52, 0.9, 0.1), torch.tensor([0, 0, 0, 0, 1, 1])
     trial = Trial(Bright(), x, labels, {name: lambda a, b: (a - b).square().sum((1, 2, 3)) for name in PAIR})
     assert trial.right.tolist() == [True, True, True, False, True, False]
@@ -80,26 +84,25 @@ def test_clean_mistakes_count_as_wrong_and_are_not_attacked(lifted):
     assert clean["robust"] == "111010" and clean["accuracy"]["value"] == round(4 / 6, 4)
     assert clean["attacked"] == 0 and clean["cost"] is None
     assert attacked["robust"] == "100010" and attacked["attacked"] == 4 and attacked["outside"] == 0
-    assert attacked["accuracy"]["value"] == round(2 / 6, 4) and attacked["cost"]["linf"] == pytest.approx(
-        8 / 255, abs=1e-6
-    )
+    assert attacked["accuracy"]["value"] == round(2 / 6, 4)
+    assert attacked["cost"]["linf"] == pytest.approx(8 / 255, abs=1e-6)
 
 
-def test_a_result_outside_its_bound_fools_nobody(lifted, monkeypatch):
+def test_a_result_outside_its_bound_fools_nobody(cheap_attacks, monkeypatch):
     x, labels = flat(0.49, 0.3), torch.tensor([0, 0])
     trial = Trial(Bright(), x, labels, {name: lambda a, b: (a - b).square().sum((1, 2, 3)) for name in PAIR})
-    far = 0.05 * (3 * 64 * 64) ** 0.5  # of the enlarged pictures, which the metric sees
+    distance = 0.05 * (3 * 64 * 64) ** 0.5  # of the enlarged pictures, which the metric sees
 
-    def leap(classifier, x, labels, ball, **settings):
+    def add_a_constant(classifier, x, labels, ball, **settings):
         yield x + 0.05
 
-    monkeypatch.setattr(module, "ppgd", leap)
-    monkeypatch.setattr(module, "MetricBall", lambda metric, bound: bound)
-    inside, outside = trial.row("ppgd", far * 1.001), trial.row("ppgd", far * 0.99)
+    monkeypatch.setattr(attacked_classifier, "ppgd", add_a_constant)
+    monkeypatch.setattr(attacked_classifier, "MetricBall", lambda metric, bound: bound)
+    inside, outside = trial.row("ppgd", distance * 1.001), trial.row("ppgd", distance * 0.99)
     assert (inside["robust"], inside["outside"]) == ("01", 0) and (outside["robust"], outside["outside"]) == ("11", 2)
 
 
-def test_nobody_to_attack(lifted):
+def test_no_picture_is_right_without_an_attack(cheap_attacks):
     trial = Trial(Bright(), flat(0.2, 0.3), torch.tensor([1, 1]), {})
     row = trial.row("pgd-l2", 1.0)
     assert (row["robust"], row["attacked"], row["cost"]) == ("00", 0, None)
@@ -110,27 +113,27 @@ def test_cost(metrics):
     x = textured(3)
     pushed = (x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
     cost = cost_of(metrics, x, pushed)
-    large = [F.interpolate(each, (64, 64), mode="bilinear") for each in (x, pushed)]
+    large = [F.interpolate(batch, (64, 64), mode="bilinear") for batch in (x, pushed)]
     with torch.no_grad():
-        expected = official("alex")(*(2 * each - 1 for each in large)).flatten()
+        expected = official("alex")(*(2 * batch - 1 for batch in large)).flatten()
     torch.testing.assert_close(cost["lpips"], expected, rtol=1e-4, atol=1e-6)
     change = (pushed - x).numpy().reshape(3, -1)
     np.testing.assert_allclose(cost["l2"], np.linalg.norm(change, axis=1), rtol=1e-5)
     np.testing.assert_allclose(cost["linf"], np.abs(change).max(1), rtol=1e-6)
-    assert ((0 < cost["ssim"]) & (cost["ssim"] < 1)).all() and not torch.equal(cost["rlpips-linf"], cost["lpips"])
+    assert ((cost["ssim"] > 0) & (cost["ssim"] < 1)).all() and not torch.equal(cost["rlpips-linf"], cost["lpips"])
 
 
 def test_matched_bounds_of_straight_lines():
     slopes = {"noise": (1.0, 0.5), "blur": (0.8, 0.8), "shift": (0.6, 1.2), "quantise": (0.4, 4.0)}
     roots = {name: np.outer(SEVERITIES, (0.1, *pair)) for name, pair in slopes.items()}  # columns as in COLUMNS
-    found = match(roots, "lpips", "rlpips-linf", 0.5)
-    # quantise never reaches 0.5; the others read 0.25, 0.5 and 1, of which 0.5 is the geometric mean
-    assert (found["matched"], found["low"], found["high"]) == (0.5, 0.25, 1.0)
-    assert (found["reached"], found["of"]) == (3, 4) and found["families"]["quantise"] is None
-    assert found["families"]["blur"]["severity"] == pytest.approx(0.625)
-    assert found["families"]["noise"]["words"] == DISTORTIONS["noise"].describe(0.5)
+    there = match(roots, "lpips", "rlpips-linf", 0.5)
+    # quantise never reaches 0.5; the others match 0.25, 0.5 and 1, of which 0.5 is the geometric mean
+    assert (there["matched"], there["low"], there["high"]) == (0.5, 0.25, 1.0)
+    assert (there["reached"], there["of"]) == (3, 4) and there["families"]["quantise"] is None
+    assert there["families"]["blur"]["severity"] == pytest.approx(0.625)
+    assert there["families"]["noise"]["words"] == DISTORTIONS["noise"].describe(0.5)
 
-    back = match(roots, "rlpips-linf", "lpips", 0.6)  # noise does not get so far; 0.6, 0.3, 0.06
+    back = match(roots, "rlpips-linf", "lpips", 0.6)  # noise does not reach 0.6; 0.6, 0.3, 0.06
     assert back["matched"] == pytest.approx((0.6 * 0.3 * 0.06) ** (1 / 3), abs=6e-4) and back["reached"] == 3
     with pytest.raises(ValueError, match="No natural distortion reaches the bound 5 of lpips"):
         match(roots, "lpips", "rlpips-linf", 5)
@@ -140,11 +143,11 @@ def test_matched_bounds_of_closed_forms():
     """Where one distance is nine times the other everywhere, its root is three times the other's."""
     x = textured(4)
 
-    def read(pictures):
+    def distances(pictures):
         error = (pictures - x).square().mean((1, 2, 3))
         return torch.stack([0.25 * error, error, 9 * error], 1)
 
-    roots = natural_roots(x, read, seed=5)
+    roots = natural_roots(x, distances, seed=5)
     assert set(roots) == set(DISTORTIONS)
     noisy = DISTORTIONS["noise"](x, SEVERITIES[7], torch.Generator().manual_seed(5)).numpy()
     expected = np.sqrt(((noisy - x.numpy()) ** 2).mean((1, 2, 3))).mean()
@@ -155,39 +158,40 @@ def test_matched_bounds_of_closed_forms():
 
 def test_bounds_of_the_metrics(metrics):
     x = textured(3)
-    found = matching.bounds_of(x, list(metrics.values()), 0.4)
-    assert found["settings"]["paper"] == dict.fromkeys(PAIR, 0.4)
-    assert [(one["metric"], one["other"], one["bound"]) for one in found["matches"]] == [
+    bounds = matching.bounds_of(x, list(metrics.values()), 0.4)
+    assert bounds["settings"]["paper"] == dict.fromkeys(PAIR, 0.4)
+    assert [(each["metric"], each["other"], each["bound"]) for each in bounds["matches"]] == [
         ("alexnet", name, size) for size in (0.4, 0.2) for name in PAIR
     ]
-    for at, setting in enumerate(("matched", "milder")):
-        for one in found["matches"][2 * at : 2 * at + 2]:
-            assert found["settings"][setting][one["other"]] == one["matched"]
-            assert one["low"] <= one["matched"] <= one["high"]
+    for index, setting in enumerate(("matched", "milder")):
+        for each in bounds["matches"][2 * index : 2 * index + 2]:
+            assert bounds["settings"][setting][each["other"]] == each["matched"]
+            assert each["low"] <= each["matched"] <= each["high"]
 
     twice = matching.bounds_of(x, list(metrics.values())[:1] * 2, 0.4)["settings"]
     assert len(set(twice["matched"].values())) == 1  # the same metric under both names
 
 
-def test_without_weights_it_is_the_distance_of_the_features(metrics):
-    """Laidlaw et al.'s: of unit length over the channels, divided by the root of the positions, all layers together."""
+def test_the_unweighted_metric_is_the_distance_of_the_features(metrics):
+    """As Laidlaw et al. define them: of unit length over the channels, divided by the root of the positions, all layers
+    together."""
     x, y = textured(2), textured(2, seed=9)
-    large = [F.interpolate(each, (64, 96), mode="bilinear") for each in (x, y)]
+    large = [F.interpolate(batch, (64, 96), mode="bilinear") for batch in (x, y)]
     trunk = metrics["lpips"].trunk
     with torch.no_grad():
         rows = [
-            np.concatenate([(layer / layer[0, 0].numel() ** 0.5).numpy().reshape(2, -1) for layer in trunk(each)], 1)
-            for each in large
+            np.concatenate([(layer / layer[0, 0].numel() ** 0.5).numpy().reshape(2, -1) for layer in trunk(batch)], 1)
+            for batch in large
         ]
-        found = matching.unweighted(metrics["lpips"])(*large).sqrt()
-    np.testing.assert_allclose(found, np.linalg.norm(rows[0] - rows[1], axis=1), rtol=1e-5)
+        roots = matching.unweighted(metrics["lpips"])(*large).sqrt()
+    np.testing.assert_allclose(roots, np.linalg.norm(rows[0] - rows[1], axis=1), rtol=1e-5)
 
 
 def bits(values):
     return "".join("01"[int(value)] for value in values)
 
 
-def test_paired_differences_against_a_bootstrap_of_numpy():
+def test_paired_differences_against_a_bootstrap_in_numpy():
     rng = np.random.default_rng(0)
     plain = rng.random(120) < 0.5
     strong, same, weak = plain & (rng.random(120) < 0.7), rng.random(120) < 0.5, plain | (rng.random(120) < 0.4)
@@ -200,42 +204,41 @@ def test_paired_differences_against_a_bootstrap_of_numpy():
             ("r-ppgd", 0.6, weak),
             ("lpa", 0.5, plain),
             ("r-lpa", 0.5, same),
-        )  # fmt: skip
+        )
     ]
-    found = compare({"someone": {"rows": rows}}, settings)
-    assert [(one["setting"], one["attack"], one["verdict"]) for one in found] == [
+    findings = compare({"some classifier": {"rows": rows}}, settings)
+    assert [(finding["setting"], finding["attack"], finding["verdict"]) for finding in findings] == [
         ("paper", "r-ppgd", "held"), ("paper", "r-lpa", "undecided"), ("matched", "r-ppgd", "did not hold"),
     ]  # fmt: skip
-    for one, robust in zip(found, (strong, same, weak)):
+    for finding, robust in zip(findings, (strong, same, weak)):
         paired = robust.astype(float) - plain
         means = paired[rng.integers(120, size=(20_000, 120))].mean(1)
-        assert one["difference"]["value"] == pytest.approx(paired.mean(), abs=1e-4)
+        assert finding["difference"]["value"] == pytest.approx(paired.mean(), abs=1e-4)
         for end, share in (("low", 2.5), ("high", 97.5)):
-            assert one["difference"][end] == pytest.approx(
-                np.percentile(means, share), abs=0.025
-            )  # 1000 resamples, steps of 1/120
+            expected = np.percentile(means, share)
+            assert finding["difference"][end] == pytest.approx(expected, abs=0.025)  # 1000 resamples, steps of 1/120
 
 
 def pictures(count=4):
     return Pictures((textured(count, seed=2) * 255).byte(), torch.arange(count) % 2)
 
 
-def final(names, metrics, known=None, load=lambda name: Bright(), **more):
-    *_, last = robust_accuracy(names, load, pictures(), metrics, known=known, **more)
+def final_report(names, metrics, earlier=None, load=lambda name: Bright(), **options):
+    *_, last = robust_accuracy(names, load, pictures(), metrics, earlier=earlier, **options)
     return json.loads(json.dumps(last))
 
 
 def without_seconds(report):
     report = json.loads(json.dumps(report))
     report["how"].pop("seconds")
-    for one in report["classifiers"].values():
-        for row in one["rows"]:
+    for classifier in report["classifiers"].values():
+        for row in classifier["rows"]:
             row.pop("seconds")
     return report
 
 
-def test_a_run_that_was_interrupted_ends_the_same(metrics, lifted):
-    whole = final(["dim", "dimmer"], metrics)
+def test_an_interrupted_run_ends_with_the_same_report(metrics, cheap_attacks):
+    whole = final_report(["dim", "dimmer"], metrics)
     rows = whole["classifiers"]["dim"]["rows"]
     names = [(row["attack"], row["bound"]) for row in rows]
     assert len(set(names)) == len(names) and [name for name, _ in names[:7]] == [
@@ -243,45 +246,43 @@ def test_a_run_that_was_interrupted_ends_the_same(metrics, lifted):
     ]  # fmt: skip
     assert len(whole["findings"]) == 2 * 3 * len(PAIRS) and whole["how"]["pictures"] == 4
 
-    for rows_made in (2, len(rows) + 1):
-        steps = robust_accuracy(["dim", "dimmer"], lambda name: Bright(), pictures(), metrics)
-        known = json.loads(json.dumps([next(steps) for _ in range(rows_made)][-1]))
-        assert sum(len(one["rows"]) for one in known["classifiers"].values()) == rows_made
-        assert without_seconds(final(["dim", "dimmer"], metrics, known)) == without_seconds(whole)
+    for count in (2, len(rows) + 1):
+        reports = robust_accuracy(["dim", "dimmer"], lambda name: Bright(), pictures(), metrics)
+        earlier = json.loads(json.dumps([next(reports) for _ in range(count)][-1]))
+        assert sum(len(classifier["rows"]) for classifier in earlier["classifiers"].values()) == count
+        assert without_seconds(final_report(["dim", "dimmer"], metrics, earlier)) == without_seconds(whole)
 
 
-def test_what_is_known_is_not_measured_again(metrics, lifted, monkeypatch):
-    known = final(["dim"], metrics, how={"command": "one"})
-    same = final(["dim"], metrics, known, pytest.fail, how={"command": "two"})
-    assert without_seconds(same) == without_seconds({**known, "how": {**known["how"], "command": "two"}})
-    both = final(["dimmer"], metrics, known)  # the other classifier's rows stay
+def test_earlier_rows_are_not_measured_again(metrics, cheap_attacks, monkeypatch):
+    earlier = final_report(["dim"], metrics, how={"command": "one"})
+    same = final_report(["dim"], metrics, earlier, pytest.fail, how={"command": "two"})
+    assert without_seconds(same) == without_seconds({**earlier, "how": {**earlier["how"], "command": "two"}})
+    both = final_report(["dimmer"], metrics, earlier)  # the other classifier's rows stay
     assert list(both["classifiers"]) == ["dim", "dimmer"]
 
     loaded = []
-    monkeypatch.setattr(catalog.CLASSIFIERS["dim"], "sha256", "trained anew")
-    final(["dim"], metrics, known, lambda name: loaded.append(name) or Bright())
-    final(["dimmer"], metrics, both, pytest.fail)
-    final(["dimmer"], metrics, both, lambda name: loaded.append(name) or Bright(), seed=1)
+    monkeypatch.setattr(catalog.CLASSIFIERS["dim"], "sha256", "another training")
+    final_report(["dim"], metrics, earlier, lambda name: loaded.append(name) or Bright())
+    final_report(["dimmer"], metrics, both, pytest.fail)
+    final_report(["dimmer"], metrics, both, lambda name: loaded.append(name) or Bright(), seed=1)
     assert loaded == ["dim", "dimmer"]
 
 
-def test_no_pictures(metrics, lifted):
+def test_no_pictures(metrics, cheap_attacks):
+    none = Pictures(torch.zeros(0, 3, 32, 32).byte(), torch.zeros(0))
     with pytest.raises(ValueError, match="no pictures"):
-        final_of_none = robust_accuracy(
-            ["dim"], Bright, Pictures(torch.zeros(0, 3, 32, 32).byte(), torch.zeros(0)), metrics
-        )
-        next(final_of_none)
+        next(robust_accuracy(["dim"], Bright, none, metrics))
 
 
 def test_the_attacks_themselves(metrics, monkeypatch):
-    """Every attack on a small classifier: it stays in its ball, and the strong ones fool it."""
+    """Every attack on a small classifier stays in its ball, and the strong ones fool it."""
     classifier, x = Tiny().eval(), textured(5, seed=3)
     trial = Trial(classifier, x, classifier(x).argmax(1), metrics, steps=3)
     for attack, bound in (("pgd-linf", 8 / 255), ("pgd-l2", 1.0), *((name, 0.5) for pair in PAIRS for name in pair)):
         row = trial.row(attack, bound)
         assert (row["attacked"], row["outside"]) == (5, 0) and row["cost"]["l2"] > 0
-        about = module.ATTACKS[attack]
-        reached = row["cost"][about.metric or about.norm]
-        assert reached <= (bound**2 if about.metric else bound) * 1.01
+        card = ATTACKS[attack]
+        reached = row["cost"][card.metric or card.norm]
+        assert reached <= (bound**2 if card.metric else bound) * 1.01
         assert trial.row(attack, bound)["robust"] == row["robust"]
     assert min(trial.row("lpa", 0.5)["accuracy"]["value"], trial.row("r-lpa", 0.5)["accuracy"]["value"]) < 1

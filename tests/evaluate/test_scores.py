@@ -1,3 +1,5 @@
+"""Triplets, their 2AFC scores, attacks on them, inflation and agreement; and triplets read from folders."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rlpips.attacks.triplets import attack_triplets, push  # fmt: skip
+from rlpips.attacks.triplets import attack_triplets, push
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets, find_pictures, make_triplets, read_bapps, read_photographs
 from rlpips.evaluate.scores import agreement, distances, inflation, score_2afc
@@ -14,7 +16,7 @@ from rlpips.norms import NORMS
 
 
 def photograph(height, width, seed):
-    """Something with slopes, edges and texture, uint8 (H, W, 3)."""
+    """A picture with slopes, edges and texture, uint8 (H, W, 3)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / 20
     a, b = rng.uniform(0.2, 1, (2, 3))
@@ -95,10 +97,11 @@ def test_score_by_hand():
 
 
 @pytest.mark.parametrize("norm, eps", [("linf", 4 / 255), ("l2", 0.8)])
-def test_attack_moves_one_candidate_inside_its_ball_the_wrong_way(same, lpips, norm, eps):
+def test_an_attack_moves_one_candidate_within_its_ball_against_the_judges(same, lpips, norm, eps):
     attacked = attack_triplets(lpips, same, norm, eps, steps=4, seed=2)
     moves = torch.stack([NORMS[norm].measure(a - b) for a, b in ((attacked.p0, same.p0), (attacked.p1, same.p1))])
-    assert ((moves == 0).sum(0) >= 1).all() and (moves > 0).any(1).all()  # one of each, and not always the same
+    # one candidate of each triplet, sometimes p0 and sometimes p1
+    assert ((moves == 0).sum(0) >= 1).all() and (moves > 0).any(1).all()
     assert (moves <= eps * 1.0001).all() and moves.max() > eps * 0.9
     for part in (attacked.p0, attacked.p1):
         assert part.min() >= 0 and part.max() <= 1
@@ -125,11 +128,11 @@ def test_push_keeps_the_best_of_steps_and_restarts(same, lpips):
 def test_inflation_and_agreement(photographs, lpips):
     triplets = make_triplets(photographs, 6, mixed=True, size=32, seed=3)
     double = PerceptualMetric(lpips.trunk, [2 * head for head in lpips.heads], "double")
-    found = [inflation(metric, triplets, steps=3) for metric in (lpips, double)]
-    assert found[0] > 0.5 and found[1] == pytest.approx(found[0], rel=1e-3)  # no unit
+    ours, of_double = (inflation(metric, triplets, steps=3) for metric in (lpips, double))
+    assert ours > 0.5 and of_double == pytest.approx(ours, rel=1e-3)  # no unit
     assert agreement(lpips, double, triplets) == 1
     tiny = inflation(lpips, triplets, eps=1e-4, steps=3)
-    assert tiny < 0.05 * found[0]
+    assert tiny < 0.05 * ours
 
 
 def test_bapps_folder(tmp_path):

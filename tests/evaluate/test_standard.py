@@ -1,3 +1,5 @@
+"""Intervals, families, one budget and the whole standard evaluation, against numpy and against the parts by hand."""
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ def robust():
 
 @pytest.fixture(scope="module")
 def triplets():
-    """Seven triplets of 36×48 pixels, noise and darkening by turns, the milder one first for every other."""
+    """Seven triplets of 36×48 pixels with noise and brightness by turns; the judges find the milder candidate nearer."""
     generator = torch.Generator().manual_seed(4)
     x = torch.rand(7, 3, 6, 8, generator=generator)
     x = torch.nn.functional.interpolate(x, (36, 48), mode="bicubic").clamp(0, 1)
@@ -35,21 +37,21 @@ def triplets():
     )
     judge = torch.tensor([0, 0, 1, 1, 0, 0.2, 1])
     swap = (judge > 0.5).view(-1, 1, 1, 1)
-    nobody = torch.full((7, 2), torch.nan)
-    return Triplets(x, torch.where(swap, strong, mild), torch.where(swap, mild, strong), judge, family, nobody)
+    severity = torch.full((7, 2), torch.nan)
+    return Triplets(x, torch.where(swap, strong, mild), torch.where(swap, mild, strong), judge, family, severity)
 
 
 def test_interval_against_numpy():
     values = np.random.default_rng(0).gamma(2.0, size=60)
     rng = np.random.default_rng(1)
     means = values[rng.integers(0, 60, (20_000, 60))].mean(1)
-    found = interval(torch.tensor(values))
-    assert found["value"] == pytest.approx(values.mean(), abs=1e-4)
+    ours = interval(torch.tensor(values))
+    assert ours["value"] == pytest.approx(values.mean(), abs=1e-4)
     expected = np.quantile(means, [0.025, 0.975])
-    assert [found["low"], found["high"]] == pytest.approx(list(expected), abs=0.1 * np.diff(expected)[0])
-    assert interval(torch.tensor(values)) == found != interval(torch.tensor(values), seed=1)
+    assert [ours["low"], ours["high"]] == pytest.approx(list(expected), abs=0.1 * np.diff(expected)[0])
+    assert interval(torch.tensor(values)) == ours != interval(torch.tensor(values), seed=1)
     assert interval(torch.full((3,), 0.25)) == {"value": 0.25, "low": 0.25, "high": 0.25}
-    assert all(type(number) is float for number in found.values())
+    assert all(type(number) is float for number in ours.values())
 
 
 def test_interval_in_pieces_for_many_values(monkeypatch):
@@ -67,28 +69,28 @@ def test_interval_needs_finite_numbers(values):
 
 def test_by_family_in_the_order_of_the_distortions():
     scores = torch.tensor([1.0, 0.0, 0.5, 1.0])
-    found = by_family(scores, ("cnn", "shift", "noise", "cnn"))
-    assert list(found) == ["noise", "shift", "cnn"]
-    assert [one["value"] for one in found.values()] == [0.5, 0.0, 1.0]
+    intervals = by_family(scores, ("cnn", "shift", "noise", "cnn"))
+    assert list(intervals) == ["noise", "shift", "cnn"]
+    assert [interval["value"] for interval in intervals.values()] == [0.5, 0.0, 1.0]
 
 
 @pytest.mark.parametrize("norm, eps", [("linf", 4 / 255), ("l2", 0.5)])
 def test_at_eps_by_hand(lpips, triplets, norm, eps):
-    found = at_eps(lpips, triplets, norm, eps, natural_mean=0.2, steps=3, restarts=2, seed=5, references=4)
+    entry = at_eps(lpips, triplets, norm, eps, natural_mean=0.2, steps=3, restarts=2, seed=5, references=4)
     attacked = attack_triplets(lpips, triplets, norm, eps, steps=3, restarts=2, seed=5)
     d0, d1 = (lpips(triplets.reference, part).numpy() for part in (attacked.p0, attacked.p1))
     judge = triplets.judge.numpy()
     scores = np.where(d0 < d1, 1 - judge, judge)
-    assert found["2afc"]["value"] == pytest.approx(scores.mean(), abs=1e-4)
-    assert list(found["families"]) == ["noise", "brightness"]
-    assert found["families"]["brightness"]["value"] == pytest.approx(scores[1::2].mean(), abs=1e-4)
+    assert entry["2afc"]["value"] == pytest.approx(scores.mean(), abs=1e-4)
+    assert list(entry["families"]) == ["noise", "brightness"]
+    assert entry["families"]["brightness"]["value"] == pytest.approx(scores[1::2].mean(), abs=1e-4)
 
     x = triplets.reference[:4]
     worst = push(lpips, x, x, 1.0, norm, eps, 3, 2, torch.Generator().manual_seed(5))
     assert (NORMS[norm].measure(worst - x) <= eps * 1.0001).all()
-    assert found["opt"] == pytest.approx((lpips(x, worst) / 0.2).tolist(), abs=1e-3)
-    assert found["inflation"]["value"] == pytest.approx(np.mean(found["opt"]), abs=1e-3)
-    assert found["eps"] == eps and found["standard"] == (norm == "linf")
+    assert entry["opt"] == pytest.approx((lpips(x, worst) / 0.2).tolist(), abs=1e-3)
+    assert entry["inflation"]["value"] == pytest.approx(np.mean(entry["opt"]), abs=1e-3)
+    assert entry["eps"] == eps and entry["standard"] == (norm == "linf")
 
 
 def test_standard(lpips, robust, triplets, monkeypatch):
@@ -100,20 +102,20 @@ def test_standard(lpips, robust, triplets, monkeypatch):
         return original(metric, same, norm, eps, steps, count, seed)
 
     monkeypatch.setattr("rlpips.evaluate.standard.attack_triplets", spy)
-    said = []
+    messages = []
     eps = {"linf": (4 / 255, 1 / 255), "l2": (1.0,)}
-    found = standard(robust, lpips, triplets, triplets, lambda *words: said.append(words), eps, steps=2)
+    results = standard(robust, lpips, triplets, triplets, lambda *message: messages.append(message), eps, steps=2)
     assert restarts == [("linf", 0.0039, 1), ("linf", 0.0157, 2), ("l2", 1.0, 2)]
-    assert [(done, total) for _, done, total in said] == [(0, 5), (0, 5), (1, 5), (3, 5)]
-    assert [entry["standard"] for entry in found["attacked"]["linf"]] == [False, True]
+    assert [(done, total) for _, done, total in messages] == [(0, 5), (0, 5), (1, 5), (3, 5)]
+    assert [entry["standard"] for entry in results["attacked"]["linf"]] == [False, True]
 
     pairs = [triplets.p0, triplets.p1]
     d0, d1 = (robust(triplets.reference, part).numpy() for part in pairs)
     l0, l1 = (lpips(triplets.reference, part).numpy() for part in pairs)
     judge = triplets.judge.numpy()
-    assert found["natural"]["2afc"]["value"] == pytest.approx(np.where(d0 < d1, 1 - judge, judge).mean(), abs=1e-4)
-    assert found["natural_distance"]["mean"] == pytest.approx(np.concatenate([d0, d1]).mean(), rel=1e-4)
-    assert found["agreement"]["value"] == pytest.approx(((d0 < d1) == (l0 < l1)).mean(), abs=1e-4)
-    assert list(found["layers"]) == list(robust.layers)
-    assert sum(found["layers"].values()) == pytest.approx(1, abs=1e-3)
+    assert results["natural"]["2afc"]["value"] == pytest.approx(np.where(d0 < d1, 1 - judge, judge).mean(), abs=1e-4)
+    assert results["natural_distance"]["mean"] == pytest.approx(np.concatenate([d0, d1]).mean(), rel=1e-4)
+    assert results["agreement"]["value"] == pytest.approx(((d0 < d1) == (l0 < l1)).mean(), abs=1e-4)
+    assert list(results["layers"]) == list(robust.layers)
+    assert sum(results["layers"].values()) == pytest.approx(1, abs=1e-3)
     assert standard(lpips, lpips, triplets, triplets, eps={"linf": (), "l2": ()})["agreement"] is None

@@ -1,3 +1,5 @@
+"""The Markdown tables, line by line, for small made-up results."""
+
 import subprocess
 import sys
 
@@ -8,15 +10,15 @@ def figure(value):
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def one(natural, attacked, agreement, eps=4 / 255):
-    def entry(budget, standard, part):
-        families = {"noise": figure(part), "blur": figure(part - 0.1)}
+def result(natural, attacked, agreement, eps=4 / 255):
+    def entry(budget, standard, score):
+        families = {"noise": figure(score), "blur": figure(score - 0.1)}
         return {
             "eps": budget,
             "standard": standard,
-            "2afc": figure(part),
+            "2afc": figure(score),
             "families": families,
-            "inflation": figure(2 * part),
+            "inflation": figure(2 * score),
         }
 
     return {
@@ -26,7 +28,7 @@ def one(natural, attacked, agreement, eps=4 / 255):
     }
 
 
-RESULTS = {"lpips": one(0.95, 0.4, None), "rlpips-linf": one(0.9, 0.8, 0.85)}
+RESULTS = {"lpips": result(0.95, 0.4, None), "rlpips-linf": result(0.9, 0.8, 0.85)}
 
 
 def test_headline():
@@ -48,8 +50,8 @@ def test_families():
 
 
 def test_budgets():
-    # a budget that one metric was not measured at is a dash
-    lines = tables.eps_table({**RESULTS, "rlpips-l2": one(0.9, 0.8, 0.85, eps=8 / 255)}).splitlines()
+    # a dash where a metric was not measured at a budget
+    lines = tables.eps_table({**RESULTS, "rlpips-l2": result(0.9, 0.8, 0.85, eps=8 / 255)}).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| l∞ 1/255", "| l∞ 4/255", "| l∞ 8/255"]
     assert lines[3].endswith("| – | – |") and lines[4].startswith("| l∞ 8/255 | – | – | – | – | 0.800")
 
@@ -63,9 +65,9 @@ def test_masking():
     assert lines[2] == "| no attack | 0.900 (0.850–0.950) | – |" and lines[3].endswith("1.000 (0.950–1.050) |")
 
 
-def test_budget_in_words():
-    found = [tables.budget(*each) for each in (("linf", 4 / 255), ("linf", 0.5 / 255), ("l2", 0.25))]
-    assert found == ["l∞ 4/255", "l∞ 0.5/255", "l2 0.25"]
+def test_budget_as_text():
+    texts = [tables.budget(norm, eps) for norm, eps in (("linf", 4 / 255), ("linf", 0.5 / 255), ("l2", 0.25))]
+    assert texts == ["l∞ 4/255", "l∞ 0.5/255", "l2 0.25"]
 
 
 def test_needs_no_torch():
@@ -84,7 +86,7 @@ COST = {"lpips": 0.25, "rlpips-linf": 0.2, "linf": 0.1, "l2": 1.2345, "ssim": 0.
 ATTACKED = {
     "how": {
         "pictures": 8,
-        "data": "drawn from 80 of somebody's",
+        "data": "drawn from 80 others",
         "command": "python x",
         "attacks": {"ppgd": {"steps": 20, "cg_steps": 5}, "lpa": {"steps": 20, "searches": 5}},
     },
@@ -143,6 +145,6 @@ def test_how_bounds_were_matched():
         "| blur | not reached |",
         "| geometric mean | 0.520 |",
     ]
-    said = tables.classifier_conditions(ATTACKED)
-    assert "8 pictures drawn from 80 of somebody's" in said and said.endswith("`python x`")
-    assert "0.5 away are R-LPIPS l∞ 0.52 (0.4 to 0.7) away, by the geometric mean over the 1 of 2 families" in said
+    text = tables.classifier_conditions(ATTACKED)
+    assert "8 pictures drawn from 80 others" in text and text.endswith("`python x`")
+    assert "0.5 away are R-LPIPS l∞ 0.52 (0.4 to 0.7) away, by the geometric mean over the 1 of 2 families" in text
