@@ -1,1 +1,1 @@
-"""Classifiers to be fooled, and the pictures of CIFAR-10; `python -m rlpips.classifiers NAME` trains one."""
+"""Classifiers to attack, and the pictures of CIFAR-10; `python -m rlpips.classifiers NAME` trains a classifier."""

@@ -1,5 +1,6 @@
-"""`python -m rlpips.classifiers NAME`: the training is in a room above this one, which imports nothing from there."""
+"""`python -m rlpips.classifiers NAME` trains a classifier. Its code is in a room above this one, which therefore imports nothing
+of it and only runs it by name."""
 
 import runpy
 
-runpy.run_module("rlpips.training.classifiers", run_name="__main__")
+runpy.run_module("rlpips.training.classifier_command", run_name="__main__")

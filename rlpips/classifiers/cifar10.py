@@ -7,29 +7,30 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 SPLITS = ("train", "test")
-_FILES = (".jpg", ".jpeg", ".png")
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """`x` (N, 3, 32, 32) uint8, `y` (N,) int64, the index of each picture's class in `CIFAR10_CLASSES`."""
+    """`x` (N, 3, 32, 32) uint8, and `y` (N,) int64, the index of each picture's class in `CIFAR10_CLASSES`."""
 
-    x: torch.Tensor
-    y: torch.Tensor
+    x: Tensor
+    y: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice | Tensor) -> "Pictures":
         return Pictures(self.x[rows], self.y[rows])
 
-    def subset(self, count, seed=0):
-        """`count` of them (all for None), drawn by `seed`; a smaller count gives the first of a larger one's. ValueError
-        for more than there are."""
+    def subset(self, count: int | None, seed: int = 0) -> "Pictures":
+        """`count` pictures (None: all) drawn by `seed`. A smaller subset is the beginning of a larger one of the same seed.
+        ValueError for a count below 1 or above the number of pictures."""
         if count is None:
             return self
         if not 1 <= count <= len(self):
@@ -37,12 +38,12 @@ class Pictures:
         return self[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:count]]
 
 
-def read(split, folder=None):
+def read(split: str, folder: str | Path | None = None) -> Pictures:
     """The pictures of a split, "train" or "test".
 
-    `folder` has {train,test}/<class>/*.jpg (or .png), sorted by name, or torchvision's cifar-10-batches-py; None takes
-    torchvision's, which is downloaded (170 MB) into torch.hub's cache the first time. ValueError for another split, or a
-    folder that has neither.
+    `folder` has {train,test}/<class>/*.jpg (or .png), which are read in the order of their names, or torchvision's
+    cifar-10-batches-py. None takes torchvision's, which is downloaded (170 MB) into torch.hub's cache the first time.
+    ValueError for another split, or for a folder with neither.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}.")
@@ -54,38 +55,37 @@ def read(split, folder=None):
     return _from_files(folder / split)
 
 
-def _from_torchvision(root, split, download=False):
+def _from_torchvision(root: Path, split: str, download: bool = False) -> Pictures:
     from torchvision.datasets import CIFAR10
 
     try:
-        found = CIFAR10(root, train=split == "train", download=download)
-    except (OSError, RuntimeError) as error:  # no network; or what is there is damaged
+        dataset = CIFAR10(root, train=split == "train", download=download)
+    except (OSError, RuntimeError) as error:  # no network, or damaged files
         raise ValueError(f"CIFAR-10 could not be read from {root}, nor downloaded into it: {error}") from error
-    if tuple(found.classes) != CIFAR10_CLASSES:
+    if tuple(dataset.classes) != CIFAR10_CLASSES:
         raise ValueError(
-            f"The classes in {root} should be {', '.join(CIFAR10_CLASSES)}; got {', '.join(found.classes)}."
+            f"The classes in {root} should be {', '.join(CIFAR10_CLASSES)}; got {', '.join(dataset.classes)}."
         )
-    return Pictures(torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(found.targets))
+    return Pictures(torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(dataset.targets))
 
 
-def _from_files(folder):
+def _from_files(folder: Path) -> Pictures:
     x, y = [], []
     for label, name in enumerate(CIFAR10_CLASSES):
-        files = sorted(each for each in (folder / name).glob("*") if each.suffix.lower() in _FILES)
+        files = sorted(file for file in (folder / name).glob("*") if file.suffix.lower() in _SUFFIXES)
         if not files:
             raise ValueError(f"Expected pictures (.jpg or .png) in {folder / name}; there are none.")
-        for file in files:
-            x.append(_picture(file))
-            y.append(label)
+        x += [_read_picture(file) for file in files]
+        y += [label] * len(files)
     return Pictures(torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).contiguous(), torch.tensor(y))
 
 
-def _picture(file):
+def _read_picture(file: Path) -> np.ndarray:
     try:
         with Image.open(file) as image:
-            picture = np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"{file} cannot be read as a picture.") from error
-    if picture.shape != (32, 32, 3):
-        raise ValueError(f"{file} must have 32×32 pixels, as CIFAR-10; it has {picture.shape[1]}×{picture.shape[0]}.")
-    return picture
+    if pixels.shape != (32, 32, 3):
+        raise ValueError(f"{file} must have 32×32 pixels, as CIFAR-10; it has {pixels.shape[1]}×{pixels.shape[0]}.")
+    return pixels

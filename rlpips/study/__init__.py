@@ -1,1 +1,1 @@
-"""What matters in the training, one change at a time: `python -m rlpips.study`."""
+"""What each choice in the training changes, one at a time: `python -m rlpips.study`."""

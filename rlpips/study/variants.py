@@ -1,9 +1,11 @@
-"""The variants of the training that the study compares: one change each against "baseline"."""
+"""The variants of the training that the study compares, each with one change from "baseline"."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rlpips.attacks.triplets import attack_triplets
+from rlpips.data.triplets import Triplets
 from rlpips.study.official import official_attack
 from rlpips.training.settings import Settings
 
@@ -12,26 +14,37 @@ SHORT = Settings(rounds=20, triplets=800, attacked=24, validation=24, clean_weig
 
 @dataclass(frozen=True)
 class Variant:
-    """One change against "baseline", and why it is tried. `changes` are settings; `network` ranks with a `FreeRanking`."""
+    """One change from "baseline".
+
+    why           what the change is, for the table
+    changes       settings that differ
+    free_ranking  rank with a `FreeRanking`
+    attack        the attack during the training, with the arguments of `attack_triplets`
+    """
 
     name: str
     why: str
-    changes: dict = field(default_factory=dict)
-    network: bool = False
-    attack: Callable = attack_triplets
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    free_ranking: bool = False
+    attack: Callable[..., Triplets] = attack_triplets
 
 
 VARIANTS = (
     Variant("baseline", "The recipe that all others change in one thing."),
-    Variant("free ranking network", "A learnt network ranks, as in LPIPS and R-LPIPS.", {}, True),
-    Variant("free ranking network, no inflation term", "The same, left to itself.", {"inflation_weight": 0.0}, True),
-    Variant("official attack", "Triplets are attacked as the official code does it.", {}, False, official_attack),
+    Variant("free ranking network", "A learnt network ranks, as in LPIPS and R-LPIPS.", free_ranking=True),
+    Variant(
+        "free ranking network, no inflation term",
+        "The same, left to itself.",
+        {"inflation_weight": 0.0},
+        free_ranking=True,
+    ),
+    Variant("official attack", "Triplets are attacked as the official code does it.", attack=official_attack),
     Variant(
         "official attack and network",
         "The official recipe: its attack, its network, attacked triplets and nothing else.",
         {"clean_weight": 0.0, "inflation_weight": 0.0, "lpips_weight": 0.0, "floor_weight": 0.0},
-        True,
-        official_attack,
+        free_ranking=True,
+        attack=official_attack,
     ),
     Variant("clean only", "No attacked pictures at all.", {"attacked_weight": 0.0, "inflation_weight": 0.0}),
     Variant("attacked only", "No natural triplets, judged or not.", {"clean_weight": 0.0, "lpips_weight": 0.0}),

@@ -1,4 +1,4 @@
-"""Where a training stands, in one safetensors file, so that one that was interrupted goes on as if it had not been."""
+"""The state of a training in one safetensors file, so that an interrupted training continues to the same result."""
 
 import json
 import os
@@ -15,70 +15,67 @@ from torch import Tensor, nn
 
 
 @dataclass
-class Course:
+class TrainingState:
     """All that changes in the course of a training.
 
-    modules    {name: module}; their state dicts are kept
-    optimiser  over parameters of these modules
-    tensors    {name: tensor}: whatever else is tensors
-    numbers    {name: number}: whatever else is numbers
-    clock      which seconds count, such as `time.process_time` for CPU time
+    modules    {name: module}; their state dicts are saved
+    optimiser  over parameters of these modules; its learning rate is not saved
+    tensors    {name: tensor}; everything else, such as the state of a random generator
+    clock      gives seconds, such as `time.process_time` for CPU time
+    step       how many steps, or rounds, are done
     """
 
     modules: dict[str, nn.Module]
     optimiser: torch.optim.Optimizer
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
-    step: int = 0  # steps, or rounds, done
-    seconds: float = 0.0  # spent before `since`
-    since: float = field(init=False)
+    step: int = 0
 
-    def __post_init__(self):
-        self.since = self.clock()
+    def __post_init__(self) -> None:
+        self._start = self.clock()
 
     @property
-    def spent(self) -> float:
-        """Seconds since the training began, without those in which it was interrupted."""
-        return self.seconds + self.clock() - self.since
+    def seconds(self) -> float:
+        """Seconds that the training has taken so far, without the time between an interruption and `resume`."""
+        return self.clock() - self._start
 
     def save(self, path: Path, about: Any) -> None:
-        """Write all of it; `about`, anything that JSON can hold, says what is being trained on what."""
+        """Write the state. `about`, any value that JSON can hold, says what is trained and on which data."""
         tensors = {f"tensor.{name}": value for name, value in self.tensors.items()}
         for name, module in self.modules.items():
             tensors |= {f"module.{name}.{key}": value for key, value in module.state_dict().items()}
         for index, values in self.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
-        said = {"about": about, "numbers": self.numbers, "step": self.step, "seconds": self.spent}
-        part = path.with_name(path.name + ".part")
-        # Clones: two names of one tensor are refused.
+        # Clones, because safetensors refuses two names of one tensor.
         tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
-        safetensors.torch.save_file(tensors, part, {"course": json.dumps(said)})
-        os.replace(part, path)  # an interruption while writing leaves the older file
+        course = {"about": about, "step": self.step, "seconds": self.seconds}
+        part = path.with_name(path.name + ".part")
+        safetensors.torch.save_file(tensors, part, {"course": json.dumps(course)})
+        os.replace(part, path)  # an interruption during the writing leaves the older file intact
 
     def resume(self, path: Path, about: Any) -> bool:
-        """Go on from the file, if it is there and of just this training; whether it was. ValueError for a damaged one."""
+        """Take over the state in the file. False, and nothing is changed, if there is no file or if it is about another
+        training; ValueError if it is damaged. Tensors go to the devices of those that they replace."""
         if not path.is_file():
             return False
         try:
             with safetensors.safe_open(path, "pt") as file:
-                said = json.loads(file.metadata()["course"])
-                if said["about"] != json.loads(json.dumps(about)):
+                course = json.loads(file.metadata()["course"])
+                if course["about"] != json.loads(json.dumps(about)):
                     return False
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             for name, module in self.modules.items():
-                module.load_state_dict({key: tensors[f"module.{name}.{key}"] for key in module.state_dict()})
-            missing = [name for name in self.tensors if f"tensor.{name}" not in tensors]
-            if missing:
-                raise ValueError(f"it lacks {', '.join(missing)}")
-            self.numbers, self.step, self.seconds = said["numbers"], said["step"], said["seconds"]
+                module.load_state_dict(_part(tensors, f"module.{name}."))
+            self.tensors = {name: tensors[f"tensor.{name}"].to(value.device) for name, value in self.tensors.items()}
+            groups = self.optimiser.state_dict()["param_groups"]
+            states = {index: _part(tensors, f"optimiser.{index}.") for group in groups for index in group["params"]}
+            self.optimiser.load_state_dict({"state": states, "param_groups": groups})
+            self.step, self._start = course["step"], self.clock() - course["seconds"]
         except (safetensors.SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"{path} is no state of this training ({error}); delete it to begin anew.") from error
-        self.tensors = {name[7:]: value for name, value in tensors.items() if name.startswith("tensor.")}
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".", 2)
-                state.setdefault(int(index), {})[key] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+            raise ValueError(f"{path} is not a state of this training ({error}); delete it to start again.") from error
         return True
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

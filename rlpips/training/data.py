@@ -1,33 +1,39 @@
 """What heads are trained on: triplets from photographs or from BAPPS, and what the trunk sees in them.
 
-A distance is linear in the heads: a pair of pictures is the vector of its mean squared differences per channel
-(`evidence`), and its distance the dot product of that with the heads. What the frozen trunk sees in natural pairs is
-therefore computed once.
+A distance is linear in the heads. A pair of pictures is represented by its mean squared feature difference in every channel
+(`channel_differences`); the distance is the dot product of this vector with the heads. The trunk is frozen, so the vectors of
+natural pairs are computed once.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from rlpips.data.triplets import Triplets, find_pictures, make_triplets, read_bapps, read_photographs, split_photographs
+from rlpips.metrics.backbones import Trunk
+from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.parallel import share
+from rlpips.training.settings import Settings
 
 
 @dataclass(frozen=True)
 class Source:
     """Where triplets come from: photographs, uint8 (H, W, 3), or triplets that people judged, or both."""
 
-    photographs: list
+    photographs: Sequence[np.ndarray]
     judged: Triplets | None = None
 
-    def triplets(self, count, mixed, size, seed, gap=0.1):
-        """(what the heads are attacked on, what keeps the metric perceptual).
+    def triplets(self, count: int, mixed: int, size: int, seed: int, gap: float = 0.1) -> tuple[Triplets, Triplets]:
+        """(triplets with a judge, triplets of mixed families).
 
-        First, `count` triplets with a judge: people's where there are any, else of one family of distortions at two
-        severities at least `gap` apart. Second, `mixed` triplets of two families, which have no judge and are left to
-        LPIPS; without photographs the same judged triplets once more.
+        The first are `count` triplets on which heads are attacked. People judged them if there are judgements; otherwise they
+        are of one family of distortions, at two severities at least `gap` apart. The second are `mixed` triplets of two
+        families without a judge, which keep the metric close to LPIPS. Without photographs they are the first again.
         """
         if self.judged is None:
             same = make_triplets(self.photographs, count, False, size, seed, gap)
@@ -36,45 +42,52 @@ class Source:
         return same, make_triplets(self.photographs, mixed, True, size, seed + 1) if self.photographs else same
 
 
-def read_sources(images, bapps, settings):
-    """Three `Source`s, for training, choosing and reporting, from a folder of photographs and a BAPPS folder (with
-    2afc/train/<family>/{ref,p0,p1,judge} in it); either may be None. Of the sorted names every fifth is held out."""
+def read_sources(images: str | Path | None, bapps: str | Path | None, settings: Settings) -> list[Source]:
+    """Three `Source`s: for training, for the choice of the best heads, and for the report.
+
+    `images` is a folder of photographs, `bapps` a folder with 2afc/train/<family>/{ref,p0,p1,judge}; one may be None. Of the
+    sorted photographs every fifth is held out, of the judged triplets a random fifth. ValueError for a folder that lacks
+    something, or holds less than 6 photographs or triplets.
+    """
     if not images and not bapps:
         raise ValueError("Give a folder of photographs, a BAPPS folder, or both; got neither.")
-    parts = [[], [], []]
+    photographs: list[list[np.ndarray]] = [[], [], []]
+    judged: list[Triplets | None] = [None, None, None]
     if images:
         paths = find_pictures(images)
         if len(paths) < 6:
-            raise ValueError(f"Training takes at least 6 photographs, as some are held out; {images} has {len(paths)}.")
-        parts = [read_photographs(part) for part in split_photographs(paths)]
-    judged = _read_judged(Path(bapps), settings) if bapps else [None] * 3
-    return [Source(*part) for part in zip(parts, judged)]
+            raise ValueError(
+                f"A training needs at least 6 photographs, as some are held out; {images} has {len(paths)}."
+            )
+        photographs = [read_photographs(part) for part in split_photographs(paths)]
+    if bapps:
+        judged = [*_read_judged(Path(bapps), settings)]
+    return [Source(*part) for part in zip(photographs, judged, strict=True)]
 
 
-def _read_judged(folder, settings):
+def _read_judged(folder: Path, settings: Settings) -> list[Triplets]:
     """Triplets that people judged, in three parts, as many of each family, in an order drawn by the seed."""
     families = sorted(path for path in folder.glob("2afc/train/*") if path.is_dir())
     if not families:
         raise ValueError(f"{folder} has no folders 2afc/train/<family>, as BAPPS has.")
-    most = -(-settings.triplets * 5 // (4 * len(families)))  # a fifth is held out
-    read = [read_bapps(family, most, settings.size) for family in families]
-    shapes = {tuple(each.reference.shape[1:]) for each in read}
+    count = -(-settings.triplets * 5 // (4 * len(families)))  # of each family, rounded up; a fifth is held out
+    parts = [read_bapps(family, count, settings.size) for family in families]
+    shapes = {tuple(part.reference.shape[1:]) for part in parts}
     if len(shapes) > 1:
         raise ValueError(f"All pictures of BAPPS should have one size; {folder} has {sorted(shapes)} (3×H×W).")
-    whole = Triplets.cat(read)
-    if len(whole) < 6:
-        raise ValueError(f"Training takes at least 6 triplets, as some are held out; {folder} has {len(whole)}.")
-    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(settings.seed)).tolist()
-    return [whole[part] for part in split_photographs(order)]
+    triplets = Triplets.cat(parts)
+    if len(triplets) < 6:
+        raise ValueError(f"A training needs at least 6 triplets, as some are held out; {folder} has {len(triplets)}.")
+    order = torch.randperm(len(triplets), generator=torch.Generator().manual_seed(settings.seed)).tolist()
+    return [triplets[rows] for rows in split_photographs(order)]
 
 
-def evidence(trunk, reference, *candidates):
-    """The mean squared difference of the trunk's features in every channel, (K, N, C_0 + … + C_L-1), between
-    `reference` and K `candidates`, all (N, 3, H, W) in [0, 1]; a metric on this trunk is this times its heads.
-    Processes share the work."""
+def channel_differences(trunk: Trunk, reference: Tensor, *candidates: Tensor) -> Tensor:
+    """The mean squared difference of the trunk's features in every channel, (K, N, C_0 + … + C_L-1), between `reference` and
+    K `candidates`, all (N, 3, H, W) in [0, 1]. Its product with a metric's heads is the distance. Processes share the work."""
 
     @torch.no_grad()
-    def work(rows):
+    def work(rows: Tensor) -> Tensor:
         features = trunk(reference[rows])
         return torch.stack(
             [
@@ -87,42 +100,60 @@ def evidence(trunk, reference, *candidates):
 
 
 @dataclass(frozen=True)
-class Material:
-    """Triplets `same` with their `natural` evidence (2, N, C); the evidence `between` the pictures of other triplets,
-    (2, M, C), with the `opinion` (M,) that p1 is nearer; `validation`, two sets of triplets to choose heads by."""
+class TrainingData:
+    """What heads are trained on, with C = C_0 + … + C_L-1 channels.
 
-    same: Triplets
-    natural: torch.Tensor
-    between: torch.Tensor
-    opinion: torch.Tensor
+    triplets     N triplets with a judge, to train on and to attack
+    clean        their channel differences (2, N, C), from the reference to p0 and to p1
+    mixed        channel differences of M triplets of mixed families, (2, M, C)
+    mixed_judge  (M,) how far p1 is judged nearer than p0, from 0 to 1: by people, or else by LPIPS
+    validation   two sets of triplets that choose the best heads: with a judge, and of mixed families
+    """
+
+    triplets: Triplets
+    clean: Tensor
+    mixed: Tensor
+    mixed_judge: Tensor
     validation: tuple[Triplets, Triplets]
 
-    def digest(self):
-        """A short text that differs for other data."""
-        parts = (self.same.reference, self.same.p1, self.same.judge, self.opinion, self.validation[0].p0)
-        whole = hashlib.sha256()
-        for part in parts:
-            whole.update(part.cpu().contiguous().numpy().tobytes())
-        return whole.hexdigest()
+    def digest(self) -> str:
+        """The sha256 of the pictures and judgements, which tells this data from other data."""
+        sha256 = hashlib.sha256()
+        for tensor in (
+            self.triplets.reference,
+            self.triplets.p1,
+            self.triplets.judge,
+            self.mixed_judge,
+            self.validation[0].p0,
+        ):
+            sha256.update(tensor.cpu().contiguous().numpy().tobytes())
+        return sha256.hexdigest()
 
 
-def look(settings, learning, choosing, lpips, device="cpu"):
-    """The `Material` of two `Source`s; `lpips` judges where no person has, as surely as its distances differ."""
-    parts = [
-        [triplets.to(device) for triplets in source.triplets(*options)]
-        for source, options in (
-            (learning, (settings.triplets, settings.triplets, settings.size, settings.seed, settings.gap)),
-            (choosing, (settings.validation, 4 * settings.validation, settings.size, settings.seed + 2)),
-        )
-    ]
-    same, mixed = parts[0]
-    natural = evidence(lpips.trunk, same.reference, same.p0, same.p1)
-    between = evidence(lpips.trunk, mixed.reference, mixed.p0, mixed.p1)
-    d0, d1 = between @ torch.cat(lpips.heads)
-    believed = torch.sigmoid(settings.sharpness * log_ratio(d0, d1))
-    return Material(same, natural, between, torch.where(mixed.judge.isnan(), believed, mixed.judge), tuple(parts[1]))
+def prepare(
+    settings: Settings,
+    learning: Source,
+    choosing: Source,
+    lpips: PerceptualMetric,
+    device: str | torch.device = "cpu",
+) -> TrainingData:
+    """The `TrainingData` of two `Source`s, on `device`. Where no person judged, `lpips` does, more certain of p1 the smaller
+    its distance is beside that of p0."""
+
+    def draw(source: Source, count: int, mixed: int, seed: int, gap: float = 0.1) -> tuple[Triplets, Triplets]:
+        same, other = source.triplets(count, mixed, settings.size, seed, gap)
+        return same.to(device), other.to(device)
+
+    triplets, other = draw(learning, settings.triplets, settings.triplets, settings.seed, settings.gap)
+    validation = draw(choosing, settings.validation, 4 * settings.validation, settings.seed + 2)
+    clean = channel_differences(lpips.trunk, triplets.reference, triplets.p0, triplets.p1)
+    mixed = channel_differences(lpips.trunk, other.reference, other.p0, other.p1)
+    d0, d1 = mixed @ torch.cat(lpips.heads)
+    judge_of_lpips = torch.sigmoid(settings.sharpness * log_ratio(d0, d1))
+    mixed_judge = torch.where(other.judge.isnan(), judge_of_lpips, other.judge)
+    return TrainingData(triplets, clean, mixed, mixed_judge, validation)
 
 
-def log_ratio(d0, d1):
-    """log(d0 / d1). Below 1e-8 two pictures are the same, and the logarithm would only tell rounding errors apart."""
+def log_ratio(d0: Tensor, d1: Tensor) -> Tensor:
+    """log(d0 / d1) of distances (N,). Distances below 1e-8 are rounding errors of 0, and 1e-8 is added to both."""
     return (d0 + 1e-8).log() - (d1 + 1e-8).log()

@@ -1,42 +1,45 @@
-"""The settings of a training, each with its reason, and what is refused."""
+"""The settings of a training of heads, with a reason beside each unusual default."""
 
+import argparse
 import math
 from dataclasses import dataclass, fields
 
 from rlpips.evaluate.standard import STANDARD
 from rlpips.metrics.backbones import BACKBONES
 
+_LOWEST = {"size": 32, "seed": 0}  # of whole numbers; 1 for all others
+
 
 @dataclass(frozen=True)
 class Settings:
-    """ValueError for a setting that makes no sense."""
+    """The settings of a training of heads; ValueError for one out of its range."""
 
     norm: str = "linf"
-    eps: float = 0.0  # in [0, 1] pixel units; 0 takes the standard budget of the norm
+    eps: float = 0.0  # in [0, 1] pixel units; 0 is the standard budget of the norm
     backbone: str = "alex"
-    size: int = 64  # pixels a side of a patch, as in BAPPS; heads learnt on patches hold on whole pictures
-    gap: float = 0.1  # severities of one family differ by this at least, as in the evaluation
+    size: int = 64  # pixels a side of a patch, as in BAPPS; heads trained on patches work on whole pictures, too
+    gap: float = 0.1  # the least difference between the severities of one family, as in the evaluation
     triplets: int = 6000  # with a judge, and as many of mixed families
     rounds: int = 120
-    attacked: int = 48  # triplets attacked a round, and half as many references
-    attack_steps: int = 8  # fewer than in the evaluation: what it misses today is attacked again tomorrow
+    attacked: int = 48  # triplets attacked in a round, and half as many references
+    attack_steps: int = 8  # fewer than in the evaluation: what one attack misses, that of a later round can find
     restarts: int = 1
-    updates: int = 20  # updates of the heads a round; they cost a matrix product each
+    updates: int = 20  # of the heads in a round; each costs only a matrix product
     batch: int = 256
-    memory: int = 4000  # attacked triplets remembered; older ones were made against heads that no longer exist
-    lr: float = 0.03  # of Adam, on log w, which keeps w > 0 and lets weights move by factors
-    sharpness: float = 5.0  # s: candidates whose distances differ by half (2^0.5) are told apart with 0.85 certainty
+    memory: int = 4000  # attacked triplets in memory; older ones were made against heads that no longer exist
+    lr: float = 0.03  # of Adam, on log w, which keeps w > 0 and lets weights change by factors
+    sharpness: float = 5.0  # s: the metric is 85 % sure between distances a factor of sqrt(2) apart
     clean_weight: float = 4.0
     attacked_weight: float = 4.0
     inflation_weight: float = 1.0
     lpips_weight: float = 8.0
-    floor: float = 0.02  # share of the natural distance that no layer may fall below: else conv1 takes everything
+    floor: float = 0.02  # the least share of the natural distance for each layer; without it conv1 takes nearly all
     floor_weight: float = 1.0
-    validation: int = 96  # triplets by which the best of four stages is chosen, and 4 times as many of mixed families
+    validation: int = 96  # triplets that choose the best of four stages, and 4 times as many of mixed families
     seed: int = 0
 
-    def __post_init__(self):
-        def refuse(name, expected):
+    def __post_init__(self) -> None:
+        def refuse(name: str, expected: str) -> None:
             raise ValueError(f"{name} must be {expected}; got {getattr(self, name)!r}.")
 
         for name, choices in (("norm", STANDARD), ("backbone", BACKBONES)):
@@ -44,32 +47,29 @@ class Settings:
                 refuse(name, f"one of {', '.join(choices)}")
         for field in fields(self):
             name, value = field.name, getattr(self, field.name)
-            if field.type is int and (not isinstance(value, int) or value < LOWEST.get(name, 1)):
-                refuse(name, f"a whole number of at least {LOWEST.get(name, 1)}")
+            lowest = _LOWEST.get(name, 1)
+            if field.type is int and (not isinstance(value, int) or value < lowest):
+                refuse(name, f"a whole number of at least {lowest}")
             if field.type is float and not (0 <= value < math.inf):
                 refuse(name, "a finite number that is not negative")
-        widest = 1 if self.norm == "linf" else math.sqrt(3) * self.size  # the whole range of images
-        for name, most in (("eps", widest), ("gap", 0.9), ("floor", 1 / len(BACKBONES[self.backbone].channels))):
-            if getattr(self, name) > most:
-                refuse(name, f"at most {most:.4g}")
+        diameter = 1 if self.norm == "linf" else math.sqrt(3) * self.size  # between a black and a white patch
+        for name, highest in (("eps", diameter), ("gap", 0.9), ("floor", 1 / len(BACKBONES[self.backbone].channels))):
+            if getattr(self, name) > highest:
+                refuse(name, f"at most {highest:.4g}")
         for name in ("lr", "sharpness"):
             if getattr(self, name) == 0:
                 refuse(name, "above 0")
 
     @property
-    def budget(self):
-        """The radius of the ball that is trained for, in [0, 1] pixel units."""
+    def budget(self) -> float:
+        """The radius of the ball that the heads are trained for, in [0, 1] pixel units."""
         return self.eps or STANDARD[self.norm]
 
 
-LOWEST = {"size": 32, "seed": 0}
-
-
-def add_settings(parser, default=Settings()):
-    """An option for every setting."""
+def add_settings(parser: argparse.ArgumentParser, default: Settings = Settings()) -> None:
+    """Add an option for every setting to a parser."""
     for field in fields(Settings):
-        option = f"--{field.name.replace('_', '-')}"
-        value = getattr(default, field.name)
+        option, kind = f"--{field.name.replace('_', '-')}", type(getattr(default, field.name))
         parser.add_argument(
-            option, type=field.type, default=value, metavar=field.type.__name__, help="default: %(default)s"
+            option, type=kind, default=getattr(default, field.name), metavar=kind.__name__, help="default: %(default)s"
         )

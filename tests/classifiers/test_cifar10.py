@@ -11,7 +11,7 @@ from rlpips.classifiers.cifar10 import Pictures
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 
-def files(folder, split, per_class):
+def write_files(folder, split, per_class):
     """A folder of PNG pictures; the red value of picture n of class k is 10 k + n."""
     for label, name in enumerate(CIFAR10_CLASSES):
         (folder / split / name).mkdir(parents=True)
@@ -22,19 +22,19 @@ def files(folder, split, per_class):
 
 
 def test_a_folder_of_files_is_read_in_order(tmp_path):
-    files(tmp_path, "train", 2)
-    read = cifar10.read("train", tmp_path)
-    assert read.x.shape == (20, 3, 32, 32) and read.x.dtype == torch.uint8 and read.y.dtype == torch.int64
-    assert read.y.tolist() == [label for label in range(10) for _ in range(2)]
-    assert read.x[:, 0, 0, 0].tolist() == [10 * label + n for label in range(10) for n in range(2)]
-    assert read.x[:, :, 3, 5].unique(dim=0).tolist() == [[1, 2, 3]]
+    write_files(tmp_path, "train", 2)
+    pictures = cifar10.read("train", tmp_path)
+    assert pictures.x.shape == (20, 3, 32, 32) and pictures.x.dtype == torch.uint8 and pictures.y.dtype == torch.int64
+    assert pictures.y.tolist() == [label for label in range(10) for _ in range(2)]
+    assert pictures.x[:, 0, 0, 0].tolist() == [10 * label + n for label in range(10) for n in range(2)]
+    assert pictures.x[:, :, 3, 5].unique(dim=0).tolist() == [[1, 2, 3]]
 
 
-def test_what_is_no_such_folder_is_refused(tmp_path):
-    files(tmp_path, "train", 1)
+def test_other_folders_are_refused(tmp_path):
+    write_files(tmp_path, "train", 1)
     with pytest.raises(ValueError, match="split must be one of train, test; got 'validation'"):
         cifar10.read("validation", tmp_path)
-    with pytest.raises(ValueError, match="Expected pictures .* in .*airplane; there are none"):
+    with pytest.raises(ValueError, match=r"Expected pictures .* in .*airplane; there are none"):
         cifar10.read("test", tmp_path)
     Image.new("RGB", (32, 48)).save(tmp_path / "train" / "cat" / "0000.png")
     with pytest.raises(ValueError, match="must have 32×32 pixels, as CIFAR-10; it has 32×48"):
@@ -46,7 +46,7 @@ def test_what_is_no_such_folder_is_refused(tmp_path):
 
 @pytest.fixture
 def batches(tmp_path, monkeypatch):
-    """Torchvision's folder, with three pictures in each batch of its format, as large as CIFAR-10's."""
+    """Torchvision's folder, with three random pictures in each of its batches."""
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     rows = np.random.default_rng(0).integers(0, 256, (18, 3 * 32 * 32), dtype=np.uint8)
@@ -55,7 +55,9 @@ def batches(tmp_path, monkeypatch):
         part = {"data": rows[3 * n : 3 * n + 3], "labels": [n, 9 - n, 7]}
         (folder / name).write_bytes(pickle.dumps(part))
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list(CIFAR10_CLASSES)}))
-    monkeypatch.setattr(CIFAR10, "train_list", [[name, None] for name in names[:5]])  # not the digests of the real ones
+    monkeypatch.setattr(
+        CIFAR10, "train_list", [[name, None] for name in names[:5]]
+    )  # without the digests of the real ones
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", None]])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": None})
     return tmp_path, rows.reshape(18, 3, 32, 32)
@@ -79,7 +81,7 @@ def test_without_a_folder_torch_hubs_cache_is_read(batches, monkeypatch):
     assert np.array_equal(cifar10.read("test").x, rows[15:])
 
 
-def test_damaged_batches_are_told(batches):
+def test_damaged_batches_are_refused(batches):
     folder, _ = batches
     (folder / "cifar-10-batches-py" / "data_batch_4").unlink()
     with pytest.raises(ValueError, match="CIFAR-10 could not be read from"):

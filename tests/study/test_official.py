@@ -18,11 +18,11 @@ def lpips():
 
 @pytest.fixture(scope="module")
 def triplets():
-    found = make_triplets(make_pictures(4), 7, size=32, seed=1)
-    return replace(found, p0=(found.p0 * 3 - 1).clamp(0, 1))  # many pixels at the ends of the range
+    triplets = make_triplets(make_pictures(4), 7, size=32, seed=1)
+    return replace(triplets, p0=(triplets.p0 * 3 - 1).clamp(0, 1))  # many pixels at the ends of the range
 
 
-def test_the_network_is_that_of_lpips():
+def test_the_ranking_network_is_that_of_lpips():
     ours, theirs = FreeRanking(torch.Generator().manual_seed(0)), published.lpips.Dist2LogitLayer(use_sigmoid=False)
     values = [v[:, :, None, None] if v.ndim == 2 else v for v in ours.state_dict().values()]
     theirs.load_state_dict(dict(zip(theirs.state_dict(), values, strict=True)))
@@ -31,7 +31,7 @@ def test_the_network_is_that_of_lpips():
     torch.testing.assert_close(ours(d0, d1), expected)
 
 
-def test_the_network_is_drawn_from_its_generator():
+def test_the_ranking_network_is_drawn_from_its_generator():
     one, again, other = (FreeRanking(torch.Generator().manual_seed(seed)).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(a, b) for a, b in zip(one.values(), again.values()))
     assert not any(torch.equal(a, b) for a, b in zip(one.values(), other.values()))
@@ -44,20 +44,20 @@ def test_the_attack_stays_in_its_ball_and_ignores_the_range_of_images(triplets, 
     attacked = official_attack(lpips, triplets, norm, eps, steps=2, seed=2)
     assert torch.equal(attacked.reference, triplets.reference) and torch.equal(attacked.judge, triplets.judge)
     moves = [(a - b).flatten(1) for a, b in ((attacked.p0, triplets.p0), (attacked.p1, triplets.p1))]
-    chosen = torch.stack([move.abs().amax(1) > 0 for move in moves])
-    assert (chosen.sum(0) == 1).all() and chosen.any(1).all()  # one of each, and not always the same
-    own = torch.where(chosen[0][:, None], *moves)
+    moved = torch.stack([move.abs().amax(1) > 0 for move in moves])
+    assert (moved.sum(0) == 1).all() and moved.any(1).all()  # one candidate of each triplet, and not always the same
+    delta = torch.where(moved[0][:, None], *moves)
     if norm == "linf":
-        assert (own.abs() <= eps + 1e-6).all()
+        assert (delta.abs() <= eps + 1e-6).all()
     else:
-        assert (own.norm(dim=1) <= eps + 1e-5).all()
-    # by sign: all pixels that moved at all moved equally far, so it ends in a corner, in l2 too
-    furthest = own.abs().amax(1, keepdim=True)
-    assert (((own.abs() - furthest).abs() < 1e-6).float().mean(1) > 0.9).all()
+        assert (delta.norm(dim=1) <= eps + 1e-5).all()
+    # by sign: nearly all values change by the same amount, in l2 too
+    largest = delta.abs().amax(1, keepdim=True)
+    assert (((delta.abs() - largest).abs() < 1e-6).float().mean(1) > 0.9).all()
     assert min(attacked.p0.min(), attacked.p1.min()) < -1e-4 or max(attacked.p0.max(), attacked.p1.max()) > 1 + 1e-4
 
-    # the coin is that of the attack it is compared with, and the seed repeats it
+    # the same candidates as in the attack it is compared with; the same seed gives the same result
     ours = attack_triplets(lpips, triplets, norm, eps, steps=1, seed=2)
-    assert torch.equal((ours.p0 != triplets.p0).flatten(1).any(1), chosen[0])
+    assert torch.equal((ours.p0 != triplets.p0).flatten(1).any(1), moved[0])
     again = official_attack(lpips, triplets, norm, eps, steps=2, seed=2)
     assert torch.equal(again.p0, attacked.p0) and torch.equal(again.p1, attacked.p1)
