@@ -1,8 +1,8 @@
 """Makes what the page shows without computing, into precomputed/: the recorded duels of the gallery, the questions of
-"You be the judge" with the answers of the metrics, and the recorded attacks on classifiers.
+"You be the judge" with the metrics' verdicts, and the recorded attacks on classifiers.
 
     python -m rlpips.precompute             # all three
-    python -m rlpips.precompute questions   # those alone, in two minutes on one core
+    python -m rlpips.precompute questions   # only these, in two minutes on one core
     python -m rlpips.precompute classifier
 """
 
@@ -10,6 +10,8 @@ import argparse
 import time
 from collections import Counter
 from itertools import islice
+
+import numpy as np
 
 import rlpips
 from rlpips import paths
@@ -20,11 +22,11 @@ from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
 from rlpips.engine.ruler import make_ruler
 from rlpips.quiz import archive, draw, verdicts
-from rlpips.zoo import catalog
-from rlpips.zoo.attack_cards import ATTACKS, matched_bounds
+from rlpips.traces.trace import Trace
+from rlpips.zoo import attack_cards, catalog
 from rlpips.zoo.catalog import PAIR
 
-# (sample, objective, what is pushed, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
+# (sample, objective, distortion of the candidate, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
 DUELS = (
     ("astronaut", "away", None, "linf", 4),
     ("chelsea", "away", None, "linf", 4),
@@ -37,8 +39,8 @@ DUELS = (
     ("coffee", "toward", "jpeg", "linf", 8),
     ("astronaut", "toward", "noise", "l2", 5),
 )
-# (sample, classifier, attacks, whether the two balls are matched or have the papers' bound of 0.5, steps).
-FOOLED = (
+# (sample, classifier, attacks, whether the bounds are matched or the papers' bound of 0.5, steps).
+CLASSIFIER_EXAMPLES = (
     ("airplane-03", "at-l2", ("ppgd", "r-ppgd"), True, 20),
     ("automobile-01", "pat-self", ("ppgd", "r-ppgd"), True, 20),
     ("cat-02", "undefended", ("ppgd", "r-ppgd"), True, 20),
@@ -46,87 +48,99 @@ FOOLED = (
     ("truck-01", "at-linf", ("pgd-linf", "ppgd"), False, 20),
     ("truck-03", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
-QUESTIONS_EACH, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
-SEED = 0  # of the questions: the first that `draw.draw` draws, whatever the metrics say about them
+QUESTIONS_OF_FAMILY, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
+SEED = 0  # of the questions, which are the first that are drawn, whatever the metrics say about them
 
 
-def make_duels():
+def main() -> None:
+    """Make what the terminal's argument names, or everything."""
+    parser = argparse.ArgumentParser(description="Make what the page shows without computing.")
+    parser.add_argument("what", nargs="?", choices=tuple(MAKERS), help="one of these; by default all")
+    what = parser.parse_args().what
+    for make in MAKERS.values() if what is None else (MAKERS[what],):
+        make()
+
+
+def make_duels() -> None:
+    """Record the duels of the gallery."""
     device = pick_device()
-    for sample, objective, copy, norm, eps in DUELS:
+    metrics = [rlpips.load_metric(name, device=device) for name in PAIR]
+    for sample, objective, distortion, norm, n in DUELS:
         picture = paths.SAMPLES / f"{sample}.png"
         reference = images.to_tensor(picture, device)
-        candidate = DISTORTIONS[copy](reference, 0.6) if copy else None
-        eps_01 = eps / 255 if norm == "linf" else eps
-        trace = rlpips.attack(  # in float32, so that it is the same on every machine up to the last bits
-            picture, candidate, PAIR, norm=norm, eps=eps_01, objective=objective, precision="float32"
+        candidate = DISTORTIONS[distortion](reference, 0.6) if distortion else None
+        eps = n / 255 if norm == "linf" else n
+        trace = rlpips.attack(  # in float32, so that every machine gives the same up to the last bits
+            picture, candidate, PAIR, norm=norm, eps=eps, objective=objective, precision="float32"
         )
-        ruler = make_ruler(reference, [rlpips.load_metric(name, device=device) for name in PAIR])
-        path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{eps}.zip"
-        trace.with_ruler(ruler).save(path)
-        lanes = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
-        print(f"{path.name}: {lanes}; {path.stat().st_size / 1e6:.2f} MB")
+        assert isinstance(trace, Trace)  # of one picture
+        path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{n}.zip"
+        trace.with_ruler(make_ruler(reference, metrics)).save(path)
+        distances = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
+        print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
 
 
-def make_questions():
-    begun = time.monotonic()
-    photographs = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
-    missing, drawn = Counter(dict.fromkeys(DISTORTIONS, QUESTIONS_EACH)), []
-    for triplet in draw.draw(photographs, seed=SEED):
-        if missing[triplet.family[0]]:
-            missing[triplet.family[0]] -= 1
-            drawn.append(triplet)
-        if not missing.total():
-            break
-    drawn += islice(draw.draw(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
-    triplets = Triplets.cat(drawn).to(pick_device())
+def make_questions() -> None:
+    """Draw the questions of "You be the judge" and store them with the metrics' verdicts."""
+    began = time.monotonic()
+    triplets = _draw_triplets().to(pick_device())
     metrics = [rlpips.load_metric(name, device=pick_device()) for name in PAIR]
-    answered = list(zip(draw.questions(triplets), verdicts.verdicts(metrics, triplets, seed=SEED)))
+    answered = list(zip(draw.make_questions(triplets), verdicts.make_verdicts(metrics, triplets, seed=SEED)))
 
     path = paths.QUESTIONS
     path.parent.mkdir(exist_ok=True)
     archive.write(path, answered, {name: catalog.card(name).heads["alex"].sha256 for name in PAIR})
-    turned = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
-    said = ", ".join(f"{name} turned in {count}" for name, count in zip(PAIR, turned))
-    megabytes, seconds = path.stat().st_size / 1e6, time.monotonic() - begun
-    print(f"{path.name}: {len(answered)} questions; {said}; {megabytes:.2f} MB, {seconds:.0f} s")
+    counts = sum(verdict.choices(False) != verdict.choices(True) for _, verdict in answered)
+    turned = ", ".join(f"{name} turned in {count}" for name, count in zip(PAIR, counts))
+    megabytes, seconds = path.stat().st_size / 1e6, time.monotonic() - began
+    print(f"{path.name}: {len(answered)} questions; {turned}; {megabytes:.2f} MB, {seconds:.0f} s")
 
 
-def make_fooled():
-    for example in FOOLED:
-        _make_fooled(*example)
+def _draw_triplets() -> Triplets:
+    """The first triplets of each family of distortions that are drawn from the samples, and the first of two families."""
+    photographs = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
+    missing, triplets = Counter(dict.fromkeys(DISTORTIONS, QUESTIONS_OF_FAMILY)), []
+    for triplet in draw.draw_triplets(photographs, seed=SEED):
+        if missing[triplet.family[0]]:
+            missing[triplet.family[0]] -= 1
+            triplets.append(triplet)
+        if not missing.total():
+            break
+    triplets += islice(draw.draw_triplets(photographs, mixed=True, seed=SEED + 1), QUESTIONS_MIXED)
+    return Triplets.cat(triplets)
 
 
-def _make_fooled(sample, classifier, attacks, equal, steps):
-    label, bounds = catalog.CIFAR10_CLASSES.index(sample.partition("-")[0]), None
-    if equal:
-        matched = matched_bounds()
-        bounds = [matched[ATTACKS[name].metric] for name in attacks]
-    trace = side_by_side.fool(paths.CIFAR10_SAMPLES / f"{sample}.png", label, classifier, attacks, bounds, steps)
-    path = paths.PRECOMPUTED_CLASSIFIER / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"
-    path.parent.mkdir(exist_ok=True)
-    trace.with_ruler(side_by_side.ruler_of(trace)).save(path)
-    print(f"{path.name}: clean {_said(trace, trace.clean)}; {_verdicts(trace)}; {path.stat().st_size / 1e3:.0f} kB")
+def make_classifier_examples() -> None:
+    """Record the attacks on classifiers. ValueError if matched bounds are not measured yet."""
+    for sample, classifier, attacks, matched, steps in CLASSIFIER_EXAMPLES:
+        label = catalog.CIFAR10_CLASSES.index(sample.partition("-")[0])
+        bounds = (_matched_bound(attacks[0]), _matched_bound(attacks[1])) if matched else None
+        picture = paths.CIFAR10_SAMPLES / f"{sample}.png"
+        trace = side_by_side.fool(picture, label, classifier, attacks, bounds, steps)
+        path = paths.PRECOMPUTED_CLASSIFIER / f"{sample}-{classifier}-{'-'.join(attacks)}.zip"
+        path.parent.mkdir(exist_ok=True)
+        trace.with_ruler(side_by_side.ruler_of(trace)).save(path)
+        assert trace.classes and trace.clean is not None  # every trace of an attack on a classifier has them
+        answers = [f"clean {_answer(trace.classes, trace.clean)}"]
+        for lane, probabilities in zip(trace.receipt["attacks"], trace.probabilities_8bit):
+            answers.append(f"{lane['title']} {lane['bound']:.3g}: {_answer(trace.classes, probabilities)}")
+        print(f"{path.name}: {', '.join(answers)}; {path.stat().st_size / 1e3:.0f} kB")
 
 
-def _verdicts(trace):
-    """What the classifier makes of every lane as it is shown: "PPGD 0.5: dog 98 %"."""
-    lanes = zip(trace.receipt["attacks"], trace.probabilities_8bit)
-    return ", ".join(f"{lane['title']} {lane['bound']:.3g}: {_said(trace, shares)}" for lane, shares in lanes)
+def _matched_bound(name: str) -> float:
+    """The matched bound of an attack that a metric bounds."""
+    metric = attack_cards.card(name).metric
+    if metric is None:
+        raise ValueError(f"Only attacks bounded by a metric have a matched bound; got {name!r}.")
+    return attack_cards.matched_bounds()[metric]
 
 
-def _said(trace, shares):
-    return f"{trace.classes[shares.argmax()]} {100 * shares.max():.0f} %"
+def _answer(classes: tuple[str, ...], probabilities: np.ndarray) -> str:
+    """The classifier's answer, such as "dog 98 %"."""
+    return f"{classes[probabilities.argmax()]} {100 * probabilities.max():.0f} %"
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Make what the page shows without computing.")
-    parser.add_argument("what", nargs="?", choices=tuple(MAKERS), help="one of them; all if not given")
-    what = parser.parse_args().what
-    for maker in MAKERS.values() if what is None else (MAKERS[what],):
-        maker()
-
-
-MAKERS = {"duels": make_duels, "questions": make_questions, "classifier": make_fooled}
+MAKERS = {"duels": make_duels, "questions": make_questions, "classifier": make_classifier_examples}
 
 
 if __name__ == "__main__":

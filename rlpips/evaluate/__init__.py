@@ -1,1 +1,1 @@
-"""Honest measurement of the metrics, and of attacks bounded by them: `python -m rlpips.evaluate`."""
+"""Measures the metrics, and attacks bounded by them: `python -m rlpips.evaluate`."""

@@ -1,1 +1,1 @@
-"""The questions of "You be the judge", and what metrics answer."""
+"""The questions of "You be the judge", and the verdicts of metrics on them."""

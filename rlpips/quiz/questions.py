@@ -1,13 +1,8 @@
-"""Questions for the page "You be the judge", as data and as a file. No torch in here: stored questions answer at once.
+"""The questions of "You be the judge", the metrics' verdicts on them, and the score. No torch: stored questions open at once."""
 
-A file of questions is a zip archive:
-    questions.json   everything but the pictures, as `write` builds it
-    N.webp           the reference, candidate A and candidate B of question N side by side, lossless
-    N-attacked.webp  what the attack on each metric changed in the attacked candidate, one below the other, lossless:
-                     (attacked - candidate + 128) mod 256
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,60 +11,54 @@ from rlpips.zoo import catalog
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A reference and two candidates, A and B, that are 0 and 1 wherever a number stands for them.
+    """A reference and two candidates, A and B; as numbers A is 0 and B is 1."""
 
-    pictures: uint8 (3, H, W, 3), the reference first. words: what was done to A and to B, "JPEG quality 7". nearer: the
-    candidate that is nearer by construction, the milder one of one distortion; None where nobody knows.
-    """
+    pictures: np.ndarray  # uint8 (3, H, W, 3): the reference, A and B
+    distortions: tuple[str, str]  # what was done to A and to B, such as "JPEG quality 7"
+    nearer: int | None  # the candidate with the milder distortion; None for two families, where nobody knows
 
-    pictures: np.ndarray
-    words: tuple[str, str]
-    nearer: int | None
-
-    def swapped(self):
+    def swapped(self) -> "Question":
         """The same question with A and B exchanged."""
+        first, second = self.distortions
         nearer = None if self.nearer is None else 1 - self.nearer
-        return Question(self.pictures[[0, 2, 1]], self.words[::-1], nearer)
+        return Question(self.pictures[[0, 2, 1]], (second, first), nearer)
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What M metrics say about a question, before and after one candidate is attacked to turn their own choice.
+    """How M metrics answer a question, before and after an attack on one candidate that should turn each metric's choice.
 
-    eps: of that attack, l_inf in [0, 1] pixel units. attacked: which candidate. metrics: M names. distance: (M, 2), to
-    A and to B. after: (M,), to the attacked candidate when the metric itself is attacked. smallest: (M,), the smallest
-    eps at which the attack was found to turn the choice; NaN where it was not up to the largest tried, most. pushed:
-    uint8 (M, H, W, 3), the attacked candidates. All distances are those of the 8-bit pictures.
+    All distances are those of the 8-bit pictures. Every eps is an l_inf radius in [0, 1] pixel units.
     """
 
-    eps: float
-    most: float
-    attacked: int
-    metrics: tuple[str, ...]
-    distance: np.ndarray
-    after: np.ndarray
-    smallest: np.ndarray
-    pushed: np.ndarray
+    eps: float  # of the attack that is shown
+    max_eps: float  # the largest that was tried for `smallest_eps`
+    attacked: int  # the candidate that is attacked
+    metrics: tuple[str, ...]  # M names
+    distance: np.ndarray  # (M, 2): to A and to B
+    after: np.ndarray  # (M,): to the attacked candidate, each metric under the attack on itself
+    smallest_eps: np.ndarray  # (M,): the smallest eps at which the attack turned the choice; NaN where none did
+    pushed: np.ndarray  # uint8 (M, H, W, 3): the attacked candidate, one for each metric
 
-    def swapped(self):
+    def swapped(self) -> "Verdict":
         """The verdict on the question with A and B exchanged."""
         return replace(self, attacked=1 - self.attacked, distance=self.distance[:, ::-1])
 
-    def distances(self, after):
-        """(M, 2), before or after the attack."""
-        distance = self.distance.copy()
+    def distances(self, after: bool) -> np.ndarray:
+        """The distances (M, 2), before or after the attack."""
+        distances = self.distance.copy()
         if after:
-            distance[:, self.attacked] = self.after
-        return distance
+            distances[:, self.attacked] = self.after
+        return distances
 
-    def choices(self, after):
-        """(M,), the candidate each metric finds nearer."""
+    def choices(self, after: bool) -> np.ndarray:
+        """The candidate that is nearer for each metric, (M,), before or after the attack."""
         return self.distances(after).argmin(1)
 
 
-def rows(metrics):
-    """The lines of the score: the visitor, the metrics, the metrics attacked; each {"title", "color", "metric"}."""
-    lines = [{"title": "You", "color": None, "metric": None}]
+def score_lines(metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """The lines of the score: the visitor, the metrics, the metrics under attack; each {"title", "color", "metric"}."""
+    lines: list[dict[str, Any]] = [{"title": "You", "color": None, "metric": None}]
     for attacked in (False, True):
         for name in metrics:
             card = catalog.card(name)
@@ -78,18 +67,18 @@ def rows(metrics):
     return lines
 
 
-def points(question, verdict, chosen):
-    """What one answer adds to the score, line by line as `rows` has them: "right" is None where nobody knows which
-    candidate is nearer; "agrees" is whether the choice is the visitor's, None for the visitor."""
-    choices = [chosen, *verdict.choices(False).tolist(), *verdict.choices(True).tolist()]
+def points(question: Question, verdict: Verdict, choice: int) -> list[dict[str, Any]]:
+    """What the visitor's choice adds to each of the `score_lines`.
+
+    "right" is None where nobody knows which candidate is nearer. "agrees" says whether a metric chooses as the visitor does;
+    None for the visitor.
+    """
+    choices = [choice, *verdict.choices(False).tolist(), *verdict.choices(True).tolist()]
     return [
         {
             **line,
-            "right": None if question.nearer is None else choice == question.nearer,
-            "agrees": choice == chosen if line["metric"] else None,
+            "right": None if question.nearer is None else each == question.nearer,
+            "agrees": each == choice if line["metric"] else None,
         }
-        for line, choice in zip(rows(verdict.metrics), choices, strict=True)
+        for line, each in zip(score_lines(verdict.metrics), choices, strict=True)
     ]
-
-
-# ---- files
