@@ -1,83 +1,90 @@
-"""`python -m rlpips.benchmark` prints Markdown tables of how fast the engine is, all measured in this one run.
+"""`python -m rlpips.benchmark` prints Markdown tables of how fast the engine is, all measured in one run.
 
-Nothing else should run meanwhile; ratios bear it better than times, as contestants take turns. By default it takes
-about four minutes on two cores; name tables to have only those.
+Nothing else should run on the machine meanwhile; ratios suffer less than times, as the contestants take turns. All tables take
+about four minutes on two cores.
 """
 
 import argparse
 import itertools
 import os
+from collections.abc import Iterator, Sequence
 
-# Before torch is imported, as app.py does, and for the same reason.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch is imported, as in app.py, which says why
+
+import torch
+
+from rlpips.benchmark.packages import load_packages
+from rlpips.benchmark.perceptual import perceptual_table
+from rlpips.benchmark.tables import accuracy_table, engine_table, floor_table
+from rlpips.benchmark.timing import Table
+from rlpips.classifiers.models import load_classifier
+from rlpips.device import pick_device
+from rlpips.engine.bfloat16 import PRECISIONS, pick_precision
+from rlpips.engine.provenance import surroundings
+from rlpips.zoo.catalog import PAIR
 
 TABLES = ("engine", "floor", "accuracy", "perceptual")
+# (height and width, batch, norm)
+CASES = [
+    ((64, 64), 1, "linf"),
+    ((128, 128), 1, "linf"),
+    ((256, 256), 1, "linf"),
+    ((512, 512), 1, "linf"),
+    ((64, 64), 4, "linf"),
+    ((64, 64), 16, "linf"),
+    ((256, 256), 2, "linf"),
+    ((256, 256), 1, "l2"),
+]
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="python -m rlpips.benchmark", description=__doc__.splitlines()[0])
-    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(TABLES)}; all if none is named")
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m rlpips.benchmark", description="Print tables of how fast the engine is."
+    )
+    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(TABLES)}; default: all")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", help="sides of square pictures, all with all --batches and --norms"
+        "--sizes", type=int, nargs="+", help="sides of square pictures, each with all --batches and --norms"
     )
     parser.add_argument("--batches", type=int, nargs="+")
     parser.add_argument("--norms", nargs="+", choices=("linf", "l2"))
-    parser.add_argument(
-        "--steps", type=int, default=40, help="of the whole attack; how many decides how many are keyframes"
-    )
+    parser.add_argument("--steps", type=int, default=40, help="of the whole attack; keyframes depend on their number")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--device", help='"cpu" or "cuda"; the GPU where there is one')
+    parser.add_argument("--device", help='"cpu" or "cuda"; default: the GPU where there is one')
     parser.add_argument("--backbone", default="alex", choices=("alex", "vgg"))
-    given = parser.parse_args()
-    if wrong := set(given.tables) - set(TABLES):
-        parser.error(f"there is no table {', '.join(sorted(wrong))}; there are {', '.join(TABLES)}")
-    for table in made(given):
-        print(table, flush=True)
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.tables) - set(TABLES)):
+        parser.error(f"there is no table {', '.join(unknown)}; the tables are {', '.join(TABLES)}")
+    for part in report(options):
+        print(part, flush=True)
 
 
-def made(given):
-    """The tables asked for, each when it is measured, and before them a line on the machine."""
-    import torch
-
-    from rlpips.benchmark import tables
-    from rlpips.benchmark.contestants import packages
-    from rlpips.benchmark.perceptual import perceptual_table
-    from rlpips.classifiers.models import load_classifier
-    from rlpips.device import pick_device
-    from rlpips.engine.bfloat16 import PRECISIONS, pick_precision
-    from rlpips.engine.provenance import surroundings
-    from rlpips.zoo.catalog import PAIR
-
-    device = pick_device(given.device)
-    low = pick_precision(None, device) == "bfloat16"  # where it would only be slower nobody runs it
-    precisions = PRECISIONS if low else ("float32",)
-    chosen = bool(given.sizes or given.batches or given.norms)
-    sizes = [(side, side) for side in given.sizes or [256]]
-    counts, norms = given.batches or [1], given.norms or ["linf"]
-    if chosen:
-        cases = list(itertools.product(sizes, counts, norms))
-    else:
-        one = [((side, side), 1, "linf") for side in (64, 128, 256, 512)]
-        cases = [*one, ((64, 64), 4, "linf"), ((64, 64), 16, "linf"), ((256, 256), 2, "linf"), ((256, 256), 1, "l2")]
-    pairs = list(dict.fromkeys((size, batch) for size, batch, _ in cases))
-    common = {"device": device, "precisions": precisions, "backbone": given.backbone}
+def report(options: argparse.Namespace) -> Iterator[str | Table]:
+    """A line on the machine, and the tables, each when it is measured."""
+    device, backbone, rounds = pick_device(options.device), options.backbone, options.rounds
+    in_hardware = pick_precision(None, device) == "bfloat16"  # otherwise it is slower than float32, and nobody uses it
+    precisions = PRECISIONS if in_hardware else ("float32",)
+    sizes = [(side, side) for side in options.sizes or [256]]
+    cases = CASES
+    if options.sizes or options.batches or options.norms:
+        cases = list(itertools.product(sizes, options.batches or [1], options.norms or ["linf"]))
 
     machine = f"{surroundings(device)['device']}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    hardware = "bfloat16 in hardware" if low else "no bfloat16 in hardware"
-    yield f"# Benchmark\n\n{machine}; {hardware}; {given.backbone}; {given.rounds} rounds.\n"
-    if missing := packages(PAIR, given.backbone)[1]:
+    hardware = f"{'' if in_hardware else 'no '}bfloat16 in hardware"
+    yield f"# Benchmark\n\n{machine}; {hardware}; {backbone}; {rounds} rounds.\n"
+    if missing := load_packages(PAIR, backbone)[1]:
         yield f"Not installed, and left out: {', '.join(missing)}. `pip install lpips torchmetrics`\n"
-    for name in given.tables or TABLES:
+    for name in options.tables or TABLES:
         if name == "engine":
-            yield tables.engine_table(cases, given.steps, given.rounds, **common)
+            yield engine_table(cases, options.steps, rounds, device, precisions, backbone)
         elif name == "floor":
-            yield tables.floor_table(pairs, given.rounds, **common)
+            sizes_and_batches = list(dict.fromkeys((size, batch) for size, batch, _ in cases))
+            yield floor_table(sizes_and_batches, rounds, device, precisions, backbone)
         elif name == "accuracy":
             for size in sizes:
-                yield tables.accuracy_table(size, device=device, backbone=given.backbone)
+                yield accuracy_table(size, device=device, backbone=backbone)
         elif name == "perceptual":
             classifier = load_classifier("undefended", device)
-            yield perceptual_table(classifier, batches=given.batches or [1, 16], rounds=given.rounds, device=device)
+            yield perceptual_table(classifier, batches=options.batches or (1, 16), rounds=rounds, device=device)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,87 @@
-"""Our engine as a contestant: whole, as everybody uses it, and its steps alone."""
+"""Our engine as a contestant: the whole attack, as users call it, and its steps alone."""
+
+from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 import rlpips
 from rlpips import paths
 from rlpips.attacks.pgd import pgd
 from rlpips.data import images
 from rlpips.engine.panel import Panel
+from rlpips.metrics.lpips import load_metric
 from rlpips.norms import NORMS
 from rlpips.zoo.catalog import PAIR
 
 EPS = {"linf": 4 / 255, "l2": 1.0}
+Size = tuple[int, int]  # (height, width)
 
 
-def pictures(count, size, device="cpu"):
-    """`count` different pictures (count, 3, height, width) in [0, 1]: the sample pictures, and from the ninth on
-    mirrored."""
+def sample_pictures(count: int, size: Size, device: str | torch.device = "cpu") -> Tensor:
+    """`count` different pictures (count, 3, height, width) in [0, 1]: the sample pictures, then the same ones mirrored."""
     files = sorted(paths.SAMPLES.glob("*.png"))
-    made = []
+    pictures = []
     for index in range(count):
-        flipped, file = divmod(index, len(files))
-        pixels = images.to_tensor(images.resize(images.read_picture(files[file]).pixels, size), device)
-        made.append(pixels.flip([(), (3,), (2,), (2, 3)][flipped]))
-    return torch.cat(made)
+        mirrored, file = divmod(index, len(files))
+        picture = images.to_tensor(images.resize(images.read_picture(files[file]).pixels, size), device)
+        pictures.append(picture.flip(((), (3,), (2,), (2, 3))[mirrored]))
+    return torch.cat(pictures)
 
 
-def first_point(reference, norm, eps):
-    """A random start in the ball of each picture (N, 3, H, W), the same whoever is measured."""
+def random_start(reference: Tensor, norm: str, eps: float) -> Tensor:
+    """A random point in the ball of each picture (N, 3, H, W), the same for all contestants."""
     ball = NORMS[norm]
     generator = torch.Generator().manual_seed(0)
     return (reference + ball.project(ball.random(reference, eps, generator), eps)).clamp(0, 1)
 
 
-def whole(reference, eps, steps, norm, precision, backbone="alex"):
-    """The attack as everybody uses it, consumed to its end, with the pictures and maps of its
-    keyframes; its last `Step`, or for N > 1 pictures a list of N."""
-    for step in rlpips.attack_steps(
-        reference, metrics=PAIR, backbone=backbone, norm=norm, eps=eps, steps=steps, precision=precision,
+def whole_attack(reference: Tensor, norm: str, precision: str, backbone: str, steps: int) -> None:
+    """The attack as users call it, to its end, with the pictures and maps of its keyframes."""
+    for _ in rlpips.attack_steps(
+        reference,
+        metrics=PAIR,
+        backbone=backbone,
+        norm=norm,
+        eps=EPS[norm],
+        steps=steps,
+        precision=precision,
         device=reference.device,
-    ):  # fmt: skip
+    ):
         pass
-    return step
 
 
-class Steps:
-    """The attack without its beginning, its keyframes and its noise: what a step costs, with the distances read off."""
+class AttackSteps:
+    """The steps of an attack without its preparation, its keyframes and its noise lane: each step measures the distances, and
+    moves every lane along its gradient.
 
-    def __init__(self, reference, norm, precision, backbone="alex", eps=None):
-        self.reference, self.eps, self.norm = reference, eps or EPS[norm], NORMS[norm]
-        self.metrics = [rlpips.load_metric(name, backbone, reference.device) for name in PAIR]
-        self.panel = Panel(self.metrics, reference, precision)
-        self.start = reference.repeat_interleave(len(PAIR), 0).contiguous(memory_format=torch.channels_last)  # (N·M, …)
-        self.first = first_point(reference, norm, self.eps).repeat_interleave(len(PAIR), 0)
-        self.own = torch.arange(len(PAIR), device=reference.device).repeat(len(reference))
-        self._endless = self.iterates(10**9, 2.5 * self.eps / 40)
+    There is one lane for each of the M metrics of `PAIR` and each of the N pictures (N, 3, H, W).
+    """
 
-    def iterates(self, steps, size=None):
-        """`rlpips.attacks.pgd.pgd`: steps + 1 times an iterate (N·M, 3, H, W), its shares (N·M, M, L) and its two norms
-        (N·M,)."""
-        return pgd(self.start, self.first, self._objective, self.norm, self.eps, steps, size or 2.5 * self.eps / steps)
+    def __init__(self, reference: Tensor, norm: str, precision: str, backbone: str = "alex", eps: float | None = None):
+        self.metrics = [load_metric(name, backbone, reference.device) for name in PAIR]
+        self._norm, self._eps = NORMS[norm], eps or EPS[norm]
+        self._panel = Panel(self.metrics, reference, precision)
+        # (N·M, 3, H, W): the lanes of one picture stand together.
+        self._start = reference.repeat_interleave(len(PAIR), 0).contiguous(memory_format=torch.channels_last)
+        self._initial = random_start(reference, norm, self._eps).repeat_interleave(len(PAIR), 0)
+        self._attacked = torch.arange(len(PAIR), device=reference.device).repeat(len(reference))  # each lane's metric
+        self._endless = self._iterates(10**9, 2.5 * self._eps / 40)
 
-    def run(self, steps):
-        """The next `steps` steps: each a reading, its gradient, and the way to the next point of the ball."""
+    def run(self, steps: int) -> None:
+        """The next `steps` steps of an attack that never ends."""
         for _ in range(steps):
             next(self._endless)
 
-    def _objective(self, x):
-        reading = self.panel.read(x, self.start)
-        return reading.per_layer.sum(-1).gather(1, self.own[:, None])[:, 0], *reading
+    def iterates(self, steps: int) -> Iterator[tuple[Tensor, ...]]:
+        """An attack from the beginning: steps + 1 times an iterate (N·M, 3, H, W), its distances per layer (N·M, M, L), and its
+        two norms (N·M,)."""
+        return self._iterates(steps, 2.5 * self._eps / steps)
+
+    def _iterates(self, steps: int, step_size: float) -> Iterator[tuple[Tensor, ...]]:
+        return pgd(self._start, self._initial, self._objective, self._norm, self._eps, steps, step_size)
+
+    def _objective(self, x: Tensor) -> tuple[Tensor, ...]:
+        reading = self._panel.read(x, self._start)
+        distance = reading.per_layer.sum(-1)  # (N·M, M)
+        return distance.gather(1, self._attacked[:, None])[:, 0], *reading
