@@ -54,7 +54,9 @@ SEED = 0  # of the questions, which are the first that are drawn, whatever the m
 
 def main() -> None:
     """Make what the terminal's argument names, or everything."""
-    parser = argparse.ArgumentParser(description="Make what the page shows without computing.")
+    parser = argparse.ArgumentParser(
+        prog="python -m rlpips.precompute", description="Make what the page shows without computing."
+    )
     parser.add_argument("what", nargs="?", choices=tuple(MAKERS), help="one of these; by default all")
     what = parser.parse_args().what
     for make in MAKERS.values() if what is None else (MAKERS[what],):

@@ -53,7 +53,8 @@ class Trial:
         """The accuracy under an attack within a bound, and the attack's cost, ready for JSON.
 
         `attack` is a name of `ATTACKS`, or "none" with the bound None. Pictures that the classifier gets wrong without an
-        attack count as wrong and are not attacked. Results outside of the bound fool nobody and are counted as "outside".
+        attack count as wrong and are not attacked. Results outside of the bound count as failed attacks; "outside" is
+        their number.
         """
         began = time.monotonic()
         robust, attacked, outside, cost = self.right.clone(), 0, 0, None
