@@ -33,7 +33,7 @@ MODULES = {
 
 def room(module):
     """rlpips.zoo.catalog -> zoo; the package itself has none."""
-    return (module.split(".") + [""])[1]
+    return ([*module.split("."), ""])[1]
 
 
 def imports(module):
@@ -109,9 +109,7 @@ def untyped(tree):
             continue
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         arguments = [argument for argument in arguments if argument.arg not in ("self", "cls")]
-        if any(argument.annotation is None for argument in arguments):
-            yield node.name
-        elif node.returns is None and node.name != "__init__":
+        if any(argument.annotation is None for argument in arguments) or (node.returns is None and node.name != "__init__"):
             yield node.name
 
 

@@ -48,7 +48,7 @@ VARIANTS = (
     ),
     Variant("clean only", "No attacked pictures at all.", {"attacked_weight": 0.0, "inflation_weight": 0.0}),
     Variant("attacked only", "No natural triplets, judged or not.", {"clean_weight": 0.0, "lpips_weight": 0.0}),
-    Variant("no inflation term", "Nothing says that an invisible change is near.", {"inflation_weight": 0.0}),
+    Variant("no inflation term", "Nothing says that a change that is hard to see is near.", {"inflation_weight": 0.0}),
     Variant("no LPIPS teacher", "Nobody judges between different distortions.", {"lpips_weight": 0.0}),
     Variant("no floor", "Any layer may vanish.", {"floor_weight": 0.0}),
     Variant("inner attack of 1 step", "The cheapest attack: one step of 2.5 eps.", {"attack_steps": 1}),

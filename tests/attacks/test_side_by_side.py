@@ -1,5 +1,4 @@
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,7 @@ from rlpips.attacks.lpa import lpa
 from rlpips.attacks.ppgd import ppgd
 from rlpips.classifiers.models import Classifier
 from rlpips.data.distortions import DISTORTIONS
-from rlpips.data.images import read_picture
 from rlpips.zoo.attack_cards import ATTACKS
-from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 SAMPLE = "assets/samples/cifar10/cat-01.png"
 CLASSES = ("bird", "cat", "deer", "dog")
