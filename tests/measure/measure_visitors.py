@@ -32,6 +32,8 @@ from gradio_client import Client, handle_file
 from gradio_client.utils import apply_diff
 from PIL import Image
 
+from rlpips import paths
+
 ROUNDS = 5  # of what is measured with two visitors
 LONG = 200  # steps of an attack that nobody waits for to end
 POINTS = (1, 10, 50, 100, 200, 400)  # runs after which memory is read
@@ -154,7 +156,7 @@ class Script(Session):
         async for _ in self.messages(**changes):
             pass
 
-    async def messages(self, picture=b.ROOT / "assets" / "samples" / "astronaut.png", **changes):
+    async def messages(self, picture=paths.SAMPLES / "astronaut.png", **changes):
         """Call the endpoint; yields (status, (trace, pictures)) of each message."""
         self.told, self.pressed = [], time.monotonic()
         self._job = self._client.submit(handle_file(str(picture)), api_name="/attack", **changes)

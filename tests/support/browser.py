@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rlpips import paths
+
 OFFLINE = Path(__file__).resolve().parent / "offline"  # its sitecustomize.py refuses Python the network
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --no-proxy-server"
-).split()
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server"]
 PATIENCE = 60_000  # ms; a busy machine is no failure
 
 
@@ -51,9 +50,9 @@ def serve(folder: Path, **environment):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    paths = [str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    modules = [str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
-        **os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost",
+        **os.environ, "PYTHONPATH": os.pathsep.join(modules), "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1,localhost",
         "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "files"), **environment,
     }  # fmt: skip
     log, url = folder / "server.log", f"http://127.0.0.1:{port}/"
@@ -222,3 +221,32 @@ _CANVASES = """(root) => [...document.querySelectorAll(`${root} .rv-columns canv
 def canvases(page, viewer="#viewer"):
     """What is on every canvas of a viewer: width, height, low, high (bytes), digest."""
     return page.evaluate(_CANVASES, viewer)
+
+
+# The contrast of each text with what it stands on, by WCAG's formula.
+_CONTRAST = """(places) => {
+  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (color) => {
+    context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = rgba(getComputedStyle(node).backgroundColor);
+      if (color[3] > 250) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  return Object.fromEntries(places.flatMap((place) => [...document.querySelectorAll(place)].map((node, i) => {
+    const [a, b] = [light(rgba(getComputedStyle(node).color)), light(ground(node))];
+    return [`${place} ${i}`, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+  })));
+}"""
+
+
+def contrast(page, places):
+    """{place and number: the contrast of a text} of all texts at the places, CSS selectors."""
+    return page.evaluate(_CONTRAST, places)

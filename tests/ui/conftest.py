@@ -1,4 +1,5 @@
-"""A blank page beside the viewer's modules, for tests of the JavaScript without the app."""
+"""Shared by the tests of the page: a folder for its files, and a blank page beside the viewer's modules for tests of the
+JavaScript without the app."""
 
 import threading
 from functools import partial
@@ -38,3 +39,10 @@ def blank(chromium):
                 yield page
         finally:
             server.shutdown()
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """The folder of the files that the page serves, for tests without a server."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
+    return tmp_path / "served"

@@ -1,18 +1,17 @@
-"""Finished duels: what makes two requests the same, and that the memory of them is bounded."""
+"""Finished runs: what makes two requests the same, and that the memory of them is bounded."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from rlpips.attacks.request import AttackRequest, FoolRequest
 from rlpips.ui.runtime import files
-from rlpips.ui.runtime.cache import Remembered, key
+from rlpips.ui.runtime.cache import FinishedRuns, key
 
-ASKED = {
-    "reference": np.arange(40 * 36 * 3, dtype=np.uint8).reshape(40, 36, 3), "candidate": None,
-    "metrics": ("lpips", "rlpips-linf"), "backbone": "alex", "norm": "linf", "eps": 4 / 255, "steps": 40,
-    "objective": "away", "seed": 0, "restarts": 1, "step_size": None, "precision": None,
-}  # fmt: skip
+PIXELS = np.arange(40 * 36 * 3, dtype=np.uint8).reshape(40, 36, 3)
+REQUEST = AttackRequest(PIXELS)
 
 
 def brighter(pixels):
@@ -21,34 +20,44 @@ def brighter(pixels):
     return changed
 
 
-def test_the_same_request_has_the_same_key_wherever_its_pixels_lie():
-    copied = np.asfortranarray(ASKED["reference"])
-    assert key({**dict(reversed(ASKED.items())), "reference": copied}, "cat") == key(ASKED, "cat")
+def test_the_same_request_has_the_same_key_wherever_its_pixels_are_in_memory():
+    assert key(AttackRequest(np.asfortranarray(PIXELS)), "cat") == key(REQUEST, "cat")
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"reference": brighter(ASKED["reference"])}, {"reference": ASKED["reference"].reshape(36, 40, 3)},
-        {"candidate": ASKED["reference"]}, {"candidate": brighter(ASKED["reference"])},
+        {"reference": brighter(PIXELS)}, {"reference": PIXELS.reshape(36, 40, 3)},
+        {"candidate": PIXELS}, {"candidate": brighter(PIXELS)},
         {"metrics": ("rlpips-linf", "lpips")}, {"metrics": ("lpips", "rlpips-l2")}, {"backbone": "vgg"}, {"norm": "l2"},
         {"eps": 4.5 / 255}, {"steps": 41}, {"objective": "toward"}, {"seed": 1}, {"restarts": 2}, {"step_size": 0.01},
         {"precision": "float32"},
     ],
 )  # fmt: skip
 def test_every_setting_counts(change):
-    keys = {key(ASKED, "cat"), key({**ASKED, **change}, "cat")}
-    assert len(keys) == 2 and change.keys() < ASKED.keys()
+    request = replace(REQUEST, candidate=PIXELS) if change.get("objective") == "toward" else REQUEST
+    assert key(request, "cat") != key(replace(request, **change), "cat")
+
+
+def test_every_setting_of_an_attack_on_a_classifier_counts():
+    request = FoolRequest(PIXELS)
+    changes = [
+        {"label": 1},
+        {"classifier": "at-l2"},
+        {"attacks": ("ppgd", "lpa")},
+        {"bounds": (0.5, 0.6)},
+        {"steps": 11},
+    ]
+    assert len({key(replace(request, **change), "cat") for change in [{}, {"seed": 1}, *changes]}) == 2 + len(changes)
 
 
 def test_the_name_counts_since_the_answer_shows_it():
-    assert key(ASKED, "cat") != key(ASKED, "private holiday")
+    assert key(REQUEST, "cat") != key(REQUEST, "private holiday")
 
 
 @pytest.fixture
-def message(tmp_path, monkeypatch):
-    """Makes a viewer message of so many bytes in files."""
-    monkeypatch.setattr(files, "get_upload_folder", lambda: str(tmp_path))
+def message(served):
+    """Makes a viewer message whose files have so many bytes."""
 
     def make(name, size):
         one, other = (files.put(f"{name}-{n}.png", os.urandom(size // 2)) for n in range(2))
@@ -58,31 +67,31 @@ def message(tmp_path, monkeypatch):
 
 
 def test_least_recently_used_goes_first_and_files_count(message):
-    kept = Remembered(35_000)
+    runs = FinishedRuns(35_000)
     for name in "abc":
-        kept.put(name, message(name, 10_000), f"Done: {name}")
-    assert 30_000 < kept.size < 35_000
-    assert kept.get("a")[1] == "Done: a"  # used again, so "b" is the oldest now
-    kept.put("d", message("d", 10_000), "Done: d")
-    assert kept.get("b") is None and kept.size < 35_000
-    assert [kept.get(name)[0]["run"] for name in "acd"] == ["a", "c", "d"]
-    kept.get("c")[0]["run"] = "changed"  # by somebody who thinks it is theirs
-    assert kept.get("c")[0]["run"] == "c"
-    before = kept.size
-    kept.put("e", message("e", 40_000), "Done: e")  # alone it is more than all may take
-    assert kept.size == before and kept.get("e") is None and kept.get("d")
-    kept.put("a", message("a", 10_000), "again")
-    kept.put("a", message("a", 20_000), "and again")  # takes the place of the first
-    assert 30_000 < kept.size < 35_000 and kept.get("a")[1] == "and again"  # and "d"
+        runs.put(name, message(name, 10_000), f"Done: {name}")
+    assert 30_000 < runs.size < 35_000
+    assert runs.get("a")[1] == "Done: a"  # used again, so "b" is the oldest now
+    runs.put("d", message("d", 10_000), "Done: d")
+    assert runs.get("b") is None and runs.size < 35_000
+    assert [runs.get(name)[0]["run"] for name in "acd"] == ["a", "c", "d"]
+    runs.get("c")[0]["run"] = "changed"  # by a caller who changes it
+    assert runs.get("c")[0]["run"] == "c"
+    before = runs.size
+    runs.put("e", message("e", 40_000), "Done: e")  # larger than the limit by itself
+    assert runs.size == before and runs.get("e") is None and runs.get("d")
+    runs.put("a", message("a", 10_000), "again")
+    runs.put("a", message("a", 20_000), "and again")  # replaces the first
+    assert 30_000 < runs.size < 35_000 and runs.get("a")[1] == "and again"  # and "d"
 
 
-def test_a_duel_whose_files_were_swept_away_is_forgotten(message):
-    kept = Remembered(100_000)
+def test_a_run_whose_files_were_deleted_is_forgotten(message):
+    runs = FinishedRuns(100_000)
     for name in "ab":
-        kept.put(name, message(name, 1000), name)
-    path = kept.get("a")[0]["frames"][0]["maps"]["path"]
+        runs.put(name, message(name, 1000), name)
+    path = runs.get("a")[0]["frames"][0]["maps"]["path"]
     os.utime(path, (0, 0))
-    kept.get("a")
-    assert os.stat(path).st_mtime > 1e9  # its age counts from its last use
+    runs.get("a")
+    assert os.stat(path).st_mtime > 1e9  # used just now
     os.remove(path)
-    assert kept.get("a") is None and kept.get("b")[1] == "b"
+    assert runs.get("a") is None and runs.get("b")[1] == "b"

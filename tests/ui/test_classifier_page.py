@@ -2,18 +2,18 @@
 
 import html
 import json
+import logging
 import re
 import zipfile
 
 import browser as b
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
 from rlpips import Trace, paths
-from rlpips.ui.pages import classifier, classifier_table
-from rlpips.ui.pages import classifier_text as words
-from rlpips.ui.runtime import session as live
+from rlpips.ui.pages import classifier, classifier_table, classifier_text
 from rlpips.zoo import attack_cards, cards, catalog
 
 ROOT = "#fool-viewer"
@@ -21,12 +21,12 @@ SAMPLES = classifier.samples()
 EXAMPLES = list(classifier._examples())
 
 
-def controls(**said):
-    usual = {
-        "picked": SAMPLES[0], "mine": None, "upload": None, "classifier": words.available()[0], "first": "ppgd",
+def controls(**changes):
+    values = {
+        "selected": SAMPLES[0], "mine": None, "upload": None, "classifier": classifier_text.available()[0], "first": "ppgd",
         "second": "r-ppgd", "bounds": "paper", "first_bound": 0.5, "second_bound": 0.5, "steps": 3, "seed": 0,
     }  # fmt: skip
-    return classifier.Controls(**{**usual, **said})
+    return classifier.Controls(**{**values, **changes})
 
 
 # ---- what is asked for
@@ -40,28 +40,29 @@ def test_samples_know_their_class_and_other_pictures_do_not(tmp_path):
 
 
 def test_a_request_as_the_attacks_take_it(tmp_path):
-    asked, name, notes = classifier.read(controls(picked=SAMPLES[-1], steps=4.0, seed=7))
-    assert asked["label"] == 9 and name.startswith("truck") and notes == []
-    assert (asked["picture"] == np.array(Image.open(SAMPLES[-1]).convert("RGB"))).all()
-    assert (
-        asked["attacks"] == ("ppgd", "r-ppgd") and asked["bounds"] is None and (asked["steps"], asked["seed"]) == (4, 7)
-    )
-    own = {"first": "pgd-linf", "bounds": "own", "first_bound": 8, "second_bound": 0.25}
-    assert classifier.read(controls(**own))[0]["bounds"] == pytest.approx((8 / 255, 0.25))
+    request, name, notes = classifier.read(controls(selected=SAMPLES[-1], steps=4.0, seed=7))
+    assert request.label == 9 and name.startswith("truck") and notes == []
+    assert (request.picture == np.array(Image.open(SAMPLES[-1]).convert("RGB"))).all()
+    assert request.attacks == ("ppgd", "r-ppgd") and request.bounds is None and (request.steps, request.seed) == (4, 7)
+    visitor = {"first": "pgd-linf", "bounds": "own", "first_bound": 8, "second_bound": 0.25}
+    assert classifier.read(controls(**visitor))[0].bounds == pytest.approx((8 / 255, 0.25))
     # Run pressed before the grid has caught up with an upload.
     Image.new("RGB", (50, 40), (9, 8, 7)).save(tmp_path / "mine.png")
-    asked, name, _ = classifier.read(controls(upload=str(tmp_path / "mine.png")))
-    assert name == "mine" and asked["picture"].shape == (40, 50, 3) and asked["label"] is None
+    request, name, _ = classifier.read(controls(upload=str(tmp_path / "mine.png")))
+    assert name == "mine" and request.picture.shape == (40, 50, 3) and request.label is None
 
 
 def test_matched_bounds_are_the_stored_ones(monkeypatch):
     monkeypatch.setattr(attack_cards, "matched_bounds", lambda: {"lpips": 0.5, "rlpips-linf": 0.6})
-    assert words.bounds("matched", ("r-lpa", "pgd-l2"), (None, None)) == (0.6, attack_cards.ATTACKS["pgd-l2"].bound)
-    assert "R-PPGD: R-LPIPS l∞ ≤ 0.36 = 0.6²" in words.allowed("matched", "ppgd", "r-ppgd", None, None)
+    assert classifier_text.bounds("matched", ("r-lpa", "pgd-l2"), (None, None)) == (
+        0.6,
+        attack_cards.ATTACKS["pgd-l2"].bound,
+    )
+    assert "R-PPGD: R-LPIPS l∞ ≤ 0.36 = 0.6²" in classifier_text.allowed("matched", "ppgd", "r-ppgd", None, None)
     monkeypatch.undo()
     monkeypatch.setattr(cards, "read_results", dict)
     with pytest.raises(ValueError, match="not measured yet"):
-        words.bounds("matched", ("ppgd", "r-ppgd"), (0.5, 0.5))
+        classifier_text.bounds("matched", ("ppgd", "r-ppgd"), (0.5, 0.5))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_matched_bounds_are_the_stored_ones(monkeypatch):
         ({"seed": None}, "Seed must be a number"),
         ({"bounds": "own", "second_bound": None}, "must be numbers"),
         ({"classifier": None}, "Choose a classifier"),
-        ({"picked": None}, "Choose a picture"),
+        ({"selected": None}, "Choose a picture"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(said, message):
@@ -88,10 +89,22 @@ def test_a_recorded_example_is_only_one_of_ours(tmp_path):
         str(tmp_path / "other.zip"),
         str(paths.PRECOMPUTED_CLASSIFIER / ".." / "astronaut-away-linf-4.zip"),
     ):
-        assert all(value == live.gr.skip() for value in classifier._recorded(path))
+        assert all(value == gr.skip() for value in classifier._show_recorded(path))
 
 
-# ---- the stored experiment
+def test_a_damaged_example_is_an_error_in_the_log_and_without_examples_the_page_says_so(tmp_path, monkeypatch, caplog):
+    damaged = tmp_path / "a.zip"
+    damaged.write_bytes(b"no zip")
+    monkeypatch.setattr(paths, "PRECOMPUTED_CLASSIFIER", tmp_path)
+    values = classifier._fill(False)
+    assert "The recorded examples are missing or cannot be read" in values[-2]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR and "a.zip" in record.getMessage()
+    _, status = classifier._show_recorded(str(damaged))
+    assert status.startswith("Refused: This is not a readable trace") and len(caplog.records) == 2
+
+
+# ---- the stored results
 
 
 def interval(value):
@@ -158,11 +171,14 @@ def test_the_table_shows_every_row_under_its_bound_and_a_gap_where_nothing_was_m
 def test_without_results_the_page_says_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "classifiers.json")
     paths.RESULTS.write_text("{}")
-    assert "has not been measured yet" in words.experiment() and words.results() == {}
+    assert "has not been measured yet" in classifier_text.experiment() and classifier_text.results() == {}
     paths.RESULTS.write_text("{")
-    assert "classifiers.json in assets/weights is damaged" in words.experiment() and words.results() == {}
+    assert (
+        "classifiers.json in assets/weights is damaged" in classifier_text.experiment()
+        and classifier_text.results() == {}
+    )
     paths.RESULTS.unlink()
-    assert "classifiers.json is missing" in words.experiment() and words.results() == {}
+    assert "classifiers.json is missing" in classifier_text.experiment() and classifier_text.results() == {}
 
 
 # ---- in a browser
@@ -204,7 +220,7 @@ def state(page):
 def shown_shares(page):
     """What the bars say, (lanes, classes), in percent as written; "< 1 %" is 0 and "> 99 %" 100."""
     texts = page.locator(f"{ROOT} .rv-classes b").all_inner_texts()
-    values = [{"<": 0, ">": 100}.get(text[0], None) for text in texts]
+    values = [{"<": 0, ">": 100}.get(text[0]) for text in texts]
     values = [int(text.split()[0]) if value is None else value for text, value in zip(texts, values)]
     return np.array(values).reshape(2, -1)
 
@@ -287,7 +303,7 @@ def test_a_run_grows_and_its_trace_can_be_taken_home(page, tmp_path):
 
 
 def test_stop_keeps_what_is_there(page):
-    b.enter(page, "#fool-steps", classifier.MOST_STEPS)
+    b.enter(page, "#fool-steps", classifier.MAX_STEPS)
     page.click("#fool-run")
     page.wait_for_function(
         f"document.querySelector('{ROOT} .rv').matches('[data-state=running]:not([data-step=\"0\"])')"
@@ -296,7 +312,7 @@ def test_stop_keeps_what_is_there(page):
     status = told(page, "Stopped")
     steps = int(re.match(r"Stopped: (\d+) step", status)[1])
     page.wait_for_selector(f"{ROOT} .rv[data-state=stopped]")
-    assert 1 <= steps < classifier.MOST_STEPS and state(page)[1] == steps
+    assert 1 <= steps < classifier.MAX_STEPS and state(page)[1] == steps
     assert page.inner_text(f"{ROOT} .rv-origin") == "live, stopped"
 
 
@@ -340,12 +356,10 @@ TEXTS = [
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark_are_readable_and_a_phone_does_not_scroll_sideways(chromium, server, scheme):
-    from test_page import CONTRAST
-
     with b.visit(chromium, server.url, width=390, height=844, has_touch=True, color_scheme=scheme) as page:
         opened(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        contrast = page.evaluate(CONTRAST, TEXTS)
+        contrast = b.contrast(page, TEXTS)
         assert len(contrast) >= len(TEXTS)
         faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
         assert not faint, faint

@@ -8,7 +8,8 @@ from PIL import Image
 import rlpips
 from rlpips import Trace
 from rlpips.ui import endpoint
-from rlpips.ui.pages import duel_controls as request
+from rlpips.ui.pages.duel_controls import Controls
+from rlpips.ui.runtime import files as served_files
 
 
 @pytest.fixture(scope="module")
@@ -28,50 +29,51 @@ def files(tmp_path):
 def test_a_script_gets_what_the_library_gives(client, files):
     settings = {"norm": "l2", "eps": 1.5, "steps": 6, "seed": 3, "precision": "float32"}
     job = client.submit(files[0], **settings, api_name="/attack")
-    words, saved, pictures = job.result()
+    text, saved, pictures = job.result()
     here = rlpips.attack(files[0]["path"], **settings)
     trace = Trace.load(saved)
     assert (
-        words.startswith("Done: 6 steps") and trace.name == "cat" and trace.ruler["metrics"] == ["lpips", "rlpips-linf"]
+        text.startswith("Done: 6 steps") and trace.name == "cat" and trace.ruler["metrics"] == ["lpips", "rlpips-linf"]
     )
     np.testing.assert_allclose(trace.distance, here.distance, rtol=1e-3)
-    shown = np.stack([np.asarray(Image.open(path)) for path in pictures])
-    np.testing.assert_array_equal(shown, trace.adversarial[:2])
-    assert all(told[1:] == (None, []) for told in job.outputs()[:-1]) and len(job.outputs()) > 1
+    attacked = np.stack([np.asarray(Image.open(path)) for path in pictures])
+    np.testing.assert_array_equal(attacked, trace.adversarial[:2])
+    assert all(output[1:] == (None, []) for output in job.outputs()[:-1]) and len(job.outputs()) > 1
     again = client.predict(files[0], **settings, api_name="/attack")
-    assert again[0].startswith(words) and "computed before" in again[0]
+    assert again[0].startswith(text) and "computed before" in again[0]
 
 
 def test_a_pair_is_pulled_together(client, files):
     reference, candidate = files
-    words, saved, _ = client.predict(reference, candidate, objective="toward", steps=3, api_name="/attack")
+    text, saved, _ = client.predict(reference, candidate, objective="toward", steps=3, api_name="/attack")
     trace = Trace.load(saved)
-    assert "resized from 40×40 to 64×48" in words and trace.receipt["objective"] == "toward"
+    assert "resized from 40×40 to 64×48" in text and trace.receipt["objective"] == "toward"
     assert trace.distance[-1, 0, 0] < trace.distance[0, 0, 0]
 
 
 def test_a_cancelled_job_gives_way(client, server, files):
     long = Client(server.url, verbose=False).submit(files[0], steps=200, restarts=5, seed=11, api_name="/attack")
-    for words, *_ in long:
-        if words.startswith("Running: step"):
+    for text, *_ in long:
+        if text.startswith("Running: step"):
             break
     waiting = client.submit(files[0], steps=3, seed=12, api_name="/attack")
-    for words, *_ in waiting:
-        if "1st in the queue" in words:
+    for text, *_ in waiting:
+        if "1st in the queue" in text:
             long.cancel()
     assert waiting.result()[0].startswith("Done") and "1st in the queue" in str(waiting.outputs())
-    assert not any(words.startswith("Done") for words, *_ in long.outputs())
+    assert not any(text.startswith("Done") for text, *_ in long.outputs())
 
 
-def test_what_is_amiss_is_said_in_a_sentence(client, files):
-    with pytest.raises(Exception, match="^Refused: At most 200 steps and 5 restarts here; got 201 and 1.$"):
+def test_a_bad_value_is_refused_in_a_sentence(client, files):
+    with pytest.raises(Exception, match=r"^Refused: At most 200 steps and 5 restarts here; got 201 and 1\.$"):
         client.predict(files[0], steps=201, api_name="/attack")
 
 
 @pytest.mark.parametrize(
-    "wrong, words",
+    "wrong, sentence",
     [
         ({"picture": "/etc/hostname"}, "must be uploaded files"), ({"picture": {"path": "/etc/hostname"}}, "must be uploaded"),
+        ({"picture": {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}}, "must be uploaded"),
         ({"candidate": "/etc/hostname"}, "must be uploaded files"),
         ({"metrics": ["lpips"]}, "a list of two names"), ({"metrics": [["lpips"], {}]}, "a list of two names"),
         ({"eps": "4"}, "eps must be a number; got '4'"), ({"steps": None}, "steps must be a number"),
@@ -79,35 +81,23 @@ def test_what_is_amiss_is_said_in_a_sentence(client, files):
         ({"longest_side": 1025}, "32 to 1024 pixels; got 1025"), ({"longest_side": float("nan")}, "32 to 1024"),
     ],
 )  # fmt: skip
-def test_a_request_of_the_wrong_form_is_refused(wrong, words):
+def test_a_request_of_the_wrong_form_is_refused(wrong, sentence, served):
     with pytest.raises(endpoint.gr.Error) as refusal:
-        next(endpoint.attack(**{"picture": gradio_file("cat.png"), **wrong}))
-    assert words in refusal.value.message
+        next(endpoint.attack(**{"picture": served_files.put("cat.png", b"cat"), **wrong}))
+    assert sentence in refusal.value.message
 
 
-def gradio_file(path):
-    return {"path": path, "meta": {"_type": "gradio.FileData"}}
-
-
-def test_a_request_says_what_the_page_would_say():
+def test_a_request_has_the_values_that_the_page_would_send(served):
     settings = {
-        "metrics": ["lpips", "rlpips-l2"],
-        "backbone": "alex",
-        "steps": 40,
-        "objective": "away",
-        "seed": 2,
-        "restarts": 1,
-    }
-    common = {
-        "picture": gradio_file("a.png"),
-        "candidate": None,
-        "longest_side": 256,
-        "step_size": None,
+        "metrics": ["lpips", "rlpips-l2"], "backbone": "alex", "steps": 40, "objective": "away", "seed": 2, "restarts": 1,
+        "picture": served_files.put("a.png", b"a"), "candidate": None, "longest_side": 256, "step_size": None,
         "precision": None,
-    }
-    said = endpoint._controls(**common, **settings, norm="linf", eps=4 / 255)
-    assert said == request.Controls(
-        picked="a.png", mine=["a.png"], upload=["a.png"], objective="away", norm="linf", candidate="itself", eps=4.0, steps=40,
+    }  # fmt: skip
+    path = settings["picture"]["path"]
+    assert endpoint._controls(**settings, norm="linf", eps=4 / 255) == Controls(
+        selected=path, mine=[path], upload=[path], objective="away", norm="linf", candidate="itself", eps=4.0, steps=40,
         first="lpips", second="rlpips-l2", seed=2, step_size=None, restarts=1, backbone="alex", size=256, precision="auto",
     )  # fmt: skip
-    assert endpoint._controls(**common, **settings, norm="l2", eps=2.5).eps == 2.5
+    assert endpoint._controls(**settings, norm="l2", eps=2.5).eps == 2.5
+    with pytest.raises(ValueError, match="another picture than the reference"):
+        endpoint._controls(**{**settings, "candidate": settings["picture"]}, norm="l2", eps=2.5)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import shutil
 import zipfile
 from pathlib import Path
@@ -10,20 +11,15 @@ import gradio as gr
 import pytest
 import torch
 
-from rlpips import paths
+from rlpips import Trace, paths
 from rlpips.engine.compare import compare
+from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import gallery
 from rlpips.ui.runtime import files
 
 RECORDED = paths.PRECOMPUTED / gallery.OPENING
+pytestmark = pytest.mark.usefixtures("served")
 SECRET = {"path": "/etc/hostname", "orig_name": "a.txt", "meta": {"_type": "gradio.FileData"}}
-
-
-@pytest.fixture(autouse=True)
-def served(tmp_path, monkeypatch):
-    """Files that the page serves go here."""
-    monkeypatch.setattr(files, "get_upload_folder", lambda: str(tmp_path / "served"))
-    return tmp_path / "served"
 
 
 @pytest.fixture
@@ -106,33 +102,33 @@ def test_no_place_in_a_strangers_trace_makes_the_server_give_a_file_away(tmp_pat
 
 
 def test_a_pair_that_was_saved_is_opened(pair, warnings):
-    found, said, tabs = gallery._opened(pair, "a saved trace", "duel")
+    found, said, tabs = gallery._open(pair, "a saved trace", "duel")
     assert said == "Done: a saved trace, picture, two pictures compared." and not warnings
     assert found["meta"]["lanes"] == ["pair"] and found["meta"]["steps"] == 0 and tabs.selected == "duel"
 
 
 def test_a_recorded_duel_is_opened(warnings):
-    found, said, _ = gallery._opened(RECORDED, "a recorded duel", "duel")
+    found, said, _ = gallery._open(RECORDED, "a recorded duel", "duel")
     assert said == "Done: a recorded duel, astronaut, pushed away, l∞ 4/255, 40 steps." and not warnings
     assert found["state"] == "recorded"
 
 
-def test_whatever_goes_wrong_is_said_in_a_sentence(tmp_path, warnings, monkeypatch, capsys):
+def test_whatever_goes_wrong_is_said_in_a_sentence(tmp_path, warnings, monkeypatch, caplog):
     (tmp_path / "a.zip").write_bytes(b"no zip")
-    assert gallery._opened(tmp_path / "a.zip", "a saved trace", "duel") == (gr.skip(),) * 3
+    assert gallery._open(tmp_path / "a.zip", "a saved trace", "duel") == (gr.skip(),) * 3
     assert warnings.pop().startswith("This is not a readable trace")
 
     def full(*_):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(files, "put", full)
-    assert gallery._opened(RECORDED, "a saved trace", "duel") == (gr.skip(),) * 3
+    assert gallery._open(RECORDED, "a saved trace", "duel") == (gr.skip(),) * 3
     assert warnings == ["The server could not open this trace."]
-    assert "No space left" in capsys.readouterr().err  # for the host
+    assert "No space left" in caplog.text  # for the host
 
 
 @pytest.mark.parametrize("damage", ["cut", "no meta", "empty"])
-def test_a_damaged_recording_does_not_keep_the_page_from_opening(tmp_path, monkeypatch, capsys, damage):
+def test_a_damaged_recording_is_an_error_in_the_log_and_a_sentence_on_the_page(tmp_path, monkeypatch, caplog, damage):
     folder = tmp_path / "precomputed"
     folder.mkdir()
     shutil.copy(RECORDED, folder / "b.zip")
@@ -143,10 +139,21 @@ def test_a_damaged_recording_does_not_keep_the_page_from_opening(tmp_path, monke
             archive.writestr("trace.json", "{}")
     monkeypatch.setattr(paths, "PRECOMPUTED", folder)
     monkeypatch.setattr(gallery, "OPENING", "a.zip")
-    assert gallery.recorded() == [folder / "b.zip"] and "a.zip" in capsys.readouterr().out
+    gallery._card.cache_clear()
+    assert gallery.recorded() == [folder / "b.zip"]
     assert gallery.opening() is None
-    with gr.Blocks():
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(errors) == 2 and all("a.zip" in error for error in errors)
+    assert "1 of the recorded duels cannot be read: a.zip." in page_text()
+    shutil.rmtree(folder)
+    assert "The recorded duels are missing." in page_text()
+
+
+def page_text():
+    """All HTML of the page."""
+    with gr.Blocks() as app:
         gallery.build(gr.HTML(), gr.HTML(), gr.Tabs(), "duel")
+    return " ".join(block.value for block in app.blocks.values() if isinstance(block, gr.HTML) and block.value)
 
 
 def test_a_card_opens_its_file_once(monkeypatch):
@@ -161,3 +168,35 @@ def test_a_card_opens_its_file_once(monkeypatch):
     monkeypatch.setattr(gallery.zipfile, "ZipFile", Spy)
     assert gallery._card(RECORDED)[1] == "astronaut, pushed away, l∞ 4/255, 40 steps"
     assert len(opened) == 1
+
+
+def test_captions_say_what_was_done():
+    meta = {"name": "grace_hopper", "objective": "toward", "norm": "linf", "eps": 8 / 255, "steps": 40}
+    assert gallery._caption(meta) == "grace hopper, pulled toward, l∞ 8/255, 40 steps"
+    meta.update(objective="away", norm="l2", eps=2.5)
+    assert gallery._caption(meta) == "grace hopper, pushed away, l2 2.5, 40 steps"
+
+
+def test_gallery_holds_both_norms_and_both_objectives():
+    recordings = gallery.recorded()
+    traces = [Trace.load(path) for path in recordings]
+    assert len(recordings) >= 8 and sum(path.stat().st_size for path in recordings) < 15_000_000
+    kinds = {(trace.receipt["norm"], trace.receipt["objective"]) for trace in traces}
+    assert kinds == {("linf", "away"), ("l2", "away"), ("linf", "toward"), ("l2", "toward")}
+    assert {trace.name for trace in traces} <= {sample.name for sample in SAMPLES}  # free to ship
+    picture, caption = gallery._card(recordings[0])
+    assert picture.size == (220, 220) and traces[0].name in caption
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "zip of something else", "empty"])
+def test_a_damaged_saved_trace_is_refused_in_a_sentence(tmp_path, damage):
+    path = tmp_path / "saved.zip"
+    if damage == "zip of something else":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("notes.txt", "hello")
+    else:
+        whole = RECORDED.read_bytes()
+        path.write_bytes({"cut": whole[: len(whole) // 2], "text": b"hello\n" * 99, "empty": b""}[damage])
+    with pytest.raises(ValueError, match="This is not a readable trace") as refusal:
+        gallery.message(path)
+    assert str(refusal.value).endswith(".") and str(tmp_path) not in str(refusal.value)

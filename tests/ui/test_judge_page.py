@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import logging
 import re
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from PIL import Image
 from rlpips import paths
 from rlpips.quiz import archive, questions
 from rlpips.ui.pages import judge
+from rlpips.ui.runtime import work
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
 
@@ -66,8 +68,8 @@ def test_before_the_choice_nothing_is_sent_but_three_pictures(made):
 def test_every_question_comes_once_before_any_comes_again(made):
     deck, seen = None, []
     for _ in range(6):
-        message, _, deck, turn, _ = judge._next(deck, 0, None, "both")
-        seen.append(frozenset(turn.question.words))
+        _, _, deck, turn, _ = judge._next(deck, 0, None, "both")
+        seen.append(frozenset(turn.question.distortions))
     assert len(set(seen)) == 6
     for kind, known in (("one", True), ("mixed", False)):
         for _ in range(4):
@@ -91,23 +93,28 @@ def test_without_stored_questions_the_page_says_so(monkeypatch):
     assert message["kind"] == "refused" and status == judge.MISSING
 
 
-def test_a_damaged_file_is_no_reason_not_to_start(tmp_path, monkeypatch, capsys):
-    (tmp_path / "questions.zip").write_bytes(b"no zip")
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_missing_or_damaged_questions_are_an_error_in_the_log_and_a_sentence(tmp_path, monkeypatch, caplog, damage):
+    if damage == "damaged":
+        (tmp_path / "questions.zip").write_bytes(b"no zip")
     monkeypatch.setattr(paths, "QUESTIONS", tmp_path / "questions.zip")
     judge.stored.cache_clear()
     try:
-        assert judge.stored() == [] and "No stored questions" in capsys.readouterr().out
+        message, status, *_ = judge._next(None, 0, None, "both")
     finally:
         judge.stored.cache_clear()
+    assert message["kind"] == "refused" and status == judge.MISSING
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR and "questions.zip" in record.getMessage()
 
 
 def test_an_answer_counts_once_and_for_its_own_question(made):
     _, _, _, turn, _ = judge._next(None, 0, None, "one")
     nothing = [(gr.skip(),) * 3]
     for forged in ({"id": "other"}, {"choice": 2}, {"choice": "0"}, {"choice": None}):
-        assert list(judge._chosen(turn, event(turn, **forged))) == nothing
-    assert list(judge._chosen(None, event(turn))) == nothing
-    ((message, score, _),) = judge._chosen(turn, event(turn, choice=1))
+        assert list(judge._answer(turn, event(turn, **forged))) == nothing
+    assert list(judge._answer(None, event(turn))) == nothing
+    ((message, score, _),) = judge._answer(turn, event(turn, choice=1))
     assert (
         message["chosen"] == 1
         and message["nearer"] == turn.question.nearer
@@ -118,14 +125,40 @@ def test_an_answer_counts_once_and_for_its_own_question(made):
     assert [each["smallest"] for each in message["metrics"]] == [2.7, None]  # as n/255, two digits, rounded up
     assert (pixels_of(message["pushed"]).reshape(2, 34, 50, 3) == turn.verdict.pushed).all()
     json.dumps([message, score], allow_nan=False)  # plain numbers: others become texts or null on their way
-    assert list(judge._chosen(turn, event(turn, choice=0))) == nothing  # a second thought comes too late
+    assert list(judge._answer(turn, event(turn, choice=0))) == nothing  # a second thought comes too late
 
 
-def test_a_verdict_that_never_came_is_said(made):
+def test_without_a_verdict_the_page_says_so(made):
     turn = judge._Turn(made[0][0])
-    turn.ready.set()  # the metrics gave up
-    *_, (message, _, status) = judge._chosen(turn, event(turn))
+    turn.ready.set()  # the metrics have failed
+    *_, (message, _, status) = judge._answer(turn, event(turn))
     assert message["kind"] == "refused" and status == judge.FAILED
+
+
+def test_a_live_question_comes_before_its_verdict_and_a_failure_keeps_nobody_waiting(
+    tmp_path, monkeypatch, made, caplog
+):
+    question, verdict = made[0]
+    path = photograph(tmp_path / "mine.png", 60, 80)
+
+    def judged(pixels, mixed, seed):
+        yield question
+        yield verdict
+
+    monkeypatch.setattr(work, "question", judged)
+    updates = [values for values in judge._live(path, "both") if not values[1].startswith("Loading")]
+    (stage, status, turn), (last_stage, last_status, last_turn) = updates
+    assert stage["kind"] == "question" and status.startswith("Running: choose") and turn.verdict is not None
+    assert last_stage == last_turn == gr.skip() and last_status.startswith("Done: a question of your picture")
+
+    def failing(pixels, mixed, seed):
+        yield question
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(work, "question", failing)
+    *_, (_, _, turn), (stage, status, last_turn) = judge._live(path, "both")
+    assert turn.ready.is_set() and turn.verdict is None and last_turn is None
+    assert stage["kind"] == "refused" and status == judge.FAILED and "out of memory" in caplog.text
 
 
 # ---- in the browser
@@ -204,7 +237,7 @@ def places(page):
 def test_a_question_is_answered_and_explained(page):
     question, verdict = found(page)
     text = page.inner_text("#judge") + page.inner_html("#judge")
-    assert not any(words in text for words in question.words) and "construction" not in text
+    assert not any(words in text for words in question.distortions) and "construction" not in text
     assert set(shown(page)) == {"reference", "candidate A", "candidate B"}
     before = places(page)
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), "one screen at 1440×900"
@@ -213,14 +246,14 @@ def test_a_question_is_answered_and_explained(page):
     assert places(page) == before and page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
     text = page.inner_text("#judge")
-    for letter, words in zip("AB", question.words):
+    for letter, words in zip("AB", question.distortions):
         assert f"{letter}: {words}" in text
     said = page.inner_text("#judge .jd-said")
     if question.nearer is None:
         assert said.startswith("You say B.") and "nobody has measured" in said
     else:
         assert said.startswith("Right!" if question.nearer == 1 else "Not this time.")
-        first, second = question.words if question.nearer == 0 else question.words[::-1]
+        first, second = question.distortions if question.nearer == 0 else question.distortions[::-1]
         assert f"{first} against {second}" in said
     cards = page.locator("#judge .jd-verdict").all_inner_texts()
     cards = [" ".join(card.split()) for card in cards]
@@ -232,11 +265,11 @@ def test_a_question_is_answered_and_explained(page):
         numbers = [float(each) for each in re.findall(r"\d\.\d{3}", card)]
         expected = np.concatenate([verdict.distances(False)[m], verdict.distances(True)[m]])
         assert numbers == pytest.approx(expected, abs=6e-4)
-        if np.isnan(verdict.smallest[m]):
+        if np.isnan(verdict.smallest_eps[m]):
             assert "not flipped up to 32/255" in card
         else:  # two digits, rounded up
             said = float(re.search(r"8 bits: ([\d.]+)/255", card)[1])
-            assert 0 <= said - 255 * verdict.smallest[m] < 0.1 * said
+            assert 0 <= said - 255 * verdict.smallest_eps[m] < 0.1 * said
     points = questions.points(question, verdict, 1)
     assert score(page) == [
         [
@@ -288,7 +321,7 @@ def test_the_score_adds_up_stays_and_starts_over(page):
 
 def test_only_questions_of_the_kind_asked_for(page):
     for words, known in (("two distortions", False), ("one distortion, two strengths", True)):
-        another(page, lambda: b.choose(page, "#judge-kind", words))
+        another(page, lambda words=words: b.choose(page, "#judge-kind", words))
         for _ in range(2):
             assert (found(page)[0].nearer is not None) == known
             answer(page, "a")
@@ -336,12 +369,10 @@ TEXTS = [
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark_are_readable(chromium, server, scheme):
-    from test_page import CONTRAST
-
     with b.visit(chromium, server.url, color_scheme=scheme) as page:
         opened(page)
         answer(page, "a")
-        contrast = page.evaluate(CONTRAST, TEXTS)
+        contrast = b.contrast(page, TEXTS)
         assert len(contrast) > 40
         faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
         assert not faint, faint

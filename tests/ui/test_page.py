@@ -224,28 +224,6 @@ def test_uploads_good_and_bad(page, tmp_path):
     assert viewer(page) == ("done", STEPS, STEPS)
 
 
-# The contrast of each text with what it stands on, by WCAG's formula.
-CONTRAST = """(places) => {
-  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = (color) => {
-    context.clearRect(0, 0, 1, 1); context.fillStyle = color; context.fillRect(0, 0, 1, 1);
-    return [...context.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
-    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const color = rgba(getComputedStyle(node).backgroundColor);
-      if (color[3] > 250) return color;
-    }
-    return [255, 255, 255, 255];
-  };
-  return Object.fromEntries(places.flatMap((place) => [...document.querySelectorAll(place)].map((node, i) => {
-    const [a, b] = [light(rgba(getComputedStyle(node).color)), light(ground(node))];
-    return [`${place} ${i}`, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
-  })));
-}"""
 TEXTS = [
     "#masthead p", "#status div", "#budget", "[role=tab]", "#viewer .rv-distance", "#viewer .rv-words", "#viewer h4",
     "#viewer figcaption span", "#viewer .rv-legend li", "#viewer .rv-table th", "#viewer .rv-table td", "#viewer .rv-badge",
@@ -261,7 +239,7 @@ def test_light_and_dark_are_readable(chromium, server, scheme):
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         levels = [int(level) for level in re.findall(r"\d+", ground)[:3]]
         assert max(levels) < 60 if scheme == "dark" else min(levels) > 200, ground
-        contrast = page.evaluate(CONTRAST, TEXTS)
+        contrast = b.contrast(page, TEXTS)
         assert len(contrast) > 60
         faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
         assert not faint, faint

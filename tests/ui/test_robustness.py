@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rlpips import paths
 from rlpips.evaluate import standard
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import robustness, sweep
-from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime.session import ENDED
 
 HALF = {"value": 0.5, "low": 0.4, "high": 0.6}
 PICTURE = str(SAMPLES[0].path)
@@ -32,26 +34,24 @@ def test_building_the_page_imports_neither_plotly_nor_torch():
 
 def test_without_results_the_page_says_how_to_make_them(monkeypatch):
     monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
-    head, stored, *rest = robustness._opened("linf")
-    assert "python -m rlpips.evaluate" in head and stored.visible is False and rest == [gr.skip()] * 9
+    head, charts, *others = robustness._fill("linf")
+    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 9
     assert robustness.stored("results") == {}
 
 
-def test_a_card_that_cannot_be_read_is_named_on_the_page(monkeypatch):
-    read = robustness.cards.read
-
-    def damaged(name, bad=("rlpips-l2",)):
-        if name in bad:
-            raise ValueError(f"{name}_alex.json is damaged.")
-        return read(name)
-
-    monkeypatch.setattr(robustness.cards, "read", damaged)
-    head, stored, *_ = robustness._opened("linf")
-    assert "<p>rlpips-l2_alex.json is damaged.</p>" in head and "How this was measured" in head and stored.visible
-    assert list(robustness.stored("results")) == ["lpips", "rlpips-linf"]
-    monkeypatch.setattr(robustness.cards, "read", lambda name: damaged(name, ("lpips", "rlpips-linf", "rlpips-l2")))
-    head, stored, *_ = robustness._opened("linf")
-    assert "lpips_alex.json is damaged." in head and "not been measured yet" not in head and stored.visible is False
+def test_a_card_that_cannot_be_read_is_named_on_the_page(monkeypatch, tmp_path, caplog):
+    for name in ("lpips", "rlpips-linf", "rlpips-l2"):
+        for file in (robustness.cards.path(name), robustness.cards.path(name).with_suffix(".safetensors")):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
+    robustness.cards.path("rlpips-l2").write_text("{")
+    head, charts, *_ = robustness._fill("linf")
+    assert "rlpips-l2_alex.json in assets/weights is damaged" in head and charts.visible
+    assert set(robustness.stored("results")) == {"lpips", "rlpips-linf"}
+    for name in ("lpips", "rlpips-linf"):
+        robustness.cards.path(name).unlink()
+    head, charts, *_ = robustness._fill("linf")
+    assert "lpips_alex.json is missing" in head and "not been measured" not in head and charts.visible is False
 
 
 def _entry(eps):
@@ -60,65 +60,72 @@ def _entry(eps):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A sweep that measures nothing; gives the list of what was asked of it, and of what was warned of."""
-    asked, warned = [], []
+    """A sweep that measures nothing; gives the lists of its requests and of the warnings."""
+    requests, warnings = [], []
 
     def measure(pixels, metrics, norm, patches):
-        asked.append((pixels.shape, metrics, norm, patches))
+        requests.append((pixels.shape, metrics, norm, patches))
         yield from ((name, {"2afc": HALF}) for name in metrics)
         yield from ((name, _entry(eps)) for eps in standard.EPS[norm] for name in metrics)
 
-    monkeypatch.setattr(engine, "sweep", measure)
-    monkeypatch.setattr(gr, "Warning", warned.append)
-    return asked, warned
+    monkeypatch.setattr(work, "sweep", measure)
+    monkeypatch.setattr(gr, "Warning", warnings.append)
+    return requests, warnings
+
+
+def updates(*values):
+    """What Run on the page yields, without what loads."""
+    every = session.guarded(sweep.updates(*values), sweep.FAILED)
+    return (update for update in every if not update.text.startswith("Loading"))
 
 
 def test_results_come_one_by_one(quick):
-    messages = list(sweep._sweep(PICTURE, None, ["rlpips-l2", "lpips"], "linf", 16))
-    assert [asked[1:] for asked in quick[0]] == [(("lpips", "rlpips-l2"), "linf", 16)]  # in the catalogue's order
-    said = [message[2] for message in messages]
-    begun = next(index for index, text in enumerate(said) if text.startswith("Running"))
-    points = [sum(len(line["x"]) for line in message[0]["figure"]["data"] if line["mode"] == "lines+markers")
-              for message in messages[begun:]]  # fmt: skip
+    every = list(updates(PICTURE, None, ["rlpips-l2", "lpips"], "linf", 16))
+    assert [request[1:] for request in quick[0]] == [(("lpips", "rlpips-l2"), "linf", 16)]  # in the catalogue's order
+    points = [
+        sum(len(line["x"]) for line in update.content[0]["figure"]["data"] if line["mode"] == "lines+markers")
+        for update in every
+    ]
     assert points == list(range(2 * (1 + 4) + 1))
-    assert "R-LPIPS l2, 8 of 8. About" in said[-2] and said[-1].startswith("Done: 8 of 8 measured on 16 patches")
-    live = messages[-1][-1]
-    assert live.ended and sweep._stopped(live) == (gr.skip(),) * 3 + (None,)
+    assert "R-LPIPS l2, 8 of 8. About" in every[-2].text and every[-2].progress == (7, 8)
+    assert every[-1].text.startswith("Done: 8 of 8 measured on 16 patches") and every[-1].state == ENDED
 
 
 def test_stopped_and_out_of_time(quick, monkeypatch):
-    steps = sweep._sweep(PICTURE, None, ["lpips"], "l2", 16)
-    live = next(live for *_, live in steps if live and live.done == 2)
+    steps = updates(PICTURE, None, ["lpips"], "l2", 16)
+    run = next(update.state for update in steps if update.progress == (2, 4))
     steps.close()
-    *_, chart, said, _ = sweep._stopped(live)
-    assert said.startswith("Stopped: 2 of 4 measured") and "d(x" in str(chart["figure"])
-    assert sweep._stopped(None)[2] == "Stopped: before the first result."
-    monkeypatch.setattr(engine, "DEADLINE_S", 0.2)
-    monkeypatch.setattr(engine, "clock", lambda: lambda: 1.0)
-    monkeypatch.setattr(engine, "Loading", lambda *_: type("Loaded", (), {"busy": bool, "result": bool})())
-    *_, (_, _, said, live) = sweep._sweep(PICTURE, None, ["lpips"], "l2", 16)
-    assert said.startswith("Stopped: 0 of 4") and "so that others get their turn" in said and live.ended
+    last = session.stopped(run)
+    assert last.text.startswith("Stopped: 2 of 4 measured") and "d(x" in str(last.content[1]["figure"])
+    steps = updates(PICTURE, None, ["lpips"], "l2", 16)
+    next(steps)
+    monkeypatch.setattr(device, "DEADLINE_S", 0.0)
+    (last,) = steps
+    assert last.text.startswith("Stopped: 0 of 4") and "so that others get their turn" in last.text
 
 
 def test_what_cannot_be_measured_is_refused(quick, tmp_path):
     (tmp_path / "bad.png").write_text("no picture")
     for values, sentence in (
         ((PICTURE, None, [], "linf", 16), "Choose at least one metric"),
+        ((None, None, ["lpips"], "linf", 16), "Choose a picture first"),
         ((PICTURE, str(tmp_path / "bad.png"), ["lpips"], "linf", 16), "bad.png is not a picture"),
     ):
-        *_, (first, second, said, live) = sweep._sweep(*values)
-        assert said.startswith("Refused: ") and sentence in said and sentence in quick[1][-1]
-        assert first == second == gr.skip() and sweep._stopped(live)[2] == gr.skip()
+        (update,) = updates(*values)
+        assert update.refused and sentence in update.text and sentence in quick[1][-1]
+        assert update.content is None and session.stopped(update.state) is None
     assert not quick[0]
 
 
 def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
     monkeypatch.setattr(standard, "EPS", {"linf": (1 / 255, 8 / 255)})
     pixels = np.full((40, 52, 3), 90, np.uint8)
-    found = list(engine.sweep(pixels, ("lpips",), "linf", 2))
-    assert [(name, one.get("eps")) for name, one in found] == [("lpips", eps) for eps in (None, 1 / 255, 8 / 255)]
-    assert all(one["2afc"]["low"] <= one["2afc"]["value"] <= one["2afc"]["high"] for _, one in found)
-    weak, strong = (one["opt"] for _, one in found[1:])
+    results = list(work.sweep(pixels, ("lpips",), "linf", 2))
+    assert [(name, result.get("eps")) for name, result in results] == [
+        ("lpips", eps) for eps in (None, 1 / 255, 8 / 255)
+    ]
+    assert all(each["2afc"]["low"] <= each["2afc"]["value"] <= each["2afc"]["high"] for _, each in results)
+    weak, strong = (result["opt"] for _, result in results[1:])
     assert len(weak) == 2 and all(0 < low < high for low, high in zip(weak, strong, strict=True))
 
 
@@ -216,7 +223,7 @@ def test_a_live_sweep_stops_refuses_and_keeps_its_charts(chromium, server, tmp_p
         wait_said(page, "2 of 4")
         page.click("#sweep-stop")
         wait_said(page, "Stopped: ")
-        assert re.match(r"Stopped: [12] of 4 measured in", said(page))
+        assert re.match(r"Stopped: [12] of 4 measured on", said(page))
 
         bad, good = tmp_path / "bad.png", tmp_path / "good.png"
         bad.write_text("no picture")

@@ -5,6 +5,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -12,13 +13,13 @@ from rlpips.ui.components import modules
 
 # Found without importing plotly, which would cost a third of a second at every start.
 PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
-SWEEPS = {"2afc": "Right choices over ε", "inflation": "How far an invisible change looks"}  # titles of `charts.sweep`
+SWEEPS = {"2afc": "Right choices over ε", "inflation": "How far a small change looks"}  # titles of `charts.sweep`
 _TEMPLATE = """<section class="chart" data-name="${name}" ${legend}><h3>${title}</h3><p class="chart-says"></p>
 <ul class="chart-legend" aria-label="Metrics shown"></ul><div class="chart-plot" role="img"></div></section>"""
 
 
 def chart(title: str, elem_id: str, empty: str = "", legend: bool = True) -> gr.HTML:
-    """A chart with a heading. Its values are what `drawn` returns, or None for nothing but the sentence `empty`."""
+    """A chart with a heading. Its values come from `chart_value`; None for nothing but the sentence `empty`."""
     gr.set_static_paths([PLOTLY_JS])
     return gr.HTML(
         None, html_template=_TEMPLATE, js_on_load=modules.load("chart.js"), apply_default_css=False, elem_id=elem_id,
@@ -27,6 +28,6 @@ def chart(title: str, elem_id: str, empty: str = "", legend: bool = True) -> gr.
     )  # fmt: skip
 
 
-def drawn(figure, says: str) -> dict:
-    """The value of a chart: a plotly figure and the sentence above it."""
-    return {"figure": figure.to_plotly_json(), "says": says}
+def chart_value(figure: Any, text: str) -> dict:
+    """The value of a chart: a plotly figure, and the sentence above it."""
+    return {"figure": figure.to_plotly_json(), "says": text}

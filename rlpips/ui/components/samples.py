@@ -1,8 +1,12 @@
-"""The sample pictures of assets/samples/, free to ship (see assets/CREDITS.md)."""
+"""The sample pictures in assets/samples/, which are free to ship (see assets/CREDITS.md)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
+import numpy as np
 from PIL import Image
 
 from rlpips import paths
@@ -11,7 +15,7 @@ from rlpips.data import images
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture that comes with the app."""
+    """A picture that comes with the app."""
 
     path: Path
 
@@ -28,22 +32,26 @@ class Sample:
         return images.read_picture(self.path)
 
 
-# The astronaut first: it is what the page opens with.
+# The astronaut first: the page opens with it.
 SAMPLES = sorted(
-    (Sample(path) for path in paths.SAMPLES.glob("*.png")), key=lambda each: (each.name != "astronaut", each.name)
+    (Sample(path) for path in paths.SAMPLES.glob("*.png")), key=lambda sample: (sample.name != "astronaut", sample.name)
 )
 
 
-def chosen_js(grid) -> str:
-    """For the event of a button: its first input becomes the place of the thumbnail that is chosen in a `gr.Gallery` as the
-    visitor sees it, -1 for none. To hear of the choice when it is made would take longer than to press the button."""
+def picked_js(grid: gr.Gallery) -> str:
+    """JavaScript for the click of a button: its first input becomes the place of the selected thumbnail in a grid, -1 for none.
+
+    The browser knows it at once; to tell the server when it is selected would take longer than to press the button.
+    """
     thumbnails = f"[...document.querySelectorAll('#{grid.elem_id} .thumbnail-item')]"
     return f"(_, ...others) => [{thumbnails}.findIndex((each) => each.matches('.selected')), ...others]"
 
 
-def chosen(place, paths, otherwise):
-    """Which of the paths that the server has for a grid is meant by the place that a browser names; `otherwise` for -1, none.
-    ValueError for what no browser of ours says."""
+def pick(place: Any, paths: Sequence[str], otherwise: str | None) -> str | None:
+    """The path at a place that a browser sends, among the paths of a grid; `otherwise` for -1, none.
+
+    ValueError for any other value.
+    """
     if place == -1:
         return otherwise
     if type(place) is not int or not 0 <= place < len(paths):
@@ -51,8 +59,8 @@ def chosen(place, paths, otherwise):
     return paths[place]
 
 
-def thumbnail(pixels, side=112) -> Image.Image:
-    """The middle square of uint8 (H, W, 3), small."""
+def thumbnail(pixels: np.ndarray, side: int = 112) -> Image.Image:
+    """The middle square of uint8 (H, W, 3), scaled to `side` pixels."""
     height, width = pixels.shape[:2]
     edge = min(height, width)
     top, left = (height - edge) // 2, (width - edge) // 2

@@ -1,11 +1,14 @@
 """The page "Fool a classifier": one picture, one classifier, two attacks side by side, and what LPIPS and R-LPIPS say.
 
-Everything on it comes when its tab is first opened. A run takes its turn at the device like a duel, see `rlpips.ui.runtime.session`.
+Its contents come when its tab is first opened.
 """
 
+import html
 import json
+import logging
 import secrets
 import zipfile
+from collections.abc import Generator, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,45 +17,50 @@ import gradio as gr
 from PIL import Image
 
 from rlpips import paths
+from rlpips.attacks.request import FoolRequest
 from rlpips.data import images
 from rlpips.traces.trace import Trace
-from rlpips.ui.components.samples import chosen, chosen_js, thumbnail
+from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.samples import pick, picked_js, thumbnail
+from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
-from rlpips.ui.pages import classifier_text as words
-from rlpips.ui.runtime import files
-from rlpips.ui.runtime import jobs as engine
-from rlpips.ui.runtime import session as live
+from rlpips.ui.pages import classifier_text
+from rlpips.ui.runtime import device, messages, session, work
+from rlpips.ui.runtime.attack_run import AttackRun
+from rlpips.ui.runtime.loading import Loading
 from rlpips.zoo import attack_cards, catalog
+from rlpips.zoo.catalog import PAIR
 
-SIDE = 32  # pixels, of the pictures that the classifiers take
-STEPS, MOST_STEPS = 10, 60  # of an attack; each has several passes through the networks
+log = logging.getLogger(__name__)
+
+SIDE = 32  # pixels of the pictures that the classifiers take
+STEPS, MAX_STEPS = 10, 60  # of an attack; each takes several passes through the networks
 ATTACKS = [(attack.title, name) for name, attack in attack_cards.ATTACKS.items()]
-PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-PLAIN = {"apply_default_css": False}
-SMALL = {"min_width": 90}
+PLAIN: dict[str, Any] = {"apply_default_css": False}
+SMALL: dict[str, Any] = {"min_width": 90}
 
 
 class Controls(NamedTuple):
-    """The controls of the page, or what they say, in the order in which the page sends them."""
+    """The controls of the page, or their values, in the order in which the page sends them."""
 
-    picked: Any  # path of the picture to attack
-    mine: Any  # path of the visitor's own picture that the grid shows, or None
-    upload: Any  # the same as uploaded by now: Run may be pressed before the grid has caught up
+    selected: Any  # path of the picture to attack
+    mine: Any  # path of the visitor's picture that the grid shows, or None
+    upload: Any  # path of the visitor's picture now: Run may be pressed before the grid has caught up
     classifier: Any
     first: Any  # names of the two attacks
     second: Any
-    bounds: Any  # one of `words.BOUNDS`
-    first_bound: Any  # the visitor's own, n/255 for l_inf and else in the attack's unit
+    bounds: Any  # one of `classifier_text.BOUNDS`
+    first_bound: Any  # the visitor's bounds, n/255 for l_inf and otherwise in the attack's unit
     second_bound: Any
     steps: Any
     seed: Any
 
 
-def build(tab):
-    """Lay the page out in the Blocks at hand; it is filled when `tab` is first opened, not before."""
-    running = gr.State(time_to_live=2 * engine.DEADLINE_S)  # as on the Duel page
-    mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # as on the Duel page
-    seen = gr.State(False)
+def build(tab: gr.Tab) -> None:
+    """Lay out the page in the current Blocks; it is filled when `tab` is first opened."""
+    state = gr.State(time_to_live=2 * device.DEADLINE_S)  # see the Duel page
+    mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # see the Duel page
+    is_filled = gr.State(False)
     with gr.Row(elem_classes="beside", elem_id="fool-page"):
         with gr.Column(scale=0, elem_classes="controls"):
             pictures = gr.Gallery(
@@ -65,81 +73,73 @@ def build(tab):
             with gr.Row():
                 first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0", **SMALL)
                 second = gr.Dropdown(ATTACKS, value="r-ppgd", label="against", elem_id="fool-attack-1", **SMALL)
-            bounds = gr.Dropdown(words.BOUNDS, value="matched", label="Bounds", elem_id="fool-bounds")
+            bounds = gr.Dropdown(classifier_text.BOUNDS, value="matched", label="Bounds", elem_id="fool-bounds")
             allowed = gr.HTML(elem_id="fool-allowed", elem_classes="hint")
             with gr.Row():
-                steps = gr.Number(STEPS, label=f"Steps (1 to {MOST_STEPS})", precision=0, elem_id="fool-steps", **SMALL)
+                steps = gr.Number(STEPS, label=f"Steps (1 to {MAX_STEPS})", precision=0, elem_id="fool-steps", **SMALL)
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="fool-seed", **SMALL)
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="fool-run", min_width=80)
                 stop = gr.Button("Stop", elem_id="fool-stop", min_width=80)
-            status = gr.HTML(
-                "Loading…", elem_id="fool-status", elem_classes="status",
-                html_template='<div role="status" aria-live="polite">${value}</div>',
-            )  # fmt: skip
+            status = status_line("Loading…", "fool-status")
             recorded = gr.Dropdown([], label="Recorded examples", elem_id="fool-recorded")
             with gr.Accordion("More", open=False, elem_id="fool-more"):
-                own = [
-                    gr.Number(value, label=words.bound_label(name), elem_id=f"fool-bound-{index}")
-                    for index, (name, value) in enumerate((("ppgd", 0.5), ("r-ppgd", 0.5)))
+                visitor_bounds = [
+                    gr.Number(0.5, label=classifier_text.bound_label(name), elem_id=f"fool-bound-{index}")
+                    for index, name in enumerate(("ppgd", "r-ppgd"))
                 ]
-        shown = viewer(
-            None,
-            empty="A recorded example opens here. Or choose a picture and press Run.",
-            elem_id="fool-viewer",
+        view = viewer(
+            None, empty="A recorded example opens here. Or choose a picture and press Run.", elem_id="fool-viewer"
         )
     table = gr.HTML(elem_id="fool-table", **PLAIN)
 
-    tab.select(
-        _opened,
-        seen,
-        [seen, pictures, strip, network, trained, allowed, recorded, shown, status, table],
-        **PRIVATE,
-    )
+    contents = [is_filled, pictures, strip, network, trained, allowed, recorded, view, status, table]
+    tab.select(_fill, is_filled, contents, **PRIVATE)
     upload.change(_uploaded, upload, [pictures, strip, mine, status], **PRIVATE)
-    network.change(words.trained, network, trained, **PRIVATE)
-    for attack, bound in zip((first, second), own):
-        attack.change(_own_bound, attack, bound, **PRIVATE)
+    network.change(classifier_text.trained, network, trained, **PRIVATE)
+    for attack, bound in zip((first, second), visitor_bounds):
+        attack.change(_bound_field, attack, bound, **PRIVATE)
     gr.on(
-        [each.change for each in (first, second, bounds, *own)],
-        words.allowed,
-        [bounds, first, second, *own],
+        [each.change for each in (first, second, bounds, *visitor_bounds)],
+        classifier_text.allowed,
+        [bounds, first, second, *visitor_bounds],
         allowed,
         **PRIVATE,
     )
-    recorded.select(_recorded, recorded, [shown, status], **PRIVATE)
+    recorded.select(_show_recorded, recorded, [view, status], **PRIVATE)
 
-    controls = Controls(place, mine, upload, network, first, second, bounds, *own, steps, seed)
-    run.click(None, None, status, js=f"() => '{live.WAITING}'", **PRIVATE)
-    attack = run.click(
-        _attack, [*controls, strip], [shown, status, running], js=chosen_js(pictures), **engine.UNLIMITED, **PRIVATE
-    )
-    attack.then(live.stopped, running, [shown, status, running], **PRIVATE)
-    stop.click(None, cancels=[attack], api_visibility="private")
+    controls = Controls(place, mine, upload, network, first, second, bounds, *visitor_bounds, steps, seed)
+    session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(pictures))
 
 
 # ---- what the tab opens with
 
 
-def _opened(seen):
+def _fill(is_filled: bool) -> tuple:
     """Fill the page, once a visit."""
-    if seen:
+    if is_filled:
         return (gr.skip(),) * 10
     grid, examples = samples(), list(_examples())
-    names = words.available()
-    message, said = _recorded(examples[0][1]) if examples else (gr.skip(), _nothing_yet(names))
-    on_show = message["meta"]["name"] if "meta" in message else None
-    place = next((index for index, path in enumerate(grid) if Path(path).stem == on_show), 0)
+    names = classifier_text.available()
+    network = names[0] if names else None
+    message, status = _show_recorded(examples[0][1]) if examples else (gr.skip(), _without_examples(names))
+    picture = message["meta"]["name"] if "meta" in message else None
+    place = next((index for index, path in enumerate(grid) if Path(path).stem == picture), 0)
     return (
         True, _grid(grid, selected_index=place if grid else None), grid,
-        gr.Radio(words.classifiers(names), value=names[0] if names else None), words.trained(names[0] if names else None),
-        words.allowed("matched", "ppgd", "r-ppgd", None, None),
-        gr.Dropdown(examples, value=examples[0][1] if examples else None), message, said, words.experiment(),
+        gr.Radio(classifier_text.classifiers(names), value=network), classifier_text.trained(network),
+        classifier_text.allowed("matched", "ppgd", "r-ppgd", None, None),
+        gr.Dropdown(examples, value=examples[0][1] if examples else None), message, status, classifier_text.experiment(),
     )  # fmt: skip
 
 
-def _nothing_yet(names):
-    return "Loading done: choose a picture and press Run." if names else "Refused: there are no classifiers here."
+def _without_examples(names: list[str]) -> str:
+    if not names:
+        return "Refused: there are no classifiers here."
+    return (
+        "Loading done: choose a picture and press Run. The recorded examples are missing or cannot be read; please install "
+        "this project's files again."
+    )
 
 
 def samples() -> list[str]:
@@ -147,120 +147,121 @@ def samples() -> list[str]:
     return [str(path) for path in sorted(paths.CIFAR10_SAMPLES.glob("*.png"))]
 
 
-def label_of(path) -> int | None:
-    """The class of a sample, which its name begins with: "cat-03.png"; None for any other picture."""
+def label_of(path: str | Path) -> int | None:
+    """The class of a sample, with which its name begins: "cat-03.png"; None for any other picture."""
     name = Path(path).stem.partition("-")[0]
     is_sample = Path(path).parent == paths.CIFAR10_SAMPLES
     return catalog.CIFAR10_CLASSES.index(name) if is_sample and name in catalog.CIFAR10_CLASSES else None
 
 
-def _examples():
-    """(caption, path) of the recorded examples; one that cannot be read is left out, as the log will say."""
+def _examples() -> Iterator[tuple[str, str]]:
+    """(caption, path) of the recorded examples that can be read."""
     for path in sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip")):
         if caption := _caption(path):
             yield caption, str(path)
 
 
 @lru_cache
-def _caption(path):
+def _caption(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
-            return words.caption(json.loads(archive.read("trace.json"))["meta"])
+            return classifier_text.caption(json.loads(archive.read("trace.json"))["meta"])
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError) as error:
-        print(f"Left out of the recorded examples: {path.name} ({error})")
+        log.error("The recorded examples leave out %s: %s", path.name, error)
         return None
 
 
-def _recorded(path):
+def _show_recorded(path: str | None) -> tuple:
     """(viewer message, status) of a recorded example."""
-    path = Path(path or "")
-    if path not in paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"):
+    file = Path(path or "")
+    if file not in paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"):
         return gr.skip(), gr.skip()
     try:
-        trace = Trace.load(path)
+        trace = Trace.load(file)
     except (ValueError, OSError) as error:
-        return gr.skip(), live.line(f"Refused: {error}")
-    said = f"Done: a recorded example. {words.verdict(trace)} Press Run for a live one."
-    return files.whole(secrets.token_hex(4), "recorded", trace, path.read_bytes()), live.line(said)
+        log.error("The recorded example %s is not shown: %s", file.name, error)
+        return gr.skip(), html.escape(f"Refused: {error}")
+    text = f"Done: a recorded example. {classifier_text.verdict(trace)} Press Run for a live one."
+    return messages.whole(secrets.token_hex(4), "recorded", trace, file.read_bytes()), html.escape(text)
 
 
 # ---- choosing
 
 
-def _grid(paths, **selected):
-    """The pictures as they are, so that the browser enlarges them by squares; a sample goes by its class."""
-    return gr.Gallery([_small(path) for path in paths], **{"selected_index": 0 if paths else None, **selected})
+def _grid(paths: Iterable[str], selected_index: int | None) -> gr.Gallery:
+    """The pictures in their own size, so that the browser enlarges them by squares; the caption of a sample is its class."""
+    return gr.Gallery([_card(path) for path in paths], selected_index=selected_index)
 
 
 @lru_cache(maxsize=64)
-def _small(path):
+def _card(path: str) -> tuple[Image.Image, str]:
     pixels = images.read_picture(Path(path)).pixels
     label = label_of(path)
     picture = thumbnail(pixels, SIDE) if label is None else Image.fromarray(pixels)
     return picture, "your picture" if label is None else catalog.CIFAR10_CLASSES[label]
 
 
-def _uploaded(path):
-    """(grid, its paths, the visitor's own picture, status): their picture goes first."""
+def _uploaded(path: str | None) -> tuple:
+    """(grid, its paths, the visitor's picture, status): their picture goes first."""
     grid = samples()
     if not path:
-        return _grid(grid), grid, None, gr.skip()
+        return _grid(grid, 0 if grid else None), grid, None, gr.skip()
     try:
         notes = images.read_picture(Path(path)).notes
-        said = " ".join(["Loading done: your picture is chosen. Its middle square is scaled to 32×32 pixels.", *notes])
-        return _grid([path, *grid]), [path, *grid], path, live.line(said)
-    except ValueError as error:  # it stays chosen, so that Run does not silently attack another picture
-        gr.Warning(live.line(error))
-        return _grid(grid, selected_index=None), grid, path, live.line(f"Refused: {error}")
+    except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
+        gr.Warning(html.escape(str(error)))
+        return _grid(grid, None), grid, path, html.escape(f"Refused: {error}")
+    text = " ".join(["Loading done: your picture is chosen. Its middle square is scaled to 32×32 pixels.", *notes])
+    return _grid([path, *grid], 0), [path, *grid], path, html.escape(text)
 
 
-def _own_bound(name):
-    """Another attack's bound has another unit."""
-    return gr.Number(value=words.shown_bound(name, attack_cards.card(name).bound), label=words.bound_label(name))
+def _bound_field(name: str) -> gr.Number:
+    """The field for the bound of an attack, in the attack's unit."""
+    return gr.Number(
+        value=classifier_text.shown_bound(name, attack_cards.card(name).bound), label=classifier_text.bound_label(name)
+    )
 
 
 # ---- the run
 
 
-def read(said: Controls):
-    """(arguments for `rlpips.attacks.side_by_side.fool_steps`, the picture's name, notes for the visitor); ValueError if amiss."""
-    if said.classifier not in words.available():
+def read(controls: Controls) -> tuple[FoolRequest, str, list[str]]:
+    """(the request, the picture's name, notes for the visitor); ValueError for values that cannot be."""
+    if controls.classifier not in classifier_text.available():
         raise ValueError("Choose a classifier first.")
-    for what, value in (("Steps", said.steps), ("Seed", said.seed)):
+    for label, value in (("Steps", controls.steps), ("Seed", controls.seed)):
         if value is None:
-            raise ValueError(f"{what} must be a number; the field is empty.")
-    if not 1 <= said.steps <= MOST_STEPS:
-        raise ValueError(f"Steps must be from 1 to {MOST_STEPS} here; got {said.steps}.")
-    if said.first == said.second:
+            raise ValueError(f"{label} must be a number; the field is empty.")
+    if not 1 <= controls.steps <= MAX_STEPS:
+        raise ValueError(f"Steps must be from 1 to {MAX_STEPS} here; got {controls.steps}.")
+    if controls.first == controls.second:
         raise ValueError("Choose two different attacks to set against each other.")
-    attacks = said.first, said.second
-    picked = said.picked
-    if said.upload != said.mine:
-        picked = said.upload or next(iter(samples()), None)
-    if not picked:
+    attacks = controls.first, controls.second
+    selected = controls.selected
+    if controls.upload != controls.mine:
+        selected = controls.upload or next(iter(samples()), None)
+    if not selected:
         raise ValueError("Choose a picture first.")
-    picture = images.read_picture(Path(picked))
-    asked = {
-        "picture": picture.pixels, "label": label_of(picked), "classifier": said.classifier, "attacks": attacks,
-        "bounds": words.bounds(said.bounds, attacks, (said.first_bound, said.second_bound)),
-        "steps": int(said.steps), "seed": int(said.seed),
-    }  # fmt: skip
-    return asked, picture.name, list(picture.notes)
-
-
-def _attack(*values):
-    """Run's work: yields (viewer message, status, live attack) from loading to the last step."""
-    yield from live.run(_ready(*values))
-
-
-def _ready(*values):
-    """Yields what is loading; returns the `live.Job`. As on the Duel page the first control's value is a place in the grid."""
-    said, strip = Controls(*values[:-1]), values[-1]
-    loading = engine.Loading(("lpips", "rlpips-linf"), "alex")
-    while loading.busy():
-        yield loading.text
-    loading.result()
-    asked, name, notes = read(said._replace(picked=chosen(said.picked, strip, said.mine)))
-    return live.Job(
-        asked, name, notes, engine.fool, words.verdict, lambda _, recorder: engine.fool_ruler_alone(recorder)
+    picture = images.read_picture(Path(selected))
+    request = FoolRequest(
+        picture=picture.pixels,
+        label=label_of(selected),
+        classifier=controls.classifier,
+        attacks=attacks,
+        bounds=classifier_text.bounds(controls.bounds, attacks, (controls.first_bound, controls.second_bound)),
+        steps=int(controls.steps),
+        seed=int(controls.seed),
     )
+    return request, picture.name, list(picture.notes)
+
+
+def _updates(*values: Any) -> Generator[session.Update]:
+    """A run for the values of the controls, whose first one is a place in the grid, and for the paths of the grid."""
+    controls, strip = Controls(*values[:-1]), values[-1]
+
+    def prepare() -> AttackRun:
+        selected = pick(controls.selected, strip, otherwise=controls.mine)
+        request, name, notes = read(controls._replace(selected=selected))
+        return AttackRun(request, name, notes, work.fool, classifier_text.verdict, work.stopped_fool_ruler)
+
+    yield from session.updates(Loading(PAIR, "alex"), prepare)

@@ -1,16 +1,19 @@
-"""The stored experiment of the page "Fool a classifier" as HTML: how often every classifier is right under every attack,
-and what those attacks changed. The form of the results is that of assets/weights/classifiers.json; the style is in
+"""The stored results of the page "Fool a classifier" as HTML: the accuracy of every classifier under every attack, and what
+those attacks change. The results have the form of assets/weights/classifiers.json; the style is in
 assets/viewer/classifier.css.
 """
 
 import html
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from rlpips.evaluate import tables
 from rlpips.ui.pages.robustness_text import percent
 from rlpips.zoo import attack_cards, catalog
 
+HEADING = "How accurate each classifier stays under attack"
 # Sections of the table: settings of the bounds, in the order of the page.
 SETTINGS = {
     "paper": "the papers' bound as it stands, the same number for both metrics",
@@ -21,15 +24,20 @@ _COSTS = (("lpips", "{:.3f}"), ("rlpips-linf", "{:.3f}"), ("l2", "{:.2f}"), ("ss
 _NEUTRAL = "#6b7280"
 
 
-def page(report: dict) -> str:
-    """All of it, from the stored results."""
+def page(report: dict[str, Any]) -> str:
+    """The whole of it."""
     names = list(report["classifiers"])
     sections = list(_sections(report))
+    training = "".join(
+        f"<dt>{_title(name)}</dt><dd>{html.escape(catalog.CLASSIFIERS[name].training)}</dd>"
+        for name in names
+        if name in catalog.CLASSIFIERS
+    )
     return (
-        '<div class="fool-stored"><h2>How every classifier holds up</h2>'
-        f"<p>{html.escape(_how(report))}</p>"
+        f'<div class="fool-stored"><h2>{HEADING}</h2>'
+        f"<p>{html.escape(_introduction(report))}</p>"
         f"{_table('Right under attack', names, _rows(report, names, sections, _accuracy))}{_findings(report)}"
-        f"<dl>{''.join(f'<dt>{_title(name)}</dt><dd>{html.escape(catalog.CLASSIFIERS[name].training)}</dd>' for name in names if name in catalog.CLASSIFIERS)}</dl>"
+        f"<dl>{training}</dl>"
         "<details><summary>What the attacks changed</summary><p>Means over the pictures attacked: LPIPS, R-LPIPS l∞ (both "
         "as distances, of the pictures enlarged to 64×64), l2 norm on [0, 1], SSIM.</p>"
         f"{_table('What the attacks changed', names, _rows(report, names, sections, _cost))}</details>"
@@ -37,62 +45,68 @@ def page(report: dict) -> str:
     )
 
 
-def _conditions(report):
+def _conditions(report: dict[str, Any]) -> str:
     return re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.classifier_conditions(report)))
 
 
-def _how(report):
+def _introduction(report: dict[str, Any]) -> str:
     how = report["how"]
     count = how["pictures"]
-    far = "As " if count >= 1000 else f"Only {count} pictures, so the intervals are wide: as "
+    intervals = "As " if count >= 1000 else f"Only {count} pictures, so the intervals are wide: as "
     return (
         f"{count} pictures {how['data'].rstrip('.')}, shown to small networks that were trained here in minutes, not to "
         "those of the papers. Accuracy is the share of pictures that are still classified rightly. "
-        f"{far}small numbers, 95 % bootstrap intervals."
+        f"{intervals}small numbers, 95 % bootstrap intervals."
     )
 
 
-def _sections(report):
-    """(heading, [(attack, bound)]): without a bound of features first, then each setting of the bounds."""
-    found = list(
-        dict.fromkeys((row["attack"], row["bound"]) for one in report["classifiers"].values() for row in one["rows"])
+def _sections(report: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+    """(heading, [(attack, bound)]): first the attacks without a bound of features, then those of each setting of the bounds."""
+    attacks = list(
+        dict.fromkeys(
+            (row["attack"], row["bound"]) for entry in report["classifiers"].values() for row in entry["rows"]
+        )
     )
-    pixels = [(name, bound) for name, bound in found if name == "none" or attack_cards.card(name).metric is None]
+    pixels = [(name, bound) for name, bound in attacks if name == "none" or attack_cards.card(name).metric is None]
     yield "", pixels
-    shown = set(pixels)
+    placed = set(pixels)
     for setting, bounds in report["bounds"]["settings"].items():
         rows = [
             (name, bound)
-            for name, bound in found
+            for name, bound in attacks
             if (name, bound) not in pixels and bounds.get(attack_cards.card(name).metric) == bound
         ]
-        if any(row not in shown for row in rows):  # a bound that two settings share belongs to both
+        if any(row not in placed for row in rows):  # a bound that two settings share belongs to both
             yield SETTINGS.get(setting, setting), rows
-            shown.update(rows)
-    if rest := [row for row in found if row not in shown]:
+            placed.update(rows)
+    if rest := [row for row in attacks if row not in placed]:
         yield "other bounds", rest
 
 
-def _rows(report, names, sections, cell):
-    by = {name: {(row["attack"], row["bound"]): row for row in report["classifiers"][name]["rows"]} for name in names}
+def _rows(
+    report: dict[str, Any], names: list[str], sections: Iterable[tuple[str, list]], cell: Callable[..., str]
+) -> Iterator[str]:
+    rows = {name: {(row["attack"], row["bound"]): row for row in report["classifiers"][name]["rows"]} for name in names}
     for heading, attacks in sections:
         if heading:
             yield _section(heading, names)
         for attack, bound in attacks:
-            color = (
-                attack_cards.card(attack).color
-                if attack != "none" and attack_cards.card(attack).metric
-                else _NEUTRAL
-            )
-            cells = "".join(cell(by[name].get((attack, bound)), color) for name in names)
-            yield f'<tr><th scope="row" {_ink(color)}>{_called(attack, bound)}</th>{cells}</tr>'
+            color = _color(attack)
+            cells = "".join(cell(rows[name].get((attack, bound)), color) for name in names)
+            yield f'<tr><th scope="row" {_ink(color)}>{_row_title(attack, bound)}</th>{cells}</tr>'
 
 
-def _section(heading, names):
+def _color(attack: str) -> str:
+    """The color of the metric that bounds an attack."""
+    card = None if attack == "none" else attack_cards.card(attack)
+    return card.color if card and card.metric else _NEUTRAL
+
+
+def _section(heading: str, names: list[str]) -> str:
     return f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}">{heading}</th></tr>'
 
 
-def _called(name, bound):
+def _row_title(name: str, bound: float) -> str:
     if name == "none":
         return "without an attack"
     attack = attack_cards.card(name)
@@ -101,7 +115,7 @@ def _called(name, bound):
     return f"<b>{html.escape(attack.title)}</b><small>{html.escape(unit)} ≤ {size}</small>"
 
 
-def _accuracy(row, color):
+def _accuracy(row: dict[str, Any] | None, color: str) -> str:
     if not row:
         return "<td>–</td>"
     value, low, high = (row["accuracy"][part] for part in ("value", "low", "high"))
@@ -112,14 +126,14 @@ def _accuracy(row, color):
     )
 
 
-def _cost(row, color):
+def _cost(row: dict[str, Any] | None, color: str) -> str:
     if not row or not row.get("cost"):
         return "<td>–</td>"
-    said = " · ".join(form.format(row["cost"][key]) for key, form in _COSTS if row["cost"].get(key) is not None)
-    return f"<td>{said}</td>"
+    text = " · ".join(form.format(row["cost"][key]) for key, form in _COSTS if row["cost"].get(key) is not None)
+    return f"<td>{text}</td>"
 
 
-def _table(caption, names, rows):
+def _table(caption: str, names: list[str], rows: Iterable[str]) -> str:
     head = "".join(f'<th scope="col">{_title(name)}</th>' for name in names)
     return (
         f'<div class="fool-rows" tabindex="0" role="region" aria-label="{caption}"><table><thead><tr><th scope="col">attack'
@@ -127,54 +141,49 @@ def _table(caption, names, rows):
     )
 
 
-def _findings(report):
+def _findings(report: dict[str, Any]) -> str:
     """Whether attacks bounded by R-LPIPS are the stronger ones: in a sentence, and classifier by classifier in a table."""
-    found = report.get("findings", [])
-    if not found:
+    findings = report.get("findings", [])
+    if not findings:
         return ""
-    told = [
-        one for one in found if any(one["difference"].values())
-    ]  # where neither attack leaves anything, nobody can tell
-    counts = Counter(one["verdict"] for one in told)
-    said = (
+    # Where both attacks leave the same pictures right, there is nothing to compare.
+    telling = [finding for finding in findings if any(finding["difference"].values())]
+    counts = Counter(finding["verdict"] for finding in telling)
+    text = (
         "Ghazanfari et al. report that attacks bounded by R-LPIPS are the stronger ones. "
-        f"Of the {len(found)} comparisons here, {len(found) - len(told)} say nothing, as both attacks leave the same pictures right, "
+        f"Of the {len(findings)} comparisons here, {len(findings) - len(telling)} say nothing, as both attacks leave the same pictures right, "
         f"or none; in the others they are stronger {counts['held']} times and weaker {counts['did not hold']} times, and "
         f"{counts['undecided']} are undecided."
     )
     names = list(report["classifiers"])
-    cells = {(one["setting"], one["attack"], one["than"], one["classifier"]): one for one in found}
-    rows, headed = [], None
+    cells = {(each["setting"], each["attack"], each["than"], each["classifier"]): each for each in findings}
+    rows, current = [], None
     for setting, attack, than in dict.fromkeys(key[:3] for key in cells):
-        if setting != headed:
+        if setting != current:
             rows.append(_section(SETTINGS.get(setting, setting), names))
-            headed = setting
-        each = "".join(_finding(cells.get((setting, attack, than, name))) for name in names)
-        pair = " against ".join(f"<b>{html.escape(attack_cards.card(one).title)}</b>" for one in (attack, than))
-        rows.append(f'<tr><th scope="row">{pair}</th>{each}</tr>')
+            current = setting
+        row = "".join(_finding(cells.get((setting, attack, than, name))) for name in names)
+        pair = " against ".join(f"<b>{html.escape(attack_cards.card(each).title)}</b>" for each in (attack, than))
+        rows.append(f'<tr><th scope="row">{pair}</th>{row}</tr>')
     head = "Points of accuracy that the attack bounded by R-LPIPS leaves more than the other, with 95 % intervals:"
-    return f"<p>{html.escape(said)} {head}</p>{_table('Is the robust metric the stronger bound', names, rows)}"
+    return f"<p>{html.escape(text)} {head}</p>{_table('Is the robust metric the stronger bound', names, rows)}"
 
 
-def _finding(found):
-    if found is None:
+def _finding(finding: dict[str, Any] | None) -> str:
+    if finding is None:
         return "<td>–</td>"
-    if not any(found["difference"].values()):
+    if not any(finding["difference"].values()):
         return "<td>the same</td>"
     value, low, high = (
-        f"{100 * found['difference'][part]:+.0f}".replace("-", "−") for part in ("value", "low", "high")
+        f"{100 * finding['difference'][part]:+.0f}".replace("-", "−") for part in ("value", "low", "high")
     )
-    verdict = {"held": "stronger", "did not hold": "weaker"}.get(found["verdict"], found["verdict"])
+    verdict = {"held": "stronger", "did not hold": "weaker"}.get(finding["verdict"], finding["verdict"])
     return f"<td><b>{value}</b><small>{low} to {high}</small> {verdict}</td>"
 
 
-def _plain_title(name):
-    return catalog.CLASSIFIERS[name].title if name in catalog.CLASSIFIERS else name
+def _title(name: str) -> str:
+    return html.escape(catalog.CLASSIFIERS[name].title if name in catalog.CLASSIFIERS else name)
 
 
-def _title(name):
-    return html.escape(_plain_title(name))
-
-
-def _ink(color, more=""):
+def _ink(color: str, more: str = "") -> str:
     return f'class="metric-ink" style="--raw:{color};{more}"'

@@ -1,10 +1,13 @@
-"""What the page "Fool a classifier" says: of the classifiers, the bounds, what came of a run, and the stored experiment.
+"""The sentences of the page "Fool a classifier": on the classifiers, the bounds, the result of a run, and the stored results.
 
 Every number comes from a trace, a card or the stored results, assets/weights/classifiers.json.
 """
 
 import html
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from rlpips.traces.trace import Trace
 from rlpips.ui.pages import classifier_table
 from rlpips.zoo import attack_cards, cards, catalog
 
@@ -13,7 +16,7 @@ BOUNDS = [
     ("the papers': 0.5 for both", "paper"),
     ("my own (under More)", "own"),
 ]
-_NO_TABLE = '<div class="fool-stored"><h2>How every classifier holds up</h2><p>{}</p></div>'
+_NO_TABLE = f'<div class="fool-stored"><h2>{classifier_table.HEADING}</h2><p>{{}}</p></div>'
 _NOT_MEASURED = "This has not been measured yet. <code>python -m rlpips.evaluate classifiers</code> does it."
 
 
@@ -25,27 +28,28 @@ def available() -> list[str]:
     return [name for name, card in catalog.CLASSIFIERS.items() if card.sha256 and not card.model]
 
 
-def classifiers(names) -> list[tuple[str, str]]:
-    """Choices: the title and how many pictures it has right without an attack."""
-    right = {name: _plain_accuracy(name) for name in names}
-    return [
-        (catalog.CLASSIFIERS[name].title + (f", {percent(right[name])} right" if right[name] is not None else ""), name)
-        for name in names
-    ]
+def classifiers(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Choices: the title of each classifier with its accuracy without an attack, and its name."""
+    choices = []
+    for name in names:
+        accuracy = _accuracy_without_attack(name)
+        text = "" if accuracy is None else f", {percent(accuracy)} right"
+        choices.append((catalog.CLASSIFIERS[name].title + text, name))
+    return choices
 
 
-def trained(name) -> str:
+def trained(name: str | None) -> str:
     """How a classifier was trained, in a sentence."""
     return html.escape(catalog.CLASSIFIERS[name].training) if name in catalog.CLASSIFIERS else ""
 
 
-def _plain_accuracy(name):
+def _accuracy_without_attack(name: str) -> float | None:
     rows = results().get("classifiers", {}).get(name, {}).get("rows", [])
     return next((row["accuracy"]["value"] for row in rows if row["attack"] == "none"), None)
 
 
-def results() -> dict:
-    """The stored results; empty where they cannot be read, which `experiment` says."""
+def results() -> dict[str, Any]:
+    """The stored results; empty if they cannot be read, which `experiment` says."""
     try:
         return cards.read_results()
     except ValueError:
@@ -55,53 +59,58 @@ def results() -> dict:
 # ---- the bounds
 
 
-def bounds(choice, attacks, own) -> tuple[float, float] | None:
-    """The bounds of two attacks in their units; None for those of `rlpips.zoo.attack_cards`. ValueError if amiss."""
+def bounds(choice: str, attacks: Sequence[str], visitor: Sequence[Any]) -> tuple[float, float] | None:
+    """The bounds of two attacks in their units; None for those of `rlpips.zoo.attack_cards`.
+
+    `visitor` holds the bounds that the visitor has typed, as the fields show them. ValueError if one is missing, or if there are
+    no matched bounds.
+    """
     if choice == "paper":
         return None
     if choice == "matched":
         matched = attack_cards.matched_bounds()
-        each = (attack_cards.card(name) for name in attacks)
-        return tuple(matched[attack.metric] if attack.metric else attack.bound for attack in each)
-    if None in own:
+        cards_of_pair = (attack_cards.card(name) for name in attacks)
+        first, second = (matched[card.metric] if card.metric else card.bound for card in cards_of_pair)
+        return first, second
+    if None in visitor:
         raise ValueError("Your own bounds, under More, must be numbers; a field is empty.")
-    return tuple(value / _per_unit(name) for name, value in zip(attacks, own))
+    first, second = (value / _per_unit(name) for name, value in zip(attacks, visitor))
+    return first, second
 
 
-def bound_label(name) -> str:
-    """What the field for one's own bound is called."""
+def bound_label(name: str) -> str:
+    """The label of the field for the visitor's bound of an attack."""
     attack = attack_cards.card(name)
     return f"Bound of {attack.title}, {'n/255' if attack.norm == 'linf' else attack.unit}"
 
 
-def shown_bound(name, bound) -> float:
+def shown_bound(name: str, bound: float) -> float:
     """A bound as the field shows it."""
     return float(f"{bound * _per_unit(name):.3g}")
 
 
-def _per_unit(name):
+def _per_unit(name: str) -> int:
     return 255 if attack_cards.card(name).norm == "linf" else 1
 
 
-def allowed(choice, first, second, *own) -> str:
-    """What two attacks may do, in the line below the choice of bounds."""
+def allowed(choice: str, first: str, second: str, *visitor: float | None) -> str:
+    """What two attacks may do, as HTML, in the line below the choice of bounds."""
     try:
-        chosen = bounds(choice, (first, second), own)
+        radii = bounds(choice, (first, second), visitor)
     except ValueError as error:
         return html.escape(str(error))
-    said = []
+    lines = []
     for index, name in enumerate((first, second)):
         attack = attack_cards.card(name)
-        bound = chosen[index] if chosen else attack.bound
-        said.append(f"{attack.title}: {_reach(attack, bound)}")
-    said.append("An attack rests once the classifier is clearly fooled.")
-    return "<br>".join(map(html.escape, said))
+        lines.append(f"{attack.title}: {_reach(attack, radii[index] if radii else attack.bound)}")
+    lines.append("An attack rests once the classifier is clearly fooled.")
+    return "<br>".join(map(html.escape, lines))
 
 
-def _reach(attack, bound):
+def _reach(attack: attack_cards.AttackCard, bound: float) -> str:
     if attack.norm == "linf":
         return f"{255 * bound:.3g}/255 a value"
-    if attack.norm == "l2":
+    if attack.metric is None:
         return f"l2 norm {bound:.3g}"
     return f"{catalog.card(attack.metric).title} ≤ {bound**2:.3g} = {bound:.3g}²"
 
@@ -109,41 +118,41 @@ def _reach(attack, bound):
 # ---- a run
 
 
-def caption(meta) -> str:
-    """What a recorded example is called: "cat, undefended: PPGD 0.5 against R-PPGD 0.5"."""
+def caption(meta: dict[str, Any]) -> str:
+    """The caption of a recorded example: "cat, undefended: PPGD 0.5 against R-PPGD 0.5"."""
     receipt = meta["receipt"]
-    each = (
-        f"{one['title']} {shown_bound(one['name'], one['bound']):.3g}"
-        + ("/255" if attack_cards.card(one["name"]).norm == "linf" else "")
-        for one in receipt["attacks"]
+    attacks = (
+        f"{attack['title']} {shown_bound(attack['name'], attack['bound']):.3g}"
+        + ("/255" if attack_cards.card(attack["name"]).norm == "linf" else "")
+        for attack in receipt["attacks"]
     )
     name = meta["verdicts"]["classes"][meta["verdicts"]["label"]]
-    return f"{name}, {receipt['classifier']['title']}: {' against '.join(each)}"
+    return f"{name}, {receipt['classifier']['title']}: {' against '.join(attacks)}"
 
 
-def verdict(trace) -> str:
-    """What came of it: "PPGD: cat to dog, 94 %. R-PPGD: still cat, 60 %.", and what was done to the picture."""
+def verdict(trace: Trace) -> str:
+    """The result of each attack: "PPGD: cat to dog, 94 %. R-PPGD: still cat, 60 %.", and how the picture was prepared."""
     classes, label = trace.classes, trace.label
-    said = []
+    sentences = []
     for attack, shares in zip(trace.receipt["attacks"], trace.probabilities_8bit):
-        now = int(shares.argmax())
-        turned = f"still {classes[label]}" if now == label else f"{classes[label]} to {classes[now]}"
-        said.append(f"{attack['title']}: {turned}, {percent(shares[now])}.")
-    return " ".join([*said, *trace.receipt.get("notes", [])])
+        index = int(shares.argmax())
+        change = f"still {classes[label]}" if index == label else f"{classes[label]} to {classes[index]}"
+        sentences.append(f"{attack['title']}: {change}, {percent(shares[index])}.")
+    return " ".join([*sentences, *trace.receipt.get("notes", [])])
 
 
-def percent(share) -> str:
-    """A probability close to certainty must not look like certainty."""
+def percent(share: float) -> str:
+    """A share in percent. A probability close to certainty must not look like certainty."""
     if 0.995 < share < 1:
         return "over 99\u00a0%"
     return f"{share:.0%}".replace("%", "\u00a0%")
 
 
-# ---- the stored experiment
+# ---- the stored results
 
 
 def experiment() -> str:
-    """The stored experiment as HTML."""
+    """The stored results as HTML."""
     try:
         report = cards.read_results()
     except ValueError as error:

@@ -1,12 +1,17 @@
-"""From what the controls of the Duel page say to arguments for `rlpips.attack_steps`."""
+"""The controls of the Duel page, and the request that their values make."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from rlpips.attacks.request import AttackRequest
 from rlpips.data import images
+from rlpips.data.images import Picture
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.runtime import device, work
 from rlpips.zoo import catalog
 
 METRICS = [(card.title, name) for name, card in catalog.CATALOG.items()]
@@ -19,7 +24,7 @@ OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
 PRECISIONS = [("automatic", "auto"), ("float32", "float32")]
-# What to push when it is not the picture itself: a copy, damaged by one of `rlpips.data.distortions`, or another picture.
+# What to push when it is not the picture itself: a copy under one of `rlpips.data.distortions`, or another picture.
 COPIES = [
     ("a blurred copy", "blur"),
     ("a JPEG copy", "jpeg"),
@@ -34,15 +39,15 @@ _COPY_SEVERITY = 0.6
 
 
 class Controls(NamedTuple):
-    """The controls of the Duel page, or what they say, in the order in which the page sends them."""
+    """The controls of the Duel page, or their values, in the order in which the page sends them."""
 
-    picked: Any  # path of the picture to attack
-    mine: Any  # paths of the visitor's own pictures that the strip of thumbnails shows
-    upload: Any  # the same as uploaded by now: Run may be pressed before the strip has caught up
+    selected: Any  # path of the picture to attack
+    mine: Any  # paths of the visitor's pictures that the strip of thumbnails shows
+    upload: Any  # paths of the visitor's pictures now: Run may be pressed before the strip has caught up
     objective: Any
     norm: Any
     candidate: Any  # one of CANDIDATES
-    eps: Any  # n/255 for l_inf, [0, 1] units for l2, and so the step size
+    eps: Any  # n/255 for l_inf, [0, 1] units for l2; so is the step size
     steps: Any
     first: Any  # names of the two metrics
     second: Any
@@ -50,54 +55,66 @@ class Controls(NamedTuple):
     step_size: Any
     restarts: Any
     backbone: Any
-    size: Any  # the visitor's own pictures have at most so many pixels a side
-    precision: Any  # "auto": what the device is fastest in
+    size: Any  # the visitor's pictures have at most so many pixels a side
+    precision: Any  # "auto": the one that the device is fastest in
 
 
-def read(said: Controls):
-    """(arguments for `rlpips.attack_steps`, the picture's name, notes for the visitor); ValueError if amiss."""
-    for what, value in (("eps", said.eps), ("Steps", said.steps), ("Seed", said.seed), ("Restarts", said.restarts)):
+def read(controls: Controls) -> tuple[AttackRequest, str, list[str]]:
+    """(the request, the picture's name, notes for the visitor); ValueError for values that cannot be."""
+    for label, value in (
+        ("eps", controls.eps), ("Steps", controls.steps), ("Seed", controls.seed), ("Restarts", controls.restarts),
+    ):  # fmt: skip
         if value is None:
-            raise ValueError(f"{what} must be a number; the field is empty.")
-    if not said.steps <= engine.MAX_STEPS or not said.restarts <= engine.MAX_RESTARTS:
+            raise ValueError(f"{label} must be a number; the field is empty.")
+    # Written so that NaN fails.
+    if not controls.steps <= device.MAX_STEPS or not controls.restarts <= device.MAX_RESTARTS:
         raise ValueError(
-            f"At most {engine.MAX_STEPS} steps and {engine.MAX_RESTARTS} restarts here; "
-            f"got {said.steps} and {said.restarts}."
+            f"At most {device.MAX_STEPS} steps and {device.MAX_RESTARTS} restarts here; "
+            f"got {controls.steps} and {controls.restarts}."
         )
-    if said.first == said.second:
+    if controls.first == controls.second:
         raise ValueError("Choose two different metrics to set against each other.")
 
-    mine, picked, candidate = (said.upload or [])[:2], said.picked, said.candidate
-    if mine != said.mine:
-        picked = mine[0] if mine else str(SAMPLES[0].path)
+    mine, selected, candidate = (controls.upload or [])[:2], controls.selected, controls.candidate
+    if mine != controls.mine:
+        selected = mine[0] if mine else str(SAMPLES[0].path)
         candidate = "mine" if len(mine) > 1 and candidate == "itself" else candidate
-    reference = _read(picked, said.size if picked in mine else images.LARGEST_SIDE)
+    reference = _read_picture(selected, controls.size if selected in mine else images.LARGEST_SIDE)
     notes = list(reference.notes)
-    pushed = _candidate(candidate, reference, [path for path in mine if path != picked], said.size)
+    pushed = _candidate(candidate, reference, [path for path in mine if path != selected], controls.size)
     if pushed is not None and pushed.shape != reference.pixels.shape:
         height, width = reference.pixels.shape[:2]
         notes.append(f"The second picture was resized from {pushed.shape[1]}×{pushed.shape[0]} to {width}×{height}.")
         pushed = images.resize(pushed, (height, width))
-    unit = 1 / 255 if said.norm == "linf" else 1
-    return {
-        "reference": reference.pixels, "candidate": pushed, "metrics": (said.first, said.second),
-        "backbone": said.backbone, "norm": said.norm, "eps": said.eps * unit, "steps": _whole(said.steps),
-        "objective": said.objective, "seed": _whole(said.seed), "restarts": _whole(said.restarts),
-        "step_size": None if said.step_size is None else said.step_size * unit,
-        "precision": None if said.precision == "auto" else said.precision,
-    }, reference.name, notes  # fmt: skip
+    unit = 1 / 255 if controls.norm == "linf" else 1
+    request = AttackRequest(
+        reference=reference.pixels,
+        candidate=pushed,
+        metrics=(controls.first, controls.second),
+        backbone=controls.backbone,
+        norm=controls.norm,
+        eps=controls.eps * unit,
+        steps=_whole(controls.steps),
+        step_size=None if controls.step_size is None else controls.step_size * unit,
+        objective=controls.objective,
+        seed=_whole(controls.seed),
+        restarts=_whole(controls.restarts),
+        precision=None if controls.precision == "auto" else controls.precision,
+    )
+    return request, reference.name, notes
 
 
-@lru_cache(maxsize=4)  # the same picture is attacked again and again; what was uploaded has a path of its own
-def _read(path, size):
+@lru_cache(maxsize=4)  # the same picture is attacked again and again; every upload has a path of its own
+def _read_picture(path: str, size: int) -> Picture:
     return images.read_picture(Path(path), size)
 
 
-def _whole(value):
-    return int(value) if isinstance(value, float) and value.is_integer() else value  # the core refuses what is left
+def _whole(value: Any) -> Any:
+    """A whole number as an int; `AttackRequest` refuses other values."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _candidate(choice, reference, others, size):
+def _candidate(choice: str, reference: Picture, others: list[str], size: int) -> np.ndarray | None:
     if choice == "itself":
         return None
     if choice == "mine":
@@ -107,9 +124,9 @@ def _candidate(choice, reference, others, size):
     for sample in SAMPLES:
         if sample.name == choice:
             return sample.picture().pixels
-    return engine.damaged(reference.pixels, choice, _COPY_SEVERITY)
+    return work.distorted(reference.pixels, choice, _COPY_SEVERITY)
 
 
-def metrics_on(names, backbone):
-    """Those of the metrics that have heads for the backbone."""
+def metrics_on(names: Iterable[str], backbone: str) -> tuple[str, ...]:
+    """The metrics among `names` that have heads for the backbone."""
     return tuple(name for name in names if backbone in catalog.card(name).backbones)

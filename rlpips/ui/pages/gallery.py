@@ -2,8 +2,8 @@
 
 import html
 import json
+import logging
 import secrets
-import traceback
 import zipfile
 from functools import lru_cache
 from io import BytesIO
@@ -15,82 +15,99 @@ from PIL import Image
 
 from rlpips import paths
 from rlpips.traces.trace import Trace
+from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import thumbnail
-from rlpips.ui.runtime import files
+from rlpips.ui.runtime import messages
+
+log = logging.getLogger(__name__)
 
 OPENING = "astronaut-away-linf-4.zip"
-PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
 open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
+DAMAGED = "<p>{} of the recorded duels cannot be read: {}. Please install this project's files again.</p>"
+MISSING = "<p>The recorded duels are missing. Please install this project's files again.</p>"
 
 
 def recorded() -> list[Path]:
-    """The recorded traces, in the order they are shown; one that cannot be read is left out, as the log will say."""
-    return [path for path in sorted(paths.PRECOMPUTED.glob("*.zip")) if _card(path)]
+    """The recorded traces, in the order of the page, without those that cannot be read."""
+    return [path for path in _paths() if _card(path)]
+
+
+def _paths() -> list[Path]:
+    return sorted(paths.PRECOMPUTED.glob("*.zip"))
 
 
 def message(path: Path) -> dict:
-    """The viewer message that shows a saved trace; ValueError where it is none."""
-    # A stranger's file is offered anew, without what else may be in it; ours as it is.
+    """The viewer message that shows a saved trace; ValueError if the file is none."""
+    # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
     saved = path.read_bytes() if path.parent == paths.PRECOMPUTED else None
-    return files.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
+    return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
 
 
 def opening() -> dict | None:
-    """What the page opens with; None where that cannot be read."""
+    """The viewer message that the page opens with; None if its file cannot be read, with the reason in the log."""
     try:
         return message(paths.PRECOMPUTED / OPENING)
-    except (ValueError, OSError):
+    except (ValueError, OSError) as error:
+        log.error("The page opens without a recorded duel, %s: %s", OPENING, error)
         return None
 
 
-def build(shown, status, pages, duel):
-    """Lay the page out; a choice goes to the viewer `shown` and its `status`, and brings the tab `duel` of `pages` up."""
-    paths = recorded()
-    gr.HTML(NOTE)
+def build(view: gr.HTML, status: gr.HTML, pages: gr.Tabs, duel: str) -> None:
+    """Lay out the page; a click on a card goes to the viewer `view` and its `status`, and selects the tab `duel` of `pages`."""
+    readable = recorded()
+    gr.HTML(NOTE + _fault(readable))
     cards = gr.Gallery(
-        [_card(path) for path in paths], elem_id="recorded", label="Recorded duels", columns=5, height="auto",
+        list(filter(None, map(_card, readable))), elem_id="recorded", label="Recorded duels", columns=5, height="auto",
         format="png", allow_preview=False, object_fit="cover", interactive=False, buttons=[], show_label=False,
     )  # fmt: skip
     saved = gr.File(label="A saved trace", height=64, elem_id="saved-trace", elem_classes="upload")
 
-    def open_recorded(event: gr.SelectData):
-        return _opened(paths[event.index], "a recorded duel", duel)
+    def open_recorded(event: gr.SelectData) -> tuple:
+        return _open(readable[event.index], "a recorded duel", duel)
 
-    def open_saved(path):
-        return _opened(Path(path), "a saved trace", duel)
+    def open_saved(path: str) -> tuple:
+        return _open(Path(path), "a saved trace", duel)
 
-    cards.select(open_recorded, None, [shown, status, pages], **PRIVATE)
-    saved.upload(open_saved, saved, [shown, status, pages], **PRIVATE)
+    cards.select(open_recorded, None, [view, status, pages], **PRIVATE)
+    saved.upload(open_saved, saved, [view, status, pages], **PRIVATE)
 
 
-def _opened(path, kind, duel):
+def _fault(readable: list[Path]) -> str:
+    """A sentence on recordings that are missing or damaged; none if all is well."""
+    names = [path.name for path in _paths() if path not in readable]
+    if names:
+        return DAMAGED.format(len(names), html.escape(", ".join(names)))
+    return "" if readable else MISSING
+
+
+def _open(path: Path, kind: str, duel: str) -> tuple:
     """(viewer message, status, tabs) that show a trace, or a warning and nothing else."""
     try:
-        found = message(path)
-        return found, f"Done: {kind}, {html.escape(_caption(found['meta']))}.", gr.Tabs(selected=duel)
+        content = message(path)
+        return content, f"Done: {kind}, {html.escape(_caption(content['meta']))}.", gr.Tabs(selected=duel)
     except ValueError as error:
         gr.Warning(html.escape(str(error)))
-    except Exception:  # a full disk, say: the visitor is told, the host finds the reason in the log
-        traceback.print_exc()
+    except Exception:  # a full disk, for example: the visitor reads a sentence, the host finds the reason in the log
+        log.exception("A trace was not opened.")
         gr.Warning("The server could not open this trace.")
     return gr.skip(), gr.skip(), gr.skip()
 
 
 @lru_cache
-def _card(path):
-    """(thumbnail, caption) of a recorded trace, of which only this much is read; None where that cannot be."""
+def _card(path: Path) -> tuple[Image.Image, str] | None:
+    """(thumbnail, caption) of a recorded trace, for which little of its file is read; None if that cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             meta = json.loads(archive.read("trace.json"))["meta"]
             picture = np.array(Image.open(BytesIO(archive.read(meta["start"] or meta["reference"]))).convert("RGB"))
         return thumbnail(picture, 220), _caption(meta)
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError) as error:
-        print(f"Left out of the gallery: {path.name} ({error})")
+        log.error("The gallery leaves out %s: %s", path.name, error)
         return None
 
 
-def _caption(meta):
+def _caption(meta: dict) -> str:
     name = meta["name"].replace("_", " ")
     if meta["objective"] == "pair":
         return f"{name}, two pictures compared"

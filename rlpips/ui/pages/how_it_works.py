@@ -8,18 +8,32 @@ from rlpips import paths
 from rlpips.evaluate import tables
 from rlpips.zoo import cards, catalog
 
-MATHS = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
-SHOWN = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
+MATHS: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+]
+METRICS = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
 
 
-def build():
-    """Lay the page out in the Blocks at hand."""
+def build() -> None:
+    """Lay out the page in the current Blocks."""
     gr.Markdown(text(), latex_delimiters=MATHS, elem_classes="prose-page")
 
 
 def text() -> str:
-    """The page as Markdown."""
-    all_cards = {name: cards.read(name) for name in SHOWN}
+    """The page as Markdown. In place of a card that cannot be read stands a sentence."""
+    try:
+        parts = _tables({name: cards.read(name) for name in METRICS})
+    except ValueError as error:
+        parts = {"results": str(error), "measured": "", "layers": "", "data": ""}
+    parts["cards"] = "\n\n".join(_card(name, backbone) for name, backbone in _ours())
+    page = (paths.ASSETS / "how_it_works.md").read_text("utf-8")
+    for name, value in parts.items():
+        page = page.replace(f"[[{name}]]", value)
+    return page
+
+
+def _tables(all_cards: dict[str, dict]) -> dict[str, str]:
     results = {name: card["results"] for name, card in all_cards.items() if "results" in card}
     parts = {"results": "Nothing was measured yet: `python -m rlpips.evaluate --cards`.", "measured": "", "layers": ""}
     if results:
@@ -28,29 +42,32 @@ def text() -> str:
             "measured": tables.conditions(results),
             "layers": tables.layer_table(results),
         }
-    parts |= {
-        "data": all_cards["rlpips-linf"]["data"],
-        "cards": "\n\n".join(_card(name, backbone) for name, backbone in _ours()),
-    }
-    page = (paths.ASSETS / "how_it_works.md").read_text("utf-8")
-    for name, value in parts.items():
-        page = page.replace(f"[[{name}]]", value)
-    return page
+    return {**parts, "data": all_cards["rlpips-linf"]["data"]}
 
 
-def _ours():
+def _ours() -> list[tuple[str, str]]:
+    """(metric, backbone) of all heads that were trained here."""
     return [
         (card.name, backbone) for card in catalog.CATALOG.values() for backbone in card.heads if card.name != "lpips"
     ]
 
 
-def _card(name, backbone):
-    """A card of heads, folded."""
-    card = cards.read(name, backbone)
+def _card(name: str, backbone: str) -> str:
+    """The card of heads, folded."""
+    title = f"{catalog.card(name).title} on {catalog.trunk_card(backbone).title}"
+    try:
+        rows = _rows(cards.read(name, backbone))
+    except ValueError as error:
+        rows = {"card": str(error)}
+    lines = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in rows.items())
+    return f"<details><summary>{title}</summary><dl>{lines}</dl></details>"
+
+
+def _rows(card: dict) -> dict[str, str]:
     settings = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in card["settings"].items()
     )
-    rows = {
+    return {
         "file": f"{card['file']}, sha256 {card['sha256']}",
         "data": card["data"] + "; " + ", ".join(f"{count} {what}" for what, count in card["photographs"].items()),
         "settings": settings,
@@ -60,6 +77,3 @@ def _card(name, backbone):
         else "nobody yet: python -m rlpips.evaluate --cards",
         "what it is not": card["limits"],
     }
-    title = f"{catalog.card(name).title} on {catalog.trunk_card(backbone).title}"
-    lines = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in rows.items())
-    return f"<details><summary>{title}</summary><dl>{lines}</dl></details>"

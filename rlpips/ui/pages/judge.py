@@ -1,36 +1,44 @@
-"""The page "You be the judge": which of two candidates is nearer to a reference? The visitor first, then the metrics,
-then the metrics attacked.
+"""The page "You be the judge": which of two candidates is nearer to a reference? First the visitor answers, then the metrics,
+then the metrics under attack.
 
 Before the choice the browser gets one strip of three pictures and a random name for it, as a data URL: no file name, no
-file size and no address that could give the answer away. Stored questions need no torch; those made of the visitor's
-picture are judged by the metrics while the visitor looks.
+file size and no address that could give the answer away. Stored questions need no torch; the metrics judge questions from the
+visitor's picture while the visitor looks.
 """
 
 import base64
-import html
+import logging
 import math
 import random
 import secrets
 import threading
-import traceback
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from rlpips import paths
 from rlpips.data import images
+from rlpips.data.images import Picture
 from rlpips.quiz import archive, questions
+from rlpips.quiz.questions import Question, Verdict
 from rlpips.ui.components import modules
-from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.components.events import PRIVATE, UNLIMITED
+from rlpips.ui.components.status import status_line
+from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.session import Run, Update
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
 
+log = logging.getLogger(__name__)
+
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
-PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-AT_ONCE = {**engine.UNLIMITED, **PRIVATE}  # a stored question waits for nobody
 FAILED = "Refused: the server could not do this. Another picture may help."
 MISSING = "Refused: the stored questions cannot be read. Choose a picture of your own."
 SCORE = """<section class="jscore" aria-label="Score of this visit"><table>
@@ -44,180 +52,186 @@ choice, right or wrong."""
 
 
 class _Turn:
-    """A question put to one visitor, and its verdict as soon as there is one."""
+    """A question for one visitor, and its verdict as soon as there is one."""
 
-    def __init__(self, question, verdict=None):
+    def __init__(self, question: Question, verdict: Verdict | None = None):
         self.id = secrets.token_hex(8)
-        self.swap = secrets.randbelow(2)  # which candidate is called A is drawn anew every time
-        self.question = question.swapped() if self.swap else question
-        self.answered = False
-        self.ready = threading.Event()
-        self.verdict = None
+        self._swap = secrets.randbelow(2)  # which candidate is called A is drawn anew every time
+        self.question = question.swapped() if self._swap else question
+        self.is_answered = False
+        self.ready = threading.Event()  # set when the verdict is there, or never will be
+        self.verdict: Verdict | None = None
         if verdict:
-            self.judged(verdict)
+            self.judge(verdict)
 
-    def judged(self, verdict):
-        self.verdict = verdict.swapped() if self.swap else verdict
+    def judge(self, verdict: Verdict) -> None:
+        """Take the verdict on the question as it was before the swap."""
+        self.verdict = verdict.swapped() if self._swap else verdict
         self.ready.set()
 
 
 @lru_cache(maxsize=1)
-def stored():
-    """The stored questions and verdicts; none where they cannot be read, as the log will say."""
+def stored() -> list[tuple[Question, Verdict]]:
+    """The stored questions and verdicts; none if they cannot be read, with the reason in the log."""
     try:
         return archive.read(paths.QUESTIONS)[0]
     except (ValueError, OSError) as error:
-        print(f"No stored questions: {error}")
+        log.error("There are no stored questions: %s", error)
         return []
 
 
-def build(tab):
-    """Lay the page out in the Blocks at hand; the first question comes when `tab` is chosen."""
+def build(tab: gr.Tab) -> None:
+    """Lay out the page in the current Blocks; the first question comes when `tab` is selected."""
     threading.Thread(target=stored, daemon=True).start()
-    deck, turn, wanted = gr.State(None), gr.State(None), gr.State(0)  # wanted: how many live questions were asked for
+    deck, turn = gr.State(None), gr.State(None)
+    requests = gr.State(0)  # how many live questions the visitor has requested
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
             score = gr.HTML(
                 None, elem_id="judge-score", html_template=SCORE, css_template=_text("judge_score.css"),
-                js_on_load=modules.load("judge_score.js"), apply_default_css=False, lines=questions.rows(PAIR),
+                js_on_load=modules.load("judge_score.js"), apply_default_css=False, lines=questions.score_lines(PAIR),
             )  # fmt: skip
             gr.HTML(HELP, elem_classes="hint")
             kind = gr.Dropdown(KINDS, value="both", label="Questions", elem_id="judge-kind")
             upload = gr.File(label="or of your own picture", height=64, elem_id="judge-upload", elem_classes="upload")
-            status = gr.HTML(
-                "Loading…", elem_id="judge-status", elem_classes="status",
-                html_template='<div role="status" aria-live="polite">${value}</div>',
-            )  # fmt: skip
+            status = status_line("Loading…", "judge-status")
         stage = gr.HTML(
             None, elem_id="judge", html_template=_text("judge.html"), css_template=_text("judge.css"),
             js_on_load=modules.load("judge.js", events=("next", "chosen")), apply_default_css=False,
         )  # fmt: skip
 
-    asked = {"inputs": [deck, wanted, upload, kind], "outputs": [stage, status, deck, turn, wanted], **AT_ONCE}
-    tab.select(_first, **asked)
-    for another in (stage.next, upload.change, kind.input):
-        another(_next, **asked)
-    wanted.change(_live, [upload, kind], [stage, status, turn], **AT_ONCE)
-    stage.chosen(_chosen, turn, [stage, score, status], **AT_ONCE)
+    settings = {**UNLIMITED, **PRIVATE}
+    inputs, outputs = [deck, requests, upload, kind], [stage, status, deck, turn, requests]
+    tab.select(_first, inputs, outputs, **settings)
+    for event in (stage.next, upload.change, kind.input):
+        event(_next, inputs, outputs, **settings)
+    requests.change(_live, [upload, kind], [stage, status, turn], **settings)
+    stage.chosen(_answer, turn, [stage, score, status], **settings)
 
 
-def _text(name):
+def _text(name: str) -> str:
     return (paths.VIEWER / name).read_text("utf-8")
 
 
-def _first(deck, *rest):
-    """The first question of a visit; coming back to the tab changes nothing."""
-    return _next(deck, *rest) if deck is None else (gr.skip(),) * 5
+def _first(deck: list[int] | None, *others: Any) -> tuple:
+    """The first question of a visit; a return to the tab changes nothing."""
+    return _next(deck, *others) if deck is None else (gr.skip(),) * 5
 
 
-def _next(deck, wanted, upload, kind):
-    """(stage message, status, deck, turn, wanted): a stored question, or the wish for one of the visitor's picture."""
+def _next(deck: list[int] | None, requests: int, upload: str | None, kind: str) -> tuple:
+    """(stage message, status, deck, turn, requests): a stored question, or a request for one from the visitor's picture."""
     if upload:
-        return _message("waiting"), "Running: waiting for a turn…", deck or [], None, wanted + 1
-    fitting = [index for index, (question, _) in enumerate(stored()) if _fits(question, kind)]
+        return _message("waiting"), session.WAITING, deck or [], None, requests + 1
+    fitting = [index for index, (question, _) in enumerate(stored()) if _is_of_kind(question, kind)]
     if not fitting:
-        return _message("refused"), MISSING, [], None, wanted
+        return _message("refused"), MISSING, [], None, requests
     deck = deck or []
     if not set(deck) & set(fitting):  # each comes once before any comes again
         deck = deck + random.sample(fitting, len(fitting))
     index = next(index for index in deck if index in fitting)
     turn = _Turn(*stored()[index])
-    words = "Done: a stored question, cut from the sample pictures."
-    return _asked(turn), words, [other for other in deck if other != index], turn, wanted
+    text = "Done: a stored question, cut from the sample pictures."
+    return _question(turn), text, [other for other in deck if other != index], turn, requests
 
 
-def _fits(question, kind):
+def _is_of_kind(question: Question, kind: str) -> bool:
     return kind == "both" or (question.nearer is None) == (kind == "mixed")
 
 
-def _live(upload, kind):
-    """Yields (stage message, status, turn): a question of the visitor's picture, and then that it has been judged."""
-    turn = None
-    try:
-        if not upload:  # it was taken away while this one waited
-            return
-        photograph = images.read_picture(Path(upload), LARGEST_SIDE)
-        loading = engine.Loading(PAIR, "alex")
-        while loading.busy():
-            yield gr.skip(), html.escape(loading.text), None
-        loading.result()
-        mixed = kind == "mixed" or (kind == "both" and secrets.randbelow(2) == 1)
-        with engine.LINE.join() as place:
-            for words in place.turn():
-                yield gr.skip(), words, None
-            clock = engine.clock()
-            steps = engine.judged(photograph.pixels, mixed, secrets.randbelow(2**53))
+def _live(upload: str | None, kind: str) -> Iterator[tuple]:
+    """Yields (stage message, status, turn): a question from the visitor's picture, and later that the metrics have judged it."""
+    if not upload:  # the visitor removed it meanwhile
+        return
+    with closing(session.guarded(updates(upload, kind), FAILED)) as messages:
+        for update in messages:
+            if update.refused:
+                yield _message("refused"), update.as_html(), None
+            else:
+                stage, turn = update.content or (gr.skip(), gr.skip())
+                yield stage, update.as_html(), turn
+
+
+def updates(upload: str, kind: str) -> Generator[Update]:
+    """A question from the visitor's picture, from loading to the verdict. ValueError for a picture that cannot be read."""
+    picture = images.read_picture(Path(upload), LARGEST_SIDE)
+    yield from session.updates(Loading(PAIR, "alex"), lambda: _QuestionRun(picture, kind))
+
+
+class _QuestionRun(Run):
+    """Draws a question from a picture; the metrics judge it while the visitor looks."""
+
+    def __init__(self, picture: Picture, kind: str):
+        super().__init__(picture.notes)
+        self._pixels = picture.pixels
+        self._mixed = kind == "mixed" or (kind == "both" and secrets.randbelow(2) == 1)
+        self._seconds = device.stopwatch()
+
+    def steps(self) -> Generator[Update]:
+        self._seconds = device.stopwatch()
+        with closing(work.question(self._pixels, self._mixed, secrets.randbelow(2**53))) as steps:
             turn = _Turn(next(steps))
-            yield _asked(turn), "Running: choose; the metrics are judging meanwhile…", turn
-            turn.judged(next(steps))
-        said = " ".join(
-            [f"Done: a question of your picture, judged by the metrics in {clock():.1f} s.", *photograph.notes]
-        )
-        yield gr.skip(), html.escape(said), gr.skip()
-    except ValueError as error:
-        gr.Warning(html.escape(str(error)))
-        yield _message("refused"), html.escape(f"Refused: {error}"), None
-    except Exception:  # the visitor is told, the host finds the reason in the log
-        traceback.print_exc()
-        yield _message("refused"), FAILED, None
-    finally:
-        if turn:
-            turn.ready.set()  # whoever waits need not wait on
+            try:
+                yield Update("Running: choose; the metrics are judging meanwhile…", (_question(turn), turn))
+                turn.judge(next(steps))
+            finally:
+                turn.ready.set()  # whatever happened, a visitor who has answered need not wait longer
+
+    def result(self) -> Update:
+        return Update(f"Done: a question of your picture, judged by the metrics in {self._seconds():.1f} s.")
 
 
-def _chosen(turn, event: gr.EventData):
+def _answer(turn: _Turn | None, event: gr.EventData) -> Iterator[tuple]:
     """Yields (stage message, score message, status): the verdict, once visitor and metrics have judged."""
     choice = getattr(event, "choice", None)
-    if turn is None or turn.answered or choice not in (0, 1) or getattr(event, "id", None) != turn.id:
+    if turn is None or turn.is_answered or choice not in (0, 1) or getattr(event, "id", None) != turn.id:
         yield gr.skip(), gr.skip(), gr.skip()  # an answer to another question
         return
-    turn.answered = True
+    turn.is_answered = True
     if not turn.ready.is_set():
         yield gr.skip(), gr.skip(), "Running: the metrics have not decided yet…"
-        turn.ready.wait(engine.DEADLINE_S)
+        turn.ready.wait(device.DEADLINE_S)
     if turn.verdict is None:
         yield _message("refused"), gr.skip(), FAILED
         return
-    scored = questions.points(turn.question, turn.verdict, int(choice))
-    yield _revealed(turn, int(choice)), {"id": turn.id, "points": scored}, gr.skip()
+    points = questions.points(turn.question, turn.verdict, int(choice))
+    yield _verdict(turn.id, turn.question, turn.verdict, int(choice)), {"id": turn.id, "points": points}, gr.skip()
 
 
-def _message(kind):
-    return {"kind": kind, "id": secrets.token_hex(8)}  # Gradio passes over a value that is the one before
+def _message(kind: str) -> dict:
+    return {"kind": kind, "id": secrets.token_hex(8)}  # Gradio passes over a value that equals the one before
 
 
-def _asked(turn):
+def _question(turn: _Turn) -> dict:
     """What the browser gets before the choice: three pictures side by side, and nothing else."""
     return {"kind": "question", "id": turn.id, "pictures": _url(np.concatenate(turn.question.pictures, 1))}
 
 
-def _revealed(turn, chosen):
-    """What it gets after the choice; eps as n/255."""
-    question, verdict = turn.question, turn.verdict
-    each = zip(
+def _verdict(turn_id: str, question: Question, verdict: Verdict, choice: int) -> dict:
+    """What the browser gets after the choice; eps as n/255."""
+    rows = zip(
         verdict.metrics, verdict.distances(False), verdict.distances(True), verdict.choices(False),
-        verdict.choices(True), verdict.smallest,
+        verdict.choices(True), verdict.smallest_eps,
     )  # fmt: skip
     return {
-        "kind": "verdict", "id": turn.id, "chosen": chosen, "nearer": question.nearer, "words": list(question.words),
-        "attacked": verdict.attacked, "eps": round(255 * verdict.eps), "most": round(255 * verdict.most),
+        "kind": "verdict", "id": turn_id, "chosen": choice, "nearer": question.nearer, "words": list(question.distortions),
+        "attacked": verdict.attacked, "eps": round(255 * verdict.eps), "most": round(255 * verdict.max_eps),
         "pushed": _url(np.concatenate(verdict.pushed)),
         "metrics": [
             {
                 "title": catalog.card(name).title, "color": catalog.card(name).color,
-                "distances": [before.tolist(), after.tolist()], "choices": [int(first), int(then)],
-                "smallest": None if math.isnan(eps) else _rounded_up(255 * eps),
+                "distances": [before.tolist(), after.tolist()], "choices": [int(choice_before), int(choice_after)],
+                "smallest": None if math.isnan(eps) else _round_up(255 * eps),
             }
-            for name, before, after, first, then, eps in each
+            for name, before, after, choice_before, choice_after, eps in rows
         ],
     }  # fmt: skip
 
 
-def _url(pixels):
+def _url(pixels: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(images.png_bytes(pixels)).decode()
 
 
-def _rounded_up(value):
-    """To two digits, upwards: what turned the choice must not look smaller than it was."""
+def _round_up(value: float) -> float:
+    """To two digits, upwards: an eps that turned the choice must not look smaller than it was."""
     unit = 10 ** (math.floor(math.log10(value)) - 1)
     return round(math.ceil(value / unit - 1e-9) * unit, 6)

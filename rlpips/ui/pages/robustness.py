@@ -8,13 +8,13 @@ import gradio as gr
 import numpy as np
 
 from rlpips.evaluate import tables
-from rlpips.ui.components.chart import SWEEPS, chart, drawn
+from rlpips.ui.components.chart import SWEEPS, chart, chart_value
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.pages import robustness_tables, robustness_text, sweep
 from rlpips.ui.pages.duel_controls import NORMS
 from rlpips.zoo import cards, catalog
 
-PLAIN = {"apply_default_css": False}
+PLAIN: dict[str, Any] = {"apply_default_css": False}
 _MISSING = (
     "<p>The metrics have not been measured yet. <code>python -m rlpips.evaluate --images FOLDER --cards</code> does "
     "it, with a folder of photographs; then open this page again.</p>"
@@ -80,8 +80,8 @@ def _fill(norm: str) -> tuple:
     heads = _heads(results)
     return (
         _head(fault + _conditions(results)), gr.Column(visible=True),
-        drawn(charts.layers(results), robustness_text.layers(results)),
-        drawn(charts.weights(heads), robustness_text.weights(heads)),
+        chart_value(charts.layers(results), robustness_text.layers(results)),
+        chart_value(charts.weights(heads), robustness_text.weights(heads)),
         _part("Is it gradient masking?", robustness_text.masking(masking), robustness_tables.masking(masking))
         if masking else "",
         *_of_norm(norm),
@@ -98,8 +98,10 @@ def _of_norm(norm: str) -> tuple:
         (tables.budget(norm, eps) + (", standard" if is_standard else ""), eps)
         for eps, is_standard in sorted(budgets.items())
     ]
-    eps = next((eps for eps, is_standard in budgets.items() if is_standard), next(iter(budgets), None))
-    sweeps = (drawn(charts.sweep(results, norm, key), robustness_text.sweep(results, norm, key)) for key in SWEEPS)
+    eps = next((eps for eps, is_standard in budgets.items() if is_standard), next(iter(budgets), 0.0))
+    sweeps = (
+        chart_value(charts.sweep(results, norm, key), robustness_text.sweep(results, norm, key)) for key in SWEEPS
+    )
     radio = gr.Radio(choices, value=eps)
     return radio, robustness_tables.summary(results, norm), *sweeps, *_of_eps(norm, eps)
 
@@ -112,7 +114,7 @@ def _of_eps(norm: str, eps: float) -> tuple:
     entries = charts.at(results, norm, eps)
     table = robustness_tables.families(results, entries)
     return (
-        drawn(charts.opt(results, norm, eps), robustness_text.opt(entries, norm)),
+        chart_value(charts.opt(results, norm, eps), robustness_text.opt(entries, norm)),
         _part("Family by family", robustness_text.families(entries, norm), table),
     )
 

@@ -4,6 +4,8 @@ The style is in assets/viewer/robustness.css.
 """
 
 import html
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rlpips.evaluate import tables
 from rlpips.ui.pages.robustness_text import percent
@@ -11,16 +13,19 @@ from rlpips.zoo import catalog
 
 TOTAL = "all"
 
+Results = Mapping[str, Any]  # {metric: the part "results" of its card}
+Interval = Mapping[str, float] | None  # {"value", "low", "high"}; None where nothing was measured
 
-def summary(results, norm):
+
+def summary(results: Results, norm: str) -> str:
     """A tile for each metric: 2AFC under attack and without, inflation, agreement with LPIPS."""
-    return f'<div class="tiles">{"".join(_tile(name, one, norm) for name, one in results.items())}</div>'
+    return f'<div class="tiles">{"".join(_tile(name, result, norm) for name, result in results.items())}</div>'
 
 
-def _tile(name, one, norm):
-    entry = tables.standard(one, norm)
-    agreement = one.get("agreement")
-    small = [f"{percent(one['natural']['2afc']['value'])} without an attack"]
+def _tile(name: str, result: Mapping[str, Any], norm: str) -> str:
+    entry = tables.standard(result, norm)
+    agreement = result.get("agreement")
+    small = [f"{percent(result['natural']['2afc']['value'])} without an attack"]
     if entry:
         small.append(f"worst change found, on average: {entry['inflation']['value']:.2f} natural distortions")
     small.append(f"agrees with LPIPS on {percent(agreement['value'])}" if agreement else "the metric in common use")
@@ -36,36 +41,36 @@ def _tile(name, one, norm):
     )
 
 
-def families(results, entries):
-    """Natural and attacked 2AFC of every family of distortions and metric; `entries` is {metric: what was measured at
-    one budget}."""
-    names = list(dict.fromkeys(family for one in results.values() for family in one["natural"]["families"]))
-    entries = {name: {} for name in results} | entries
+def families(results: Results, entries: Results) -> str:
+    """Natural and attacked 2AFC of every family of distortions and metric; `entries` is {metric: its results at one
+    budget}."""
+    names = list(dict.fromkeys(family for result in results.values() for family in result["natural"]["families"]))
+    entries = {**{name: {} for name in results}, **entries}
     head = [(name, [("natural", ""), ("attacked", "")]) for name in results]
     rows = [
         (TOTAL, [cell for name in results for cell in (results[name]["natural"]["2afc"], entries[name].get("2afc"))])
     ]
     for family in names:
         cells = []
-        for name, one in results.items():
-            cells += [one["natural"]["families"].get(family), entries[name].get("families", {}).get(family)]
+        for name, result in results.items():
+            cells += [result["natural"]["families"].get(family), entries[name].get("families", {}).get(family)]
         rows.append((family, cells))
     return _table("Right choices (2AFC) by family of distortions", "distortion", head, rows)
 
 
-def masking(found):
-    """2AFC that every other attack leaves, a row each; `found` is {metric: card["masking"]}."""
-    attacks = list(dict.fromkeys(row["attack"] for one in found.values() for row in one["rows"]))
-    by = {name: {row["attack"]: row for row in one["rows"]} for name, one in found.items()}
-    head = [(name, [("right choices", ""), ("inflation", "plain")]) for name in found]
+def masking(parts: Mapping[str, Any]) -> str:
+    """2AFC under every other attack, a row each; `parts` is {metric: the part "masking" of its card}."""
+    attacks = list(dict.fromkeys(row["attack"] for part in parts.values() for row in part["rows"]))
+    by = {name: {row["attack"]: row for row in part["rows"]} for name, part in parts.items()}
+    head = [(name, [("right choices", ""), ("inflation", "plain")]) for name in parts]
     rows = [
-        (attack, [by[name].get(attack, {}).get(key) for name in found for key in ("2afc", "inflation")])
+        (attack, [by[name].get(attack, {}).get(key) for name in parts for key in ("2afc", "inflation")])
         for attack in attacks
     ]
     return _table("What other attacks leave", "attack", head, rows)
 
 
-def _table(caption, first, head, rows):
+def _table(caption: str, first: str, head: Sequence[tuple], rows: Sequence[tuple]) -> str:
     """`head` is [(metric, [(column, kind)])], `rows` [(name, intervals or None)]; kind "plain" draws no interval."""
     kinds = [(name, kind) for name, columns in head for _, kind in columns]
     groups = "".join(
@@ -86,7 +91,7 @@ def _table(caption, first, head, rows):
     )
 
 
-def _cell(interval, name, kind):
+def _cell(interval: Interval, name: str, kind: str) -> str:
     if not interval:
         return "<td>–</td>"
     value, low, high = (interval[part] for part in ("value", "low", "high"))
@@ -97,9 +102,9 @@ def _cell(interval, name, kind):
     return f'<td {_ink(name, place)}><b>{percent(value)}</b>{range_text}<i aria-hidden="true"></i></td>'
 
 
-def _ink(name, more=""):
+def _ink(name: str, more: str = "") -> str:
     return f'class="metric-ink" style="--raw:{catalog.card(name).color};{more}"'
 
 
-def _title(name):
+def _title(name: str) -> str:
     return html.escape(catalog.card(name).title)

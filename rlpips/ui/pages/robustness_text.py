@@ -1,62 +1,69 @@
-"""What the results of `rlpips.evaluate` say, in plain sentences: above each chart, and in its place for those who
-cannot see it. Every number comes from the results."""
+"""The results of `rlpips.evaluate` in sentences: above each chart, and in place of it for readers who cannot see it.
+Every number comes from the results."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from rlpips.evaluate import tables
 from rlpips.zoo import catalog
 
+Results = Mapping[str, Any]  # {metric: the part "results" of its card}
+Entries = Mapping[str, Any]  # {metric: its results at one budget}
 
-def title(name):
+
+def title(name: str) -> str:
+    """The title of a metric."""
     return catalog.card(name).title
 
 
-def percent(share):
+def percent(share: float) -> str:
+    """A share in percent: "94 %"."""
     return f"{share:.0%}".replace("%", " %")
 
 
-def joined(parts):
+def joined(parts: Iterable[str]) -> str:
     """ "a, b and c"."""
     parts = list(parts)
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
-def sweep(results, norm, key):
-    """Of `charts.sweep`: what is left at the standard budget, or at the largest so far."""
-    found = _reached(results, norm)
-    if not found:
+def sweep(results: Results, norm: str, key: str) -> str:
+    """On `charts.sweep`: the result at the standard budget, or at the largest so far."""
+    entries = _headline(results, norm)
+    if not entries:
         return "The budget of the attack grows from left to right."
-    budget = _budget(found, norm)
+    budget = _budget(entries, norm)
     if key == "inflation":
-        each = joined(f"{entry['inflation']['value']:.2f} to {title(name)}" for name, entry in found.items())
+        each = joined(f"{entry['inflation']['value']:.2f} to {title(name)}" for name, entry in entries.items())
         return f"On average the worst change found within {budget} looks as far as so many natural distortions: {each}."
-    attacked = joined(f"by {title(name)} in {percent(entry['2afc']['value'])}" for name, entry in found.items())
-    natural = joined(percent(results[name]["natural"]["2afc"]["value"]) for name in found)
+    attacked = joined(f"by {title(name)} in {percent(entry['2afc']['value'])}" for name, entry in entries.items())
+    natural = joined(percent(results[name]["natural"]["2afc"]["value"]) for name in entries)
     return (
         f"One candidate attacked within {budget}, the nearer picture is still found {attacked} of the triplets; "
         f"without an attack in {natural}. Guessing finds 50 %."
     )
 
 
-def _reached(results, norm):
-    """{metric: entry} at the standard budget; while that is still to come, at the largest that all metrics have."""
-    entries = {name: {entry["eps"]: entry for entry in one["attacked"][norm]} for name, one in results.items()}
-    usual = {name: entry for name, one in results.items() if (entry := tables.standard(one, norm))}
-    if entries and len(usual) < len(entries):
+def _headline(results: Results, norm: str) -> Entries:
+    """{metric: entry} at the standard budget; until that is measured, at the largest that all metrics have."""
+    entries = {name: {entry["eps"]: entry for entry in result["attacked"][norm]} for name, result in results.items()}
+    standard = {name: entry for name, result in results.items() if (entry := tables.standard(result, norm))}
+    if entries and len(standard) < len(entries):
         common = set.intersection(*map(set, entries.values()))
-        usual = {name: found[max(common)] for name, found in entries.items()} if common else usual
-    return usual
+        standard = {name: by_eps[max(common)] for name, by_eps in entries.items()} if common else standard
+    return standard
 
 
-def opt(entries, norm):
-    """Of `charts.opt`: the medians, and how many pictures look further than a natural distortion; `entries` is {metric:
-    what was measured at one budget}."""
-    found = {name: entry["opt"] for name, entry in entries.items() if entry["opt"]}
-    if not found:
+def opt(entries: Entries, norm: str) -> str:
+    """On `charts.opt`: the medians, and how many pictures look further than a natural distortion."""
+    changes = {name: entry["opt"] for name, entry in entries.items() if entry["opt"]}
+    if not changes:
         return "Nothing was measured at this budget."
-    pictures = joined(dict.fromkeys(str(len(values)) for values in found.values()))
-    medians = joined(f"to {title(name)} {np.median(values):.2f}" for name, values in found.items())
-    further = joined(percent(np.mean(np.array(values) > 1)) for values in found.values())
+    pictures = joined(dict.fromkeys(str(len(values)) for values in changes.values()))
+    medians = joined(f"to {title(name)} {np.median(values):.2f}" for name, values in changes.items())
+    further = joined(percent(float(np.mean(np.array(values) > 1))) for values in changes.values())
     return (
         f"Each of {pictures} pictures was changed within {_budget(entries, norm)} so as to look as different as "
         f"possible. Measured in average natural distortions the median change is {medians}; {further} of the pictures "
@@ -64,14 +71,14 @@ def opt(entries, norm):
     )
 
 
-def families(entries, norm):
-    """Of the table by family: each metric's hardest one, and where it does worse than guessing."""
+def families(entries: Entries, norm: str) -> str:
+    """On the table by family: each metric's hardest one, and where it does worse than guessing."""
     parts = []
     for name, entry in entries.items():
         values = {family: interval["value"] for family, interval in entry["families"].items()}
-        hardest, worse = min(values, key=values.get), sum(value < 0.5 for value in values.values())
+        hardest, worse = min(values, key=lambda family: values[family]), sum(value < 0.5 for value in values.values())
         parts.append(
-            f"{title(name)} holds least on {hardest} ({percent(values[hardest])}) and "
+            f"{title(name)} does worst on {hardest} ({percent(values[hardest])}) and "
             + (f"falls below guessing on {worse} of {len(values)}" if worse else "stays above guessing on all")
         )
     return (
@@ -81,9 +88,13 @@ def families(entries, norm):
     )
 
 
-def layers(results):
-    """Of `charts.layers`: the heaviest layer of each metric."""
-    heaviest = {name: max(one["layers"], key=one["layers"].get) for name, one in results.items() if one.get("layers")}
+def layers(results: Results) -> str:
+    """On `charts.layers`: the heaviest layer of each metric."""
+    heaviest = {
+        name: max(result["layers"], key=result["layers"].get)
+        for name, result in results.items()
+        if result.get("layers")
+    }
     each = (
         f"{title(name)} takes {percent(results[name]['layers'][layer])} from {layer}"
         for name, layer in heaviest.items()
@@ -91,8 +102,8 @@ def layers(results):
     return f"Largest share of the distance to natural distortions: {joined(each)}." if heaviest else ""
 
 
-def weights(heads):
-    """Of `charts.weights`: how few channels carry half of the weight, and how much lies in the first layer."""
+def weights(heads: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    """On `charts.weights`: how few channels carry half of the weight, and how much lies in the first layer."""
     half, first = [], []
     for name, of_layer in heads.items():
         values = np.sort(np.concatenate(list(of_layer.values())))[::-1]
@@ -103,18 +114,19 @@ def weights(heads):
     return f"Half of the weight lies on {joined(half)}; on {layer} lies {joined(first)}." if heads else ""
 
 
-def masking(found):
-    """Of the table of other attacks: what the strongest leaves, and what PGD; `found` is {metric: card["masking"]}."""
-    parts = []
-    for name, one in found.items():
-        left = {row["attack"]: row["2afc"]["value"] for row in one["rows"]}
-        strongest, usual = (percent(left[attack]) for attack in (tables.TOGETHER, tables.USUAL))
-        parts.append(f"{title(name)} is still right in {strongest} ({tables.USUAL}: {usual})")
+def masking(parts: Mapping[str, Any]) -> str:
+    """On the table of other attacks: 2AFC under the strongest, and under PGD; `parts` is {metric: the part "masking" of its
+    card}."""
+    sentences = []
+    for name, part in parts.items():
+        shares = {row["attack"]: row["2afc"]["value"] for row in part["rows"]}
+        strongest, usual = (percent(shares[attack]) for attack in (tables.TOGETHER, tables.USUAL))
+        sentences.append(f"{title(name)} is still right in {strongest} ({tables.USUAL}: {usual})")
     return (
         "If a metric only hid its gradients from the attack used above, another attack would do much better. After the "
-        f"strongest of those tried for each picture, {joined(parts)}."
+        f"strongest attack tried on each picture, {joined(sentences)}."
     )
 
 
-def _budget(entries, norm):
+def _budget(entries: Entries, norm: str) -> str:
     return tables.budget(norm, next(iter(entries.values()))["eps"])

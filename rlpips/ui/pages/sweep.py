@@ -1,29 +1,34 @@
-"""The live part of the Robustness page: an eps sweep on a picture of the visitor's, whose results come one by one."""
+"""The live part of the Robustness page: an eps sweep on a picture of the visitor, whose results come one by one."""
 
 import html
-import traceback
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
 from rlpips.data import images
+from rlpips.data.images import Picture
 from rlpips.evaluate import tables
-from rlpips.ui.components.chart import SWEEPS, chart, drawn
+from rlpips.ui.components.chart import SWEEPS, chart, chart_value
+from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES, thumbnail
-from rlpips.ui.pages import robustness_text as words
+from rlpips.ui.components.status import status_line
+from rlpips.ui.pages import robustness_text
 from rlpips.ui.pages.duel_controls import NORMS
-from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.session import Run, Update
 from rlpips.zoo import catalog
 
 METRICS = [(catalog.card(name).title, name) for name in ("lpips", "rlpips-linf", "rlpips-l2")]
 PATCHES = [16, 32, 64]
 LARGEST = 1024  # pixels a side; larger pictures are scaled down
 
-REFUSED = "refused"
 FAILED = "Refused: the server could not do this. Fewer patches may help."
-PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-# An attack on one budget is not cut in the middle: on a slow machine that takes a few seconds.
-STOPPING = "(said) => (said.startsWith('Running') ? 'Running: stops after this measurement…' : said)"
+# The attack on one budget is not cut in the middle; on a slow machine it takes a few seconds.
+STOPPING = "(text) => (text.startsWith('Running') ? 'Running: stops after this measurement…' : text)"
 _HELP = (
     "Choose a picture and press Run. Small squares are cut out of it, each is distorted in two ways, and one of the "
     "two is attacked."
@@ -31,10 +36,10 @@ _HELP = (
 _EMPTY = "Nothing measured yet: press Run."
 
 
-def build():
-    """Lay the live part out in the Blocks at hand."""
-    live = gr.State()  # the `_Live` sweep, so that Stop can say what there is; REFUSED; None before there is one
-    picked = gr.State(str(SAMPLES[0].path) if SAMPLES else None)
+def build() -> None:
+    """Lay out the live part in the current Blocks."""
+    state = gr.State()
+    selected = gr.State(str(SAMPLES[0].path) if SAMPLES else None)
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
             pictures = gr.Gallery(
@@ -44,7 +49,7 @@ def build():
                 interactive=False, buttons=[], show_label=False,
             )  # fmt: skip
             upload = gr.File(label="or your own picture", height=64, elem_id="sweep-upload", elem_classes="upload")
-            against = gr.CheckboxGroup(
+            metrics = gr.CheckboxGroup(
                 METRICS, value=["lpips", "rlpips-linf"], label="Metrics, each attacked itself", elem_id="sweep-metrics"
             )
             with gr.Row():
@@ -53,136 +58,102 @@ def build():
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="sweep-run", min_width=80)
                 stop = gr.Button("Stop", elem_id="sweep-stop", min_width=80)
-            status = gr.HTML(
-                _HELP, elem_id="sweep-status", elem_classes="status",
-                html_template='<div role="status" aria-live="polite">${value}</div>'
-            )  # fmt: skip
+            status = status_line(_HELP, "sweep-status")
         with gr.Row(elem_classes="two"):
-            shown = [chart(title, f"sweep-{key}", _EMPTY) for key, title in SWEEPS.items()]
+            charts = [chart(title, f"sweep-{key}", _EMPTY) for key, title in SWEEPS.items()]
 
-    pictures.select(_pick, None, [picked, upload], **PRIVATE)
-    upload.change(_uploaded, [upload, picked], [pictures, status], **PRIVATE)
-    run.click(None, None, status, js="() => 'Running: waiting for a turn…'", **PRIVATE)  # at once, by the browser
-    sweep = run.click(
-        _sweep, [picked, upload, against, norm, patches], [*shown, status, live], **engine.UNLIMITED, **PRIVATE
-    )
-    sweep.then(_stopped, live, [*shown, status, live], **PRIVATE)
-    stop.click(None, cancels=[sweep], api_visibility="private")
+    pictures.select(_select, None, [selected, upload], **PRIVATE)
+    upload.change(_uploaded, [upload, selected], [pictures, status], **PRIVATE)
+    inputs = [selected, upload, metrics, norm, patches]
+    session.connect(run, stop, updates, inputs, [*charts, status, state], failed=FAILED)
     stop.click(None, status, status, js=STOPPING, **PRIVATE)
 
 
-def _pick(event: gr.SelectData):
-    return str(SAMPLES[event.index].path), None  # instead of the visitor's own
+def _select(event: gr.SelectData) -> tuple[str, None]:
+    return str(SAMPLES[event.index].path), None  # in place of the visitor's picture
 
 
-def _uploaded(path, picked):
-    """The visitor's picture is taken as long as there is one."""
+def _uploaded(path: str | None, selected: str) -> tuple:
+    """The visitor's picture is used as long as there is one."""
     if not path:
-        chosen = next((index for index, sample in enumerate(SAMPLES) if str(sample.path) == picked), None)
-        return gr.Gallery(selected_index=chosen), gr.skip()
-    none = gr.Gallery(selected_index=None)
+        index = next((index for index, sample in enumerate(SAMPLES) if str(sample.path) == selected), None)
+        return gr.Gallery(selected_index=index), gr.skip()
+    grid = gr.Gallery(selected_index=None)
     try:
         notes = images.read_picture(Path(path), LARGEST).notes
-        return none, _line(" ".join(["Loading done: your picture is chosen.", *notes]))
-    except ValueError as error:  # it stays chosen, so that Run does not silently take another picture
-        gr.Warning(_line(error))
-        return none, _line(f"Refused: {error}")
+    except ValueError as error:  # it stays selected, so that Run does not silently take another picture
+        gr.Warning(html.escape(str(error)))
+        return grid, html.escape(f"Refused: {error}")
+    return grid, html.escape(" ".join(["Loading done: your picture is chosen.", *notes]))
 
 
-class _Live:
-    """A sweep under way: its results as far as they go, in the form in which `rlpips.evaluate` stores them."""
+def updates(
+    selected: str | None, upload: str | None, metrics: list[str] | None, norm: str, patches: int
+) -> Generator[Update]:
+    """A sweep, from loading to the last result. ValueError for values that cannot be."""
+    names = tuple(name for _, name in METRICS if name in (metrics or ()))
+    if not names:
+        raise ValueError("Choose at least one metric to measure.")
+    if not (path := upload or selected):
+        raise ValueError("Choose a picture first.")
 
-    def __init__(self, metrics, norm, budgets):
-        self.norm, self.budgets = norm, budgets
-        self.done, self.total, self.ended = 0, len(metrics) * len(budgets), False
-        self.results = {name: {"attacked": {norm: []}} for name in metrics}
-        self.clock = engine.clock()
+    def prepare() -> "SweepRun":
+        return SweepRun(images.read_picture(Path(path), LARGEST), names, norm, patches)
 
-    def add(self, name, found):
-        if "eps" in found:
-            self.results[name]["attacked"][self.norm].append(found)
-            self.done += 1
+    yield from session.updates(Loading(names, "alex"), prepare)
+
+
+class SweepRun(Run):
+    """Collects results in the form in which `rlpips.evaluate` stores them, and draws them."""
+
+    def __init__(self, picture: Picture, metrics: tuple[str, ...], norm: str, patches: int):
+        from rlpips.evaluate.standard import EPS
+
+        super().__init__(picture.notes)
+        self._picture, self._norm, self._patches = picture, norm, patches
+        self._budgets = EPS[norm]
+        self._count, self._total = 0, len(metrics) * len(self._budgets)
+        self._results: dict[str, Any] = {name: {"attacked": {norm: []}} for name in metrics}
+        self._seconds = device.stopwatch()
+
+    def steps(self) -> Generator[Update]:
+        self._seconds = device.stopwatch()
+        yield self._progress()
+        with closing(work.sweep(self._picture.pixels, tuple(self._results), self._norm, self._patches)) as steps:
+            for name, result in steps:
+                self._add(name, result)
+                if self._count < self._total:
+                    yield self._progress()
+
+    def result(self) -> Update:
+        state = "Done" if self._count == self._total else "Stopped"
+        text = f"{state}: {self._count} of {self._total} measured on {self._patches} patches of {self._picture.name}"
+        return Update(f"{text} in {self._seconds():.1f} s.", self._charts())
+
+    def _add(self, name: str, result: dict) -> None:
+        if "eps" in result:
+            self._results[name]["attacked"][self._norm].append(result)
+            self._count += 1
         else:
-            self.results[name]["natural"] = found
+            self._results[name]["natural"] = result
 
-    def charts(self):
+    def _charts(self) -> list[dict]:
         from rlpips.evaluate import charts
 
-        of = (self.results, self.norm)
-        return [drawn(charts.sweep(*of, key, self.budgets), words.sweep(*of, key)) for key in SWEEPS]
+        return [
+            chart_value(
+                charts.sweep(self._results, self._norm, key, self._budgets),
+                robustness_text.sweep(self._results, self._norm, key),
+            )
+            for key in SWEEPS
+        ]
 
-    def progress(self):
-        """What is measured now, how far it is, and how long the rest may take."""
-        names = list(self.results)
-        budget, name = self.budgets[self.done // len(names)], names[self.done % len(names)]
-        rest = self.clock() / self.done * (self.total - self.done) if self.done else None
-        return (
-            f"Running: {tables.budget(self.norm, budget)}, {words.title(name)}, {self.done + 1} of {self.total}."
-            + (f" About {rest:.0f} s left." if rest else "")
-            + f'<progress max="{self.total}" value="{self.done}" aria-label="Measured so far"></progress>'
-        )
-
-
-def _line(text):
-    return html.escape(str(text))
-
-
-def _sweep(*said):
-    """Run's work: yields (both charts, status, live sweep) from loading to the last result."""
-    try:
-        yield from _results(*said)
-    except ValueError as error:
-        gr.Warning(_line(error))
-        yield gr.skip(), gr.skip(), _line(f"Refused: {error}"), REFUSED
-    except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
-        traceback.print_exc()
-        yield gr.skip(), gr.skip(), FAILED, REFUSED
-
-
-def _results(picked, upload, metrics, norm, patches):
-    metrics = tuple(name for _, name in METRICS if name in (metrics or ()))
-    if not metrics:
-        raise ValueError("Choose at least one metric to measure.")
-    loading = engine.Loading(metrics, "alex")
-    while loading.busy():
-        yield gr.skip(), gr.skip(), _line(loading.text), None
-    loading.result()
-    from rlpips.evaluate.standard import EPS
-
-    picture = images.read_picture(Path(upload or picked), LARGEST)
-    with engine.LINE.join() as place:
-        for words in place.turn():
-            yield gr.skip(), gr.skip(), words, None
-        yield from _measured(picture, _Live(metrics, norm, EPS[norm]), metrics, norm, patches)
-
-
-def _measured(picture, live, metrics, norm, patches):
-    notes = list(picture.notes)
-    yield *live.charts(), live.progress(), live
-    steps = engine.sweep(picture.pixels, metrics, norm, patches)
-    for name, found in steps:
-        live.add(name, found)
-        if live.done == live.total:
-            break
-        if live.clock() > engine.DEADLINE_S:
-            notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
-            break
-        yield *live.charts(), live.progress(), live
-    steps.close()
-    live.ended = True
-    state = "Done" if live.done == live.total else "Stopped"
-    said = (
-        f"{state}: {live.done} of {live.total} measured on {patches} patches of {picture.name} in {live.clock():.1f} s."
-    )
-    yield *live.charts(), _line(" ".join([said, *notes])), live
-
-
-def _stopped(live):
-    """After the sweep, however it ended: show and say what there is where Stop has cut it off."""
-    skip = gr.skip()
-    if live == REFUSED or (live and live.ended):
-        return skip, skip, skip, None
-    if not live or not live.done:
-        return skip, skip, "Stopped: before the first result.", None
-    said = f"Stopped: {live.done} of {live.total} measured in {live.clock():.1f} s."
-    return *live.charts(), said, None  # what was under way has been measured, too
+    def _progress(self) -> Update:
+        """The budget and the metric measured now, and how long the rest may take."""
+        names = list(self._results)
+        budget, name = self._budgets[self._count // len(names)], names[self._count % len(names)]
+        now = f"{tables.budget(self._norm, budget)}, {catalog.card(name).title}, {self._count + 1} of {self._total}"
+        text = f"Running: {now}."
+        if self._count:
+            text += f" About {self._seconds() / self._count * (self._total - self._count):.0f} s left."
+        return Update(text, self._charts(), progress=(self._count, self._total))

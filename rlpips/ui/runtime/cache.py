@@ -1,83 +1,82 @@
-"""Finished duels, so that the same request is answered at once: in a class all press Run on the same picture."""
+"""Finished runs, so that the same request is answered at once: in a class all press Run on the same picture."""
 
+import dataclasses
 import hashlib
 import json
 import os
 import threading
 from collections import OrderedDict
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlpips.ui.runtime import files
 
-def key(asked: dict, name: str) -> str:
-    """What stands for a request: arguments for `rlpips.attack_steps`, and the picture's name, which the answer shows.
+
+def key(request: Any, name: str) -> str:
+    """The key of a request, a dataclass, and of the picture's name, which the answer shows.
 
     The names of metrics and backbone stand for their weights, which do not change while the server runs.
     """
     digest = hashlib.sha256(name.encode())
-    for what, value in sorted(asked.items()):
+    for field in dataclasses.fields(request):
+        value = getattr(request, field.name)
         if isinstance(value, np.ndarray):
-            value = value.shape, value.dtype.str, hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
-        digest.update(repr((what, value)).encode())
+            value = value.shape, value.dtype.str, hashlib.sha256(value.tobytes()).hexdigest()
+        digest.update(repr((field.name, value)).encode())
     return digest.hexdigest()
 
 
-class Remembered:
-    """(viewer message, words) of finished duels; the least recently used goes, so that all take at most `most` bytes.
+class _Entry(NamedTuple):
+    message: bytes  # as JSON: as objects the thousands of numbers of a message take several times as much memory
+    text: str
+    paths: list[str]  # of the files that the message names
+    size: int  # bytes of message and files
 
-    The pictures of a message are files, which count. Old files may be swept away: such a duel is forgotten.
+
+class FinishedRuns:
+    """(viewer message, text) of finished runs, at most `limit` bytes; the least recently used goes first.
+
+    The pictures of a message are files, which count. A run whose files were deleted meanwhile is forgotten.
     """
 
-    def __init__(self, most: int):
-        self._most = most
+    def __init__(self, limit: int):
+        self._limit = limit
         self._lock = threading.Lock()
-        # key -> (message as JSON, words, paths of its files, bytes), the least recently used first. As JSON, since the
-        # thousands of numbers of a message take several times as much as objects.
-        self._kept = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the least recently used first
 
     @property
     def size(self) -> int:
         """How many bytes all of it takes."""
-        return sum(size for *_, size in self._kept.values())
+        return sum(entry.size for entry in self._entries.values())
 
-    def get(self, key: str):
-        """(message, words), whose files are then as good as new; None if there is no such duel."""
+    def get(self, key: str) -> tuple[dict, str] | None:
+        """(message, text), whose files count as used now; None if there is no such run."""
         with self._lock:
-            message, words, paths, _ = self._kept.get(key, (None, None, (), 0))
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
             try:
-                for path in paths:
-                    os.utime(path)  # their age counts from their last use
+                for path in entry.paths:
+                    os.utime(path)  # the files unused for longest are deleted first
             except FileNotFoundError:
-                del self._kept[key]
+                del self._entries[key]
                 return None
-            if not message:
-                return None
-            self._kept.move_to_end(key)
-        return json.loads(message), words
+            self._entries.move_to_end(key)
+        return json.loads(entry.message), entry.text
 
-    def put(self, key: str, message: dict, words: str) -> None:
-        """Keep a complete message, for as long as there is room."""
-        paths = list(_paths(message))
+    def put(self, key: str, message: dict, text: str) -> None:
+        """Store a complete message, for as long as there is room."""
+        paths = list(files.paths(message))
         try:
-            packed = json.dumps(message).encode()
-            size = len(packed) + sum(os.path.getsize(path) for path in paths)
-        except FileNotFoundError:  # swept away already, where there is little room
+            data = json.dumps(message).encode()
+            size = len(data) + sum(os.path.getsize(path) for path in paths)
+        except FileNotFoundError:  # deleted already, where there is little room
             return
-        if size > self._most:
+        if size > self._limit:
             return
         with self._lock:
-            self._kept[key] = packed, words, paths, size
-            self._kept.move_to_end(key)
-            while self.size > self._most:
-                self._kept.popitem(last=False)
-
-
-def _paths(value):
-    """The paths of all files in a message, as Gradio's FileData dicts."""
-    if isinstance(value, dict):
-        if "path" in value:
-            yield value["path"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from _paths(each)
+            self._entries[key] = _Entry(data, text, paths, size)
+            self._entries.move_to_end(key)
+            while self.size > self._limit:
+                self._entries.popitem(last=False)

@@ -1,172 +1,205 @@
-"""A run that its visitor watches, of whatever kind: loading, a turn at the device, step after step, Stop, and the end.
+"""The one life of a run, whatever the page: load, wait in the queue, compute, show, stop, refuse, fail, tidy up.
 
-A page hands `run` a generator that loads and checks what the visitor asked for, and gets messages for its viewer. `Live`
-is what Stop and a closed tab leave behind; `stopped` completes it.
+A page says in a `Run` what to compute and how to show it. `updates` runs it, `guarded` turns errors into sentences,
+`stopped` completes what Stop has cut off, and `connect` gives all of this to a Run and a Stop button.
 """
 
 import html
+import logging
 import secrets
-import traceback
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import gradio as gr
 
-from rlpips.ui.runtime import cache, files
-from rlpips.ui.runtime import jobs as engine
+from rlpips.ui.components.events import PRIVATE, UNLIMITED
+from rlpips.ui.runtime import cache, device
+from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.queue import QUEUE
+
+log = logging.getLogger(__name__)
 
 WAITING = "Running: waiting for a turn…"
-PULSE_S = 0.06  # messages further apart than this, so that a fast device does not flood the browser,
-FIRST_S = 0.3  # so long the start, which nothing is to be seen in, waits for the first step to be shown with it
-CROWDED_S = 0.3  # and than this where others wait: a message costs as much as a step
-
-ENDED = "ended"  # in place of a live attack: there is nothing that Stop could have cut off
+NOTHING_YET = "Stopped: before the first step."
 FAILED = "Refused: the server could not do this. A smaller picture or fewer steps may help."
+ENDED = "ended"  # the state of a page whose run is over: Stop has nothing to cut off
 
-FINISHED = cache.Remembered(64 * 1024**2)  # bytes, of fifteen duels and more
+FINISHED = cache.FinishedRuns(64 * 1024**2)  # bytes, for fifteen duels and more
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a visitor asked for, checked."""
+class Update:
+    """One message of a run to its page."""
 
-    asked: dict  # the arguments of `begin`, which stand for its result, too
-    name: str  # of the picture
-    notes: list  # sentences for the visitor
-    begin: Callable  # asked -> yields a `Recorder`, then every `Step`, then the ruler's JSON
-    verdict: Callable  # trace -> what came of it, in words
-    ruler: Callable  # (asked, recorder) -> the ruler's JSON, of a run that was cut off before it came to that
+    text: str  # of the status line, as plain text; begins with Loading, Running, Done, Stopped or Refused
+    content: Any = None  # what the page shows with it; None leaves the page as it is
+    state: "Run | str | None" = (
+        None  # what `stopped` needs if Stop comes now: the run, ENDED, or None before it computes
+    )
+    progress: tuple[int, int] | None = None  # (done, total) of a progress bar
 
+    @property
+    def refused(self) -> bool:
+        """Whether this ends a run that the server did not do."""
+        return self.text.startswith("Refused")
 
-class Live:
-    """A run under way."""
-
-    def __init__(self, recorder, job):
-        self.run = secrets.token_hex(4)
-        self.recorder = recorder
-        self.job = job
-        self.notes = list(job.notes)
-        self.clock = engine.clock()
-        self.took = 0.0  # seconds until the last step that was shown
-
-    def shown(self, ruler):
-        """(the complete message of what there is, the words to go with it)."""
-        trace = self.recorder.trace(ruler)
-        count = len(trace.distance) - 1
-        words = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self.took:.1f} s. "
-        return files.whole(self.run, trace.state, trace), words + self.job.verdict(trace)
-
-    def ruler(self):
-        """The ruler of a run that was cut off before it came to that. If others have the device by then, this takes place
-        between two of their steps, and delays them no more than the run itself would have done."""
-        return self.job.ruler(self.job.asked, self.recorder)
+    def as_html(self) -> str:
+        """The text as HTML, with the progress bar."""
+        if self.progress is None:
+            return html.escape(self.text)
+        done, total = self.progress
+        bar = f'<progress max="{total}" value="{done}" aria-label="Measured so far"></progress>'
+        return html.escape(self.text) + bar
 
 
-def line(text):
-    """A text for the status line, which takes HTML."""
-    return html.escape(str(text))
+class Run(ABC):
+    """What a page computes for one visitor, and how it shows it.
 
-
-def run(ready):
-    """Run's work: yields (viewer message, status, `Live`) from loading to the last step.
-
-    `ready` is a generator of sentences while something loads, which returns the `Job`; its ValueError is a refusal.
+    key        the same key stands for the same result, which is then remembered; its content must be a viewer message. None: no memory
+    no_result  the content in place of a result that cannot be made, because an error or Stop came first
+    notes      sentences for the visitor, which follow the text of the result
     """
-    try:
-        with closing(answer(ready)) as told:
-            for message, words, live in told:
-                yield message or gr.skip(), line(words), live
-    except ValueError as error:
-        gr.Warning(line(error))
-        yield gr.skip(), line(f"Refused: {error}"), ENDED
-    except Exception:  # a full GPU, say: the visitor is told, the host finds the reason in the log
-        traceback.print_exc()
-        yield gr.skip(), FAILED, ENDED
+
+    key: str | None = None
+    no_result: Any = None
+
+    def __init__(self, notes: Iterable[str] = ()):
+        self.notes = list(notes)
+
+    @abstractmethod
+    def steps(self) -> Generator[Update]:
+        """Compute while the visitor has the device; yields what to show on the way.
+
+        Past the deadline the next update ends it, and Stop ends it at any update: then the generator is closed.
+        """
+
+    @abstractmethod
+    def result(self) -> Update:
+        """The last update, of a run that is complete or was cut off at any update."""
 
 
-def answer(ready):
-    """Everything from loading to the complete trace, in turn: yields (viewer message or None, words, `Live`).
+def updates(loading: Loading, prepare: Callable[[], Run]) -> Generator[Update]:
+    """Everything from loading to the result. `prepare` checks the request, after loading: ValueError if it cannot be done.
 
-    The last message is complete. To close this leaves the line, or gives way to the next one. ValueError if the request is
-    amiss.
+    The result of a run whose key is known comes at once. To close the generator leaves the queue and frees the device.
     """
-    job = yield from _said(ready)
-    key = cache.key(job.asked, job.name)
-    finished = FINISHED.get(key)
-    if not finished:
-        with engine.LINE.join() as place:
-            for words in place.turn():
-                if finished := FINISHED.get(key):  # somebody further ahead asked for the same
+    for text in loading.texts():
+        yield Update(text)
+    run = prepare()
+    result = _remembered(run)
+    if result is None:
+        with QUEUE.join() as place:
+            for text in place.turn():
+                if result := _remembered(run):  # a visitor further ahead made the same request
                     break
-                yield None, words, None
-            finished = finished or FINISHED.get(key)
-            if not finished:
-                last = yield from _steps(job, key)
-        if not finished:
-            yield last  # when the next one has the device already
-            return
-    message, words = finished
-    again = "This was computed before, for the same request."
-    yield {**message, "run": secrets.token_hex(4)}, " ".join([words, again, *job.notes]), ENDED
+                yield Update(text)
+            result = result or _remembered(run) or (yield from _compute(run))
+    yield result  # the next visitor has the device already
 
 
-def stopped(live):
-    """After a run, however it ended: complete what Stop has cut off."""
-    if live == ENDED:
-        return gr.skip(), gr.skip(), None
-    if live is None:
-        return gr.skip(), "Stopped: before the first step.", None
-    if not live.recorder.has_steps:
-        return {"run": live.run, "state": "stopped"}, "Stopped: before the first step.", None
+def _remembered(run: Run) -> Update | None:
+    finished = FINISHED.get(run.key) if run.key else None
+    if finished is None:
+        return None
+    message, text = finished
+    message["run"] = secrets.token_hex(4)  # Gradio passes over a value that equals the one before
+    return _last(Update(f"{text} This was computed before, for the same request.", message), run)
+
+
+def _compute(run: Run) -> Generator[Update, None, Update]:
+    """The run itself, while it has the device; returns the last update."""
+    seconds, complete = device.stopwatch(), True
+    with closing(run.steps()) as steps:
+        for update in steps:
+            if seconds() > device.DEADLINE_S:
+                run.notes.append(f"It was ended after {device.DEADLINE_S:.0f} s, so that others get their turn.")
+                complete = False
+                break
+            yield replace(update, state=run)
+    result = run.result()
+    if complete and run.key:
+        FINISHED.put(run.key, result.content, result.text)
+    return _last(result, run)
+
+
+def _last(result: Update, run: Run) -> Update:
+    return replace(result, text=" ".join([result.text.strip(), *run.notes]), state=ENDED)
+
+
+def guarded(updates: Generator[Update], failed: str = FAILED) -> Generator[Update]:
+    """The same updates, for a page: a ValueError becomes a refusal, and any other error the sentence `failed`."""
+    state = None
     try:
-        message, words = live.shown(live.ruler())
-        return message, line(" ".join([words, *live.notes])), None
+        with closing(updates):
+            for update in updates:
+                state = update.state
+                yield update
+    except ValueError as error:
+        gr.Warning(html.escape(str(error)))
+        yield Update(f"Refused: {error}", _no_result(state), ENDED)
+    except Exception:  # a full GPU, for example: the visitor reads a sentence, the host finds the reason in the log
+        log.exception("A run failed.")
+        yield Update(failed, _no_result(state), ENDED)
+
+
+def stopped(state: Run | str | None) -> Update | None:
+    """The last update of a run that Stop has cut off; None if the run is over.
+
+    If others have the device by then, this takes place between two of their steps, and delays them no more than the run itself.
+    """
+    if state == ENDED:
+        return None
+    if not isinstance(state, Run):
+        return Update(NOTHING_YET, state=ENDED)
+    try:
+        return _last(state.result(), state)
     except Exception:
-        traceback.print_exc()
-        return {"run": live.run, "state": "stopped"}, FAILED, None
+        log.exception("A stopped run has no result.")
+        return Update(FAILED, _no_result(state), ENDED)
 
 
-def _said(ready):
-    """Pass on the sentences of a generator; returns what it returns."""
-    while True:
-        try:
-            words = next(ready)
-        except StopIteration as end:
-            return end.value
-        yield None, words, None
+def _no_result(state: Run | str | None) -> Any:
+    return state.no_result if isinstance(state, Run) else None
 
 
-def _steps(job, key):
-    """The run itself, while it has the device; returns the last of what `answer` yields."""
-    clock = engine.clock()
-    steps = job.begin(job.asked)
-    recorder = next(steps)
-    recorder.name = job.name
-    planned, restarts = (recorder.receipt[key] for key in ("steps", "restarts"))
-    live = Live(recorder, job)
-    stream = files.Stream(live.run, recorder)
-    yield stream.first(), "Running…", live
-    told, ruler = 0, None
-    for step in steps:
-        if isinstance(step, dict):
-            ruler = step  # last of all
-            break
-        recorder.add(step)
-        stream.add(step)
-        if clock() > engine.DEADLINE_S:
-            live.notes.append(f"It was ended after {engine.DEADLINE_S:.0f} s, so that others get their turn.")
-            break
-        last = step.index == planned and step.restart == restarts - 1
-        pulse = CROWDED_S if engine.LINE.waiting else PULSE_S if told or step.index else FIRST_S
-        if last or (step.index == 0 and step.restart) or live.clock() - told > pulse:
-            told = live.clock()
-            restart = f", restart {step.restart + 1} of {restarts}" if restarts > 1 else ""
-            doing = "comparing with natural distortions…" if last else f"step {step.index} of {planned}{restart}"
-            live.took = told
-            yield stream.next(), f"Running: {doing}", live
-    steps.close()
-    message, words = live.shown(ruler or live.ruler())
-    if message["state"] == "done":
-        FINISHED.put(key, message, words)
-    return message, " ".join([words, *live.notes]), ENDED
+def connect(
+    run: gr.Button,
+    stop: gr.Button,
+    updates: Callable[..., Generator[Update]],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    js: str | None = None,
+    failed: str = FAILED,
+) -> None:
+    """Let the button `run` start `updates(*values of inputs)`, and the button `stop` end them.
+
+    outputs  the components for the content (of several, content is a tuple), the status line, and a `gr.State` for the state
+    js       changes the values of the inputs in the browser
+    """
+    *components, status, _ = outputs
+
+    def start(*values: Any) -> Iterator[tuple]:
+        with closing(guarded(updates(*values), failed)) as messages:
+            for update in messages:
+                yield output_values(update, len(components))
+
+    def finish(state: Run | str | None) -> tuple:
+        *values, _ = output_values(stopped(state), len(components))
+        return *values, None  # so that Stop cuts off nothing of this run when the next one has just begun
+
+    run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # by the browser, so that it appears at once
+    event = run.click(start, inputs, outputs, js=js, **UNLIMITED, **PRIVATE)
+    event.then(finish, outputs[-1], outputs, **PRIVATE)
+    stop.click(None, cancels=[event], api_visibility="private")
+
+
+def output_values(update: Update | None, count: int) -> tuple:
+    """The values of an update for `count` components, a status line and a state; None changes nothing."""
+    if update is None:
+        return (gr.skip(),) * (count + 2)
+    content = update.content if count > 1 else (update.content,)
+    values = [gr.skip()] * count if update.content is None else content
+    return *values, update.as_html(), update.state

@@ -1,0 +1,73 @@
+"""Loads networks on a thread of its own, behind the page."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from rlpips.ui.runtime import device
+from rlpips.zoo import catalog
+
+
+class Loading:
+    """Loads metrics on a thread of its own."""
+
+    def __init__(self, metrics: Sequence[str], backbone: str):
+        """ValueError for an unknown metric or backbone, before the first download."""
+        for name in metrics:
+            catalog.check(name, backbone)
+        self._text = f"Loading {catalog.trunk_card(backbone).title}…"
+        self._seconds = device.stopwatch()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._load, args=(metrics, backbone), daemon=True)
+        self._thread.start()
+
+    def texts(self, pause: float = 0.15) -> Iterator[str]:
+        """Yields how far it is, every `pause` seconds, until all is loaded. Raises what went wrong.
+
+        ValueError past the deadline: the thread goes on, but a visitor does not wait for a long download.
+        """
+        while self._is_loading(pause):
+            if self._seconds() > device.DEADLINE_S:
+                raise ValueError(f"{self._text.removesuffix('…')} takes long and goes on. Press Run again in a while.")
+            yield self._text
+        self.wait()
+
+    def wait(self) -> None:
+        """Return when all is loaded. Raises what went wrong."""
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _is_loading(self, pause: float) -> bool:
+        self._thread.join(pause)
+        return self._thread.is_alive()
+
+    def _load(self, metrics: Sequence[str], backbone: str) -> None:
+        try:
+            from rlpips.device import pick_device
+            from rlpips.metrics.lpips import load_metric
+
+            for name in metrics:
+                load_metric(name, backbone, pick_device(), progress=self._progress)
+        except Exception as error:  # raised again in the thread that waits
+            self._error = error
+
+    def _progress(self, file: str, done: int, total: int | None) -> None:
+        self._text = f"Loading {file}: {done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB")
+
+
+@lru_cache(maxsize=1)
+def warm_up() -> Loading:
+    """Begin to load what the first run will need, once."""
+    return Loading(("lpips", "rlpips-linf", "rlpips-l2"), "alex")
+
+
+def describe_device() -> str:
+    """ "CPU bfloat16" or "CPU float32", or the GPU's name; call it after `warm_up` is done."""
+    from rlpips.device import pick_device
+    from rlpips.engine.bfloat16 import pick_precision
+    from rlpips.engine.provenance import surroundings
+
+    where = pick_device()
+    facts = surroundings(where, pick_precision(None, where))
+    return f"{facts['device']} {facts['precision']}"

@@ -1,0 +1,162 @@
+"""What is computed for the page, on the thread that computes: the one place where the page meets torch.
+
+Arguments and results are numpy arrays and plain values, so that they can cross to another process.
+"""
+
+from collections.abc import Generator
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+
+from rlpips.attacks.request import AttackRequest, FoolRequest
+from rlpips.quiz.questions import Question, Verdict
+from rlpips.traces.recorder import Recorder
+from rlpips.traces.schema import Step
+from rlpips.traces.trace import Trace
+from rlpips.ui.runtime import device
+from rlpips.ui.runtime.device import computing, on_gpu
+from rlpips.zoo.catalog import PAIR
+
+_RULER_SECONDS = 15
+
+
+def _seconds_of_duel(request):
+    height, width = request.reference.shape[:2]
+    steps = (request.steps + 1) * request.restarts
+    return int(min(device.DEADLINE_S, 10 + 0.02 * steps * max(1, height * width / 256**2)))
+
+
+@on_gpu(_seconds_of_duel)
+def duel(request: AttackRequest) -> Generator[Recorder | Step | dict]:
+    """Run an attack: yields the `Recorder`, then every `Step`, then the ruler's JSON."""
+    from rlpips.attacks.metric import start
+
+    steps = start(request)
+    yield steps.recorders[0]
+    yield from steps
+    yield _duel_ruler(request)
+
+
+@on_gpu(lambda *_: _RULER_SECONDS)
+def stopped_duel_ruler(request: AttackRequest, recorder: Recorder) -> dict:
+    """The ruler's JSON for a duel that was cut off, which asks for the device itself."""
+    return _duel_ruler(request)
+
+
+def _duel_ruler(request):
+    return _ruler(request.reference, tuple(request.metrics), request.backbone, request.precision)
+
+
+def _seconds_of_fool(request):
+    return int(min(device.DEADLINE_S, 20 + 2 * request.steps))
+
+
+@on_gpu(_seconds_of_fool)
+def fool(request: FoolRequest) -> Generator[Recorder | Step | dict]:
+    """Run two attacks on a classifier: yields the `Recorder`, then every `Step`, then the ruler's JSON."""
+    from rlpips.attacks.side_by_side import start
+
+    steps = start(request)
+    (recorder,) = steps.recorders
+    yield recorder
+    yield from steps
+    yield _fool_ruler(recorder)
+
+
+@on_gpu(lambda *_: _RULER_SECONDS)
+def stopped_fool_ruler(request: FoolRequest, recorder: Recorder) -> dict:
+    """The same of attacks on a classifier. The metrics measure its picture enlarged."""
+    return _fool_ruler(recorder)
+
+
+def _fool_ruler(recorder):
+    from rlpips.attacks.side_by_side import ruler_of
+
+    return ruler_of(recorder).to_json()
+
+
+@on_gpu(lambda *_: _RULER_SECONDS)
+def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], backbone: str) -> Trace:
+    """What every metric says about two pictures, uint8 (H, W, 3) of one size: a `Trace` with its ruler."""
+    from rlpips.engine.compare import compare
+
+    return replace(compare(reference, other, metrics, backbone), ruler=_ruler(reference, metrics, backbone, "float32"))
+
+
+def _ruler(reference, metrics, backbone, precision):
+    """The ruler's JSON for a picture, uint8 (H, W, 3)."""
+    return _cached_ruler(reference.tobytes(), reference.shape, metrics, backbone, precision)
+
+
+@lru_cache(maxsize=32)  # the same picture is attacked again and again
+def _cached_ruler(data, shape, metrics, backbone, precision):
+    from rlpips.data import images
+    from rlpips.data.distortions import DISTORTIONS
+    from rlpips.device import pick_device
+    from rlpips.engine.bfloat16 import pick_precision
+    from rlpips.engine.ruler import make_ruler
+    from rlpips.metrics.lpips import load_metric
+
+    where = pick_device()
+    reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), where)
+    # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
+    slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
+    distortions = ("jpeg", "noise", "blur") if slow else tuple(DISTORTIONS)
+    loaded = [load_metric(name, backbone, where) for name in metrics]
+    return make_ruler(reference, loaded, distortions=distortions, precision=pick_precision(precision, where)).to_json()
+
+
+@computing
+def distorted(pixels: np.ndarray, distortion: str, severity: float) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), under one of `rlpips.data.distortions`."""
+    from rlpips.data import images
+    from rlpips.data.distortions import DISTORTIONS
+
+    return images.to_uint8(DISTORTIONS[distortion](images.to_tensor(pixels), severity))[0]
+
+
+def _seconds_of_sweep(pixels, metrics, norm, patches):
+    return int(min(device.DEADLINE_S, 10 + 0.1 * len(metrics) * patches))
+
+
+@on_gpu(_seconds_of_sweep)
+def sweep(pixels: np.ndarray, metrics: tuple[str, ...], norm: str, patches: int) -> Generator[tuple[str, dict]]:
+    """An eps sweep on one picture, uint8 (H, W, 3), cut into triplets of patches.
+
+    Yields (metric, {"2afc": without an attack}) for every metric, then (metric, what `rlpips.evaluate.standard.at_eps` returns) for
+    one eps after another.
+    """
+    import torch
+
+    from rlpips.data.triplets import make_triplets
+    from rlpips.device import pick_device
+    from rlpips.evaluate import standard
+    from rlpips.evaluate.scores import distances, interval, score_2afc
+    from rlpips.metrics.lpips import load_metric
+
+    where = pick_device()
+    same = make_triplets([pixels], patches, seed=0).to(where)
+    mixed = make_triplets([pixels], 2 * patches, mixed=True, seed=1).to(where)
+    loaded = {name: load_metric(name, device=where) for name in metrics}
+    natural = {name: torch.cat(distances(metric, mixed)).mean().item() for name, metric in loaded.items()}
+    for name, metric in loaded.items():
+        yield name, {"2afc": interval(score_2afc(*distances(metric, same), same.judge))}
+    for eps in standard.EPS[norm]:
+        for name, metric in loaded.items():
+            restarts = standard.RESTARTS_AT_STANDARD if standard.is_standard(norm, eps) else 1
+            yield name, standard.at_eps(metric, same, norm, eps, natural[name], restarts=restarts)
+
+
+@on_gpu(lambda *_: 20)
+def question(pixels: np.ndarray, mixed: bool, seed: int) -> Generator[Question | Verdict]:
+    """A question for "You be the judge" from one picture, uint8 (H, W, 3): yields a `Question`, then its `Verdict`."""
+    from rlpips.device import pick_device
+    from rlpips.metrics.lpips import load_metric
+    from rlpips.quiz import draw, verdicts
+
+    where = pick_device()
+    triplet = next(draw.draw_triplets([pixels], mixed, seed))
+    yield draw.make_questions(triplet)[0]
+    metrics = [load_metric(name, device=where) for name in PAIR]
+    yield verdicts.make_verdicts(metrics, triplet.to(where), seed=seed)[0]

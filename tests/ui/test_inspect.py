@@ -1,0 +1,53 @@
+"""The Inspect page without a browser: its example, its refusals, and a comparison."""
+
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from rlpips import Trace, paths
+from rlpips.data import images
+from rlpips.ui.pages import gallery, inspect
+from rlpips.ui.runtime import session, work
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two pictures of different sizes, as files."""
+    for name, size in (("a.png", (48, 64)), ("b.png", (40, 40))):
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / name)
+    return str(tmp_path / "a.png"), str(tmp_path / "b.png")
+
+
+def test_the_example_is_the_recorded_pair():
+    recorded = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
+    original, attacked = (images.read_picture(Path(path)).pixels for path in inspect._example())
+    assert (original == recorded.reference).all() and (attacked == recorded.adversarial[0]).all()
+
+
+def test_different_sizes_are_refused_and_can_be_resized(pair):
+    ((message, button, status),) = inspect._compare(*pair, "alex")
+    assert status.startswith("Refused: the pictures differ in size (64×48 and 40×40)") and message == gr.skip()
+    assert button.visible and button.value == "Resize 40×40 to 64×48 and compare"
+    *_, (message, button, status) = inspect._resize_and_compare(*pair, "alex")
+    assert status.startswith("Done: measured in") and status.endswith("The changed picture was resized to 64×48.")
+    assert message["state"] == "done" and message["meta"]["name"] == "a" and button.visible == "hidden"
+
+
+def test_a_missing_picture_and_a_failure_are_sentences(pair, monkeypatch, caplog):
+    monkeypatch.setattr(gr, "Warning", lambda text: None)
+    ((_, _, status),) = inspect._compare(pair[0], None, "alex")
+    assert status == "Refused: Two pictures are needed: an original and a changed one."
+
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(work, "pair", fail)
+    *_, (_, _, status) = inspect._compare(pair[0], pair[0], "alex")
+    assert status == inspect.FAILED and "out of memory" in caplog.text
+    with session.QUEUE.join() as place:
+        assert next(place.turn(), "free") == "free"
