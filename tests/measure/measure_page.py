@@ -1,11 +1,13 @@
-"""How fast the page is, and what it keeps: `python tests/measure/measure_page.py` prints a Markdown table, in about four minutes.
+"""How fast the page is, and how much memory it uses: `python tests/measure/measure_page.py` prints a Markdown table, in about four minutes.
 
     python tests/measure/measure_page.py [start] [opening] [run] [memory] [--rounds 5] [--runs 50]
 
-Without a name all four are measured. Nothing else should run meanwhile. An animation frame is called before the browser
-paints; painted means, of the scrubber, a task queued in that frame, which comes after the paint, and of the rest the
-frame after it. Interactive: the scrubber, moved, has moved the viewer, and Run, pressed, has changed the status.
+Without a name all four are measured. Nothing else should run meanwhile. The browser calls an animation frame before it
+paints. "Painted" is measured for the scrubber by a task queued in that frame, which runs after the paint, and elsewhere by the
+next frame. "Interactive": a moved scrubber has moved the viewer, and a click on Run has changed the status.
 """
+
+# ruff: noqa: E402
 
 import argparse
 import statistics
@@ -17,10 +19,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1] / "support")]
 
-import browser as b  # noqa: E402
+import browser as b
 from playwright.sync_api import sync_playwright
 
-# Called before anything of the page: notes when the first picture of the opening is on the screen.
+# Runs before the scripts of the page: records when the first picture of the opening is on the screen.
 FIRST_PAINT = """(() => {
   const look = () => {
     const canvas = document.querySelector('#viewer .rv-clip canvas');
@@ -30,7 +32,7 @@ FIRST_PAINT = """(() => {
   requestAnimationFrame(look);
 })()"""
 
-# Called before anything of the page: moves the scrubber and presses Run in every frame until both have an effect.
+# Runs before the scripts of the page: moves the scrubber and presses Run in every frame until both have an effect.
 INTERACTIVE = """(() => {
   let moved = false;
   const look = () => {
@@ -48,7 +50,7 @@ INTERACTIVE = """(() => {
   requestAnimationFrame(look);
 })()"""
 
-# When Run was pressed, when the step and when the picture first were of the new run, and when each new step came.
+# Records when Run was pressed, when the step and the picture first were those of the new run, and when each new step came.
 RUN = """() => {
   const viewer = document.querySelector('#viewer .rv');
   window.updates = [];
@@ -61,7 +63,7 @@ RUN = """() => {
   window.counter.observe(viewer, { attributes: true, attributeFilter: ['data-step'] });
   const shown = (place) => Number(viewer.querySelector(place).textContent.match(/step (\\d+)/)?.[1] ?? 0);
   const grown = (place) => new Promise((done) => new MutationObserver((_, watcher) => {
-    const step = Number(viewer.dataset.step);     // of the new run; what is shown may still be the old one's
+    const step = Number(viewer.dataset.step);     // of the new run; the page may still show the old one
     if (viewer.dataset.state !== 'running' || !shown(place) || shown(place) > step) return;
     watcher.disconnect();
     requestAnimationFrame(() => done(performance.now()));
@@ -69,7 +71,7 @@ RUN = """() => {
   window.grown = Promise.all([grown('.rv-step'), grown('.rv-keyframe')]);
 }"""
 
-# 60 events at any moment within a frame, through all the steps; each waits until it is painted.
+# 60 events at various moments within a frame, through all steps; each waits until it is painted.
 DRAG = """async () => {
   const bar = document.querySelector('#viewer [data-scrubber]'), step = document.querySelector('#viewer .rv-step');
   const painted = () => new Promise((done) => requestAnimationFrame(() => {
@@ -79,14 +81,14 @@ DRAG = """async () => {
   }));
   const times = []; let shown = 0;
   for (let i = 0; i < 60; i++) {
-    const wanted = Math.abs((i + 1) % 80 - 40);
+    const target = Math.abs((i + 1) % 80 - 40);
     await new Promise((done) => setTimeout(done, (7 * i) % 17));
     const begun = performance.now();
-    bar.value = wanted;
+    bar.value = target;
     bar.dispatchEvent(new Event('input', { bubbles: true }));
     await painted();
     times.push(performance.now() - begun);
-    shown += step.textContent === `step ${wanted} of 40`;
+    shown += step.textContent === `step ${target} of 40`;
   }
   return [times, shown];
 }"""
@@ -95,57 +97,57 @@ DRAG = """async () => {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", metavar="what", help="of: " + ", ".join(MEASURES))
-    parser.add_argument("--rounds", type=int, default=5, help="how often what varies is measured")
-    parser.add_argument("--runs", type=int, default=50, help="how many runs memory is measured over")
-    said = parser.parse_args()
-    if unknown := set(said.what) - set(MEASURES):
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each measurement")
+    parser.add_argument("--runs", type=int, default=50, help="runs after which memory is measured")
+    options = parser.parse_args()
+    if unknown := set(options.what) - set(MEASURES):
         parser.error(f"{', '.join(unknown)}: choose from {', '.join(MEASURES)}")
     print("| | measured | goal |", "| --- | --- | --- |", sep="\n")
     with sync_playwright() as playwright:
         chromium = b.launch(playwright)
-        for name in said.what or MEASURES:
-            for row in MEASURES[name](chromium, said):
+        for name in options.what or MEASURES:
+            for row in MEASURES[name](chromium, options):
                 print(f"| {' | '.join(row)} |", flush=True)
         chromium.close()
 
 
-def start(_, said):
-    """From the command until the page is served; what of it is Gradio's own import."""
-    floor = statistics.median(_seconds_of([sys.executable, "-c", "import gradio"]) for _ in range(said.rounds))
-    served = []
-    for _ in range(said.rounds):
-        with _served() as server:
-            served.append(server.seconds)
-    yield f"served after `python app.py`, median of {said.rounds}", f"{statistics.median(served):.1f} s", "3 s"
+def start(_, options):
+    """From the command until the page is served, and how much of it is the import of Gradio."""
+    floor = statistics.median(_seconds_of([sys.executable, "-c", "import gradio"]) for _ in range(options.rounds))
+    times = []
+    for _ in range(options.rounds):
+        with _Server() as server:
+            times.append(server.seconds)
+    yield f"served after `python app.py`, median of {options.rounds}", f"{statistics.median(times):.1f} s", "3 s"
     yield "of it `import gradio` alone takes", f"{floor:.1f} s", "–"
 
 
-def opening(chromium, said):
-    """What a visitor meets before anything is pressed."""
-    with _served() as server:
+def opening(chromium, options):
+    """The page before a visitor presses anything."""
+    with _Server() as server:
         with b.visit(chromium, server.url) as page:  # the network is loaded from here on
             b.ready(page)
-        paints, sizes = zip(*(_opened(chromium, server.url) for _ in range(said.rounds)))
-        ready = [_interactive(chromium, server.url) for _ in range(said.rounds)]
+        paints, sizes = zip(*(_measure_opening(chromium, server.url) for _ in range(options.rounds)))
+        ready = [_measure_interactive(chromium, server.url) for _ in range(options.rounds)]
     yield (
-        f"recorded duel painted after the request, median of {said.rounds}",
+        f"recorded duel painted after the request, median of {options.rounds}",
         f"{statistics.median(paints):.2f} s",
         "1 s",
     )
     yield "the slowest of them", f"{max(paints):.2f} s", "1.5 s"
-    yield f"interactive after the request, median of {said.rounds}", f"{statistics.median(ready):.2f} s", "1.5 s"
+    yield f"interactive after the request, median of {options.rounds}", f"{statistics.median(ready):.2f} s", "1.5 s"
     yield "sent to the browser before anything is pressed", f"{max(sizes) / 1e6:.2f} MB", "2 MB"
 
 
-def run(chromium, said):
-    """A run of 40 steps, each time with another seed, so that none is remembered; then the scrubber."""
-    with _served() as server, b.visit(chromium, server.url) as page:
+def run(chromium, options):
+    """A run of 40 steps, each time with another seed, so that none is answered from the cache; then the scrubber."""
+    with _Server() as server, b.visit(chromium, server.url) as page:
         b.ready(page)
-        b.run(page)  # once, so that the picture's ruler is known
-        curves, pictures, rates = zip(*(_live(page, 1 + each) for each in range(said.rounds)))
+        b.run(page)  # once, so that the ruler of the picture is in the cache
+        curves, pictures, rates = zip(*(_measure_run(page, 1 + each) for each in range(options.rounds)))
         page.wait_for_timeout(1000)
         times, shown = page.evaluate(DRAG)
-    yield f"Run to first growth painted, median of {said.rounds}", f"{statistics.median(curves):.0f} ms", "300 ms"
+    yield f"Run to first growth painted, median of {options.rounds}", f"{statistics.median(curves):.0f} ms", "300 ms"
     yield "the same with its pictures", f"{statistics.median(pictures):.0f} ms", "–"
     yield "updates a second during a run", f"{statistics.median(rates):.0f}", "–"
     yield "scrubber, input to painted, median", f"{statistics.median(times):.0f} ms", "25 ms"
@@ -153,24 +155,24 @@ def run(chromium, said):
     yield "steps shown of a 60-event drag", f"{shown}", "60"
 
 
-def memory(chromium, said):
-    """What the browser and the server hold on to after runs of 5 steps."""
-    after, kept = [count for count in (1, 10, said.runs) if count <= said.runs], []
-    with _served(RLPIPS_CACHE_MB="40") as server, b.visit(chromium, server.url) as page:
+def memory(chromium, options):
+    """The memory of the browser and the server after runs of 5 steps."""
+    points, rows = [count for count in (1, 10, options.runs) if count <= options.runs], []
+    with _Server(RLPIPS_CACHE_MB="40") as server, b.visit(chromium, server.url) as page:
         b.ready(page)
         b.enter(page, "#steps", 5)
-        for count in range(1, after[-1] + 1):
+        for count in range(1, points[-1] + 1):
             b.enter(page, "#seed", count)
             b.run(page)
-            if count in after:
+            if count in points:
                 page.wait_for_timeout(1000)
-                kept.append({**_browser_memory(page), **_server_memory(server)})
-    runs = ", ".join(map(str, after))
-    for what in kept[0]:
+                rows.append({**_browser_memory(page), **_server_memory(server)})
+    runs = ", ".join(map(str, points))
+    for what in rows[0]:
         goal = "40, within 10 s" if "cache" in what else "no growth"
         yield (
             f"{what} after {runs} runs",
-            ", ".join(f"{each[what]:.{0 if each[what] > 99 else 1}f}" for each in kept),
+            ", ".join(f"{each[what]:.{0 if each[what] > 99 else 1}f}" for each in rows),
             goal,
         )
 
@@ -184,7 +186,7 @@ def _seconds_of(command):
     return time.monotonic() - begun
 
 
-class _served:
+class _Server:
     """The app, running, with its files in a folder of its own."""
 
     def __init__(self, **environment):
@@ -200,8 +202,8 @@ class _served:
         self._folder.cleanup()
 
 
-def _opened(chromium, url):
-    """(seconds from the request until the recorded duel is painted, bytes sent until the page is at rest)."""
+def _measure_opening(chromium, url):
+    """(seconds from the request until the recorded duel is painted, bytes received until the page is at rest)."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.add_init_script(FIRST_PAINT)
@@ -217,7 +219,7 @@ def _opened(chromium, url):
     return seconds, sum(received)
 
 
-def _interactive(chromium, url):
+def _measure_interactive(chromium, url):
     """Seconds from the request until the page reacts."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
@@ -225,12 +227,12 @@ def _interactive(chromium, url):
     page.goto(url)
     seconds = page.wait_for_function("window.interactive").json_value() / 1000
     b.watch(page)
-    b.said(page, "Done")  # or the next visitor would have to wait for it
+    b.wait_for_status(page, "Done")  # otherwise the next visitor would have to wait for it
     context.close()
     return seconds
 
 
-def _live(page, seed):
+def _measure_run(page, seed):
     """(ms from pressing Run to the first growth painted, the same with its pictures, updates a second) of one run."""
     b.enter(page, "#seed", seed)
     page.evaluate(RUN)
@@ -242,17 +244,17 @@ def _live(page, seed):
 
 
 def _browser_memory(page):
-    """What is left when the browser has collected its garbage."""
+    """The memory that the browser needs after a garbage collection."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
     for _ in range(2):
         session.send("HeapProfiler.collectGarbage")
-    found = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
     session.detach()
     return {
-        "MB of JavaScript": found["JSHeapUsedSize"] / 1e6,
-        "DOM nodes": found["Nodes"],
-        "event listeners": found["JSEventListeners"],
+        "MB of JavaScript": metrics["JSHeapUsedSize"] / 1e6,
+        "DOM nodes": metrics["Nodes"],
+        "event listeners": metrics["JSEventListeners"],
     }
 
 

@@ -4,12 +4,14 @@
                                      [--through page|client]
     python tests/measure/measure_visitors.py memory [--runs 200] [--through page|client]
 
-Through the page: a visitor speaks the page's own protocol (what Run sends, the stream of messages, the pictures that these
-name). Through the client: a script that calls the public endpoint with Gradio's client library; all of them together are
-one process, which takes much of a small machine. Nothing else should run meanwhile.
+Through the page: a visitor uses the protocol of the page (the request of Run, the stream of messages, the pictures that they
+name). Through the client: a script calls the public endpoint with Gradio's client library; all scripts together are one
+process, which takes much of a small machine. Nothing else should run meanwhile.
 
-memory: what the server holds on to after runs of 5 steps on 64 pixels, by one visitor, and by a new visitor for each.
+memory: the server's memory after runs of 5 steps on 64 pixels, by one visitor, and by a new visitor for each.
 """
+
+# ruff: noqa: E402
 
 import argparse
 import asyncio
@@ -25,7 +27,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1] / "support")]
 
-import browser as b  # noqa: E402
+import browser as b
 import httpx
 import numpy as np
 from gradio_client import Client, handle_file
@@ -34,15 +36,15 @@ from PIL import Image
 
 from rlpips import paths
 
-ROUNDS = 5  # of what is measured with two visitors
-LONG = 200  # steps of an attack that nobody waits for to end
+ROUNDS = 5  # of each measurement with two visitors
+LONG = 200  # steps of an attack that is still running when the measurement ends
 POINTS = (1, 10, 50, 100, 200, 400)  # runs after which memory is read
-LOOK_S = 0.03  # how often a script looks for what is new
-MANY = 5  # visitors ahead, from which on the mean time of a duel says how long one waits
+LOOK_S = 0.03  # how often a script looks for new messages
+MANY = 5  # visitors ahead; with so many the mean time of a duel predicts the wait
 
 
 class Page:
-    """What the browser is told of the page: which event is Run's, its fields and their values."""
+    """The page as the browser knows it: the event of Run, its fields and their values."""
 
     def __init__(self, config):
         names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
@@ -51,11 +53,11 @@ class Page:
         self._fields = [(names[field], values[field]) for field in self.run["inputs"]]
 
     def request(self, session, changes):
-        known = {name for name, _ in self._fields}
-        assert changes.keys() <= known, changes.keys() - known
+        names = {name for name, _ in self._fields}
+        assert changes.keys() <= names, changes.keys() - names
         _, *data = (changes.get(name, value) for name, value in self._fields)
         return {
-            "data": [0, *data],  # the first is the place of the chosen thumbnail, as the page's script finds it
+            "data": [0, *data],  # the first is the place of the selected thumbnail, which the page's script finds
             "fn_index": self.run["id"],
             "session_hash": session,
             "trigger_id": self.run["targets"][0][0],
@@ -67,14 +69,14 @@ def _clicks(event, names, button):
 
 
 class Session:
-    """`told` holds (seconds since the attack was asked for, status) of every message."""
+    """`statuses` holds (seconds since Run, status) of every message."""
 
     def __init__(self):
-        self.told, self.pressed = [], None
+        self.statuses, self.pressed = [], None
 
     def when(self, *beginnings):
-        """Seconds from asking until the status first began with one of these."""
-        return next(seconds for seconds, status in self.told if status.startswith(beginnings))
+        """Seconds from Run until the status first began with one of these."""
+        return next(seconds for seconds, status in self.statuses if status.startswith(beginnings))
 
 
 class Visitor(Session):
@@ -86,21 +88,21 @@ class Visitor(Session):
         self.session = secrets.token_hex(8)
         self.event, self._seen = None, set()
 
-    async def own(self, data):
-        """What to ask for with a picture of their own, PNG bytes."""
+    async def with_picture(self, data):
+        """The changes of a request for a picture of their own, PNG bytes."""
         return {"upload": await self._upload("own.png", data)}
 
     async def run(self, **changes):
-        """Press Run and stay until the end; the pictures that come are fetched as the page does it."""
+        """Press Run and stay until the end; fetch the pictures as the page does."""
         fetching = []
         async with aclosing(self.messages(**changes)) as messages:
-            async for _, shown in messages:
-                fetching += [asyncio.create_task(self._fetch(url)) for url in self._new_pictures(shown)]
+            async for _, content in messages:
+                fetching += [asyncio.create_task(self._fetch(url)) for url in self._new_pictures(content)]
         await asyncio.gather(*fetching)
 
     async def messages(self, **changes):
         """Press Run; yields (status, viewer message) of each message. Closing this is closing the tab."""
-        self.told, self.pressed = [], time.monotonic()
+        self.statuses, self.pressed = [], time.monotonic()
         answer = await self.client.post("gradio_api/queue/join", json=self.page.request(self.session, changes))
         answer.raise_for_status()
         self.event = answer.json()["event_id"]
@@ -114,13 +116,13 @@ class Visitor(Session):
                     if message["msg"] == "process_generating":
                         data = message["output"]["data"]
                         values = [apply_diff(*each) for each in zip(values, data)] if values else data
-                        self.told.append((time.monotonic() - self.pressed, values[1]))
+                        self.statuses.append((time.monotonic() - self.pressed, values[1]))
                         yield values[1], values[0]
                 if message["msg"] == "process_completed":
                     return
 
     async def stop(self):
-        """What the browser sends when Stop is pressed."""
+        """Press Stop: what the browser sends then."""
         cancel = {"session_hash": self.session, "fn_index": self.page.run["id"], "event_id": self.event}
         (await self.client.post("gradio_api/cancel", json=cancel)).raise_for_status()
 
@@ -130,8 +132,8 @@ class Visitor(Session):
         answer.raise_for_status()
         return [{"path": answer.json()[0], "orig_name": name, "meta": {"_type": "gradio.FileData"}}]
 
-    def _new_pictures(self, shown):
-        urls = {url for url in _urls(shown) if not url.startswith("data:") and not url.endswith(".zip")} - self._seen
+    def _new_pictures(self, content):
+        urls = {url for url in _urls(content) if not url.startswith("data:") and not url.endswith(".zip")} - self._seen
         self._seen |= urls
         return urls
 
@@ -147,7 +149,7 @@ class Script(Session):
         self._client = Client(url, verbose=False, download_files=folder)
         self._folder, self._job, self._stopped = folder, None, False
 
-    async def own(self, data):
+    async def with_picture(self, data):
         path = Path(self._folder) / f"{secrets.token_hex(8)}.png"
         path.write_bytes(data)
         return {"picture": path}
@@ -158,17 +160,17 @@ class Script(Session):
 
     async def messages(self, picture=paths.SAMPLES / "astronaut.png", **changes):
         """Call the endpoint; yields (status, (trace, pictures)) of each message."""
-        self.told, self.pressed = [], time.monotonic()
+        self.statuses, self.pressed = [], time.monotonic()
         self._job = self._client.submit(handle_file(str(picture)), api_name="/attack", **changes)
         done = False
-        while not done:  # to iterate over a job keeps it from its work: it sleeps with its lock
+        while not done:  # iterating over a job would block it: it sleeps with its lock
             done = self._job.done()
-            for output in self._job.outputs()[len(self.told) :]:
-                self.told.append((time.monotonic() - self.pressed, output[0]))
+            for output in self._job.outputs()[len(self.statuses) :]:
+                self.statuses.append((time.monotonic() - self.pressed, output[0]))
                 yield output[0], output[1:]
             await asyncio.sleep(LOOK_S)
         if not self._stopped:
-            self._job.result()  # raises what went wrong
+            self._job.result()  # raises its error
 
     async def stop(self):
         self._stopped = True
@@ -186,7 +188,7 @@ def _urls(value):
 
 
 def photograph(seed, height=208, width=256):
-    """A picture of slopes and texture that nobody else has, as PNG bytes."""
+    """A picture of slopes and texture, another one for every seed, as PNG bytes."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width] / 40
     a, c = rng.uniform(0.3, 1.5, (2, 3))
@@ -198,29 +200,29 @@ def photograph(seed, height=208, width=256):
 
 
 def memory(pid):
-    """(resident megabytes now, the most there were)."""
-    said = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return [int(said[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM")]
+    """(resident megabytes now, their maximum so far)."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return [int(status[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM")]
 
 
 async def crowd(visit, visitors, within, pictures, steps):
-    """All press Run, one after the other, `within` so many seconds; returns the visitors and what went wrong."""
+    """All press Run, one after the other, `within` so many seconds; returns the visitors and the errors."""
     everyone = [visit() for _ in range(visitors)]
-    asked = []
+    requests = []
     for n, visitor in enumerate(everyone):
         changes = {"same": {}, "seeds": {"seed": 1000 + n}}.get(pictures)
-        asked.append({"steps": steps, **(await visitor.own(photograph(n)) if changes is None else changes)})
+        requests.append({"steps": steps, **(await visitor.with_picture(photograph(n)) if changes is None else changes)})
 
     async def come(n):
         await asyncio.sleep(n * within / visitors)
-        await everyone[n].run(**asked[n])
+        await everyone[n].run(**requests[n])
 
     ends = await asyncio.gather(*map(come, range(visitors)), return_exceptions=True)
     return everyone, [end for end in ends if end]
 
 
-async def freed(visit, leave):
-    """Seconds from when somebody in the middle of an attack leaves until the next one has the device."""
+async def time_to_free(visit, leave):
+    """Seconds from when a visitor leaves in the middle of an attack until the next one has the device."""
     first, second = visit(), visit()
     running, turn = asyncio.Event(), asyncio.Event()
 
@@ -242,7 +244,7 @@ async def freed(visit, leave):
     await running.wait()
     two = asyncio.create_task(waited())
     await asyncio.sleep(1.2)
-    assert second.told and "1st in the queue" in second.told[-1][1], second.told
+    assert second.statuses and "1st in the queue" in second.statuses[-1][1], second.statuses
     begun = time.monotonic()
     await leave(first, one)
     seconds = await two - begun
@@ -252,7 +254,7 @@ async def freed(visit, leave):
 
 
 async def close(visitor, task):
-    """The connection goes away, as when a tab is closed."""
+    """The connection ends, as when a tab is closed."""
     task.cancel()
 
 
@@ -260,15 +262,15 @@ async def stop(visitor, task):
     await visitor.stop()
 
 
-def table(everyone, wrong, seconds):
+def table(everyone, errors, seconds):
     """Rows on a crowd."""
-    done = [v for v in everyone if v.told and v.told[-1][1].startswith("Done")]
-    refused = [v for v in everyone if v.told and v.told[-1][1].startswith("Refused")]
-    yield "visitors, done, refused, errors", f"{len(everyone)}, {len(done)}, {len(refused)}, {len(wrong)}"
+    done = [v for v in everyone if v.statuses and v.statuses[-1][1].startswith("Done")]
+    refused = [v for v in everyone if v.statuses and v.statuses[-1][1].startswith("Refused")]
+    yield "visitors, done, refused, errors", f"{len(everyone)}, {len(done)}, {len(refused)}, {len(errors)}"
     for what, of in (
-        ("first message", lambda v: v.told[0][0]),
+        ("first message", lambda v: v.statuses[0][0]),
         ("first step, or the whole duel", lambda v: v.when("Running: step", "Running: comparing", "Done")),
-        ("done", lambda v: v.told[-1][0]),
+        ("done", lambda v: v.statuses[-1][0]),
     ):
         times = sorted(map(of, done))
         tenths = statistics.quantiles(times, n=10, method="inclusive")
@@ -279,7 +281,7 @@ def table(everyone, wrong, seconds):
     yield "duels a minute", f"{60 * len(done) / seconds:.0f}"
     arrival = sorted(done, key=lambda v: v.pressed)
     begun = [v.pressed + v.when("Running: step", "Running: comparing", "Done") for v in arrival]
-    ends = sorted(v.pressed + v.told[-1][0] for v in done)
+    ends = sorted(v.pressed + v.statuses[-1][0] for v in done)
     overtaken = sum(early > late for n, early in enumerate(begun) for late in begun[n + 1 :])
     yield "pairs of visitors of whom the later one began first", f"{overtaken} of {len(done) * (len(done) - 1) // 2}"
     service = (ends[-1] - min(v.pressed for v in done)) / len(done)
@@ -288,57 +290,57 @@ def table(everyone, wrong, seconds):
     if waits:
         text = f"{min(waits):.2f} to {max(waits):.2f}"
         yield f"the wait of those with {MANY} or more ahead, over as many times the mean time of a duel", text
-    waiting = [v for v in done if any("in the queue" in status for _, status in v.told)]
-    yield "waited and were told their place", f"{len(waiting)} of {sum(each > 0 for each in ahead)}"
+    waiting = [v for v in done if any("in the queue" in status for _, status in v.statuses)]
+    yield "waited and saw their place", f"{len(waiting)} of {sum(each > 0 for each in ahead)}"
 
 
-async def measure_crowd(server, visit, said):
+async def measure_crowd(server, visit, options):
     """Rows on a crowd, and on leaving."""
     await visit().run(steps=5)  # the network is loaded from here on
     before, _ = memory(server.pid)
     begun = time.monotonic()
-    everyone, wrong = await crowd(visit, said.visitors, said.within, said.pictures, said.steps)
-    rows = [*table(everyone, wrong, time.monotonic() - begun)]
+    everyone, errors = await crowd(visit, options.visitors, options.within, options.pictures, options.steps)
+    rows = [*table(everyone, errors, time.monotonic() - begun)]
     await asyncio.sleep(2)
     after, most = memory(server.pid)
     rows.append(("server's memory before, after, at most", f"{before:.0f} / {after:.0f} / {most:.0f} MB"))
-    ways = {"Stop is pressed": stop, "a connection is closed": close}
-    for what, leave in ways.items() if said.through == "page" else [("a job is cancelled", stop)]:
-        times = [await freed(visit, leave) for _ in range(ROUNDS)]
+    departures = {"Stop is pressed": stop, "a connection is closed": close}
+    for what, leave in departures.items() if options.through == "page" else [("a job is cancelled", stop)]:
+        times = [await time_to_free(visit, leave) for _ in range(ROUNDS)]
         text = f"{1000 * statistics.median(times):.0f} / {1000 * max(times):.0f} ms"
         rows.append((f"{what}, until the next one has the device: median, longest of {ROUNDS}", text))
-    for error in wrong[:5]:
+    for error in errors[:5]:
         print(f"error: {error!r}")
     return rows
 
 
-async def measure_memory(server, visit, said):
-    """Rows on what the server holds on to."""
-    after, rows, seed = [count for count in POINTS if count <= said.runs], [], 0
+async def measure_memory(server, visit, options):
+    """Rows on the memory of the server."""
+    points, rows, seed = [count for count in POINTS if count <= options.runs], [], 0
     for whose in ("one visitor", "a new visitor each"):
-        visitor, kept = visit(), []
-        own = await visitor.own(photograph(1, 64, 64))
-        for count in range(1, after[-1] + 1):
+        visitor, megabytes = visit(), []
+        picture = await visitor.with_picture(photograph(1, 64, 64))
+        for count in range(1, points[-1] + 1):
             visitor, seed = visitor if whose == "one visitor" else visit(), seed + 1
-            await visitor.run(**own, steps=5, seed=seed)
-            assert visitor.told[-1][1].startswith("Done"), visitor.told[-1]
-            if count in after:
-                kept.append(f"{memory(server.pid)[0]:.0f}")
-        rows.append((f"MB of the server after {', '.join(map(str, after))} runs by {whose}", ", ".join(kept)))
+            await visitor.run(**picture, steps=5, seed=seed)
+            assert visitor.statuses[-1][1].startswith("Done"), visitor.statuses[-1]
+            if count in points:
+                megabytes.append(f"{memory(server.pid)[0]:.0f}")
+        rows.append((f"MB of the server after {', '.join(map(str, points))} runs by {whose}", ", ".join(megabytes)))
     return rows
 
 
-async def measure(server, said, folder):
-    """Print what is said to be measured."""
-    what = {"crowd": measure_crowd, "memory": measure_memory}[said.what]
+async def measure(server, options, folder):
+    """Print the measurement that the options name."""
+    what = {"crowd": measure_crowd, "memory": measure_memory}[options.what]
     # The server lets go of a connection that is idle for 5 s. A browser that uses it just then asks again; httpx does not.
     limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
         page = Page((await client.get("config")).raise_for_status().json())
-        ways = {"page": lambda: Visitor(client, page), "client": lambda: Script(server.url, folder)}
-        rows = await what(server, ways[said.through], said)
+        visitors = {"page": lambda: Visitor(client, page), "client": lambda: Script(server.url, folder)}
+        rows = await what(server, visitors[options.through], options)
     rows.append(("tracebacks in the server's log", str(server.log.read_text("utf-8").count("Traceback"))))
-    print("| | measured |", "| --- | --- |", *(f"| {what} | {said} |" for what, said in rows), sep="\n")
+    print("| | measured |", "| --- | --- |", *(f"| {what} | {value} |" for what, value in rows), sep="\n")
 
 
 def main():
@@ -350,11 +352,11 @@ def main():
     parser.add_argument("--pictures", choices=("own", "seeds", "same"), default="own")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--runs", type=int, default=200, help="for memory")
-    said = parser.parse_args()
-    if said.visitors < 2 or said.runs < 1:
-        parser.error(f"there must be at least 2 visitors and 1 run; got {said.visitors} and {said.runs}")
+    options = parser.parse_args()
+    if options.visitors < 2 or options.runs < 1:
+        parser.error(f"there must be at least 2 visitors and 1 run; got {options.visitors} and {options.runs}")
     with tempfile.TemporaryDirectory() as folder, b.serve(Path(folder)) as server:
-        asyncio.run(measure(server, said, folder))
+        asyncio.run(measure(server, options, folder))
 
 
 if __name__ == "__main__":

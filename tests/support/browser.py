@@ -1,4 +1,4 @@
-"""What the browser tests share: chromium, the app as a server without a network, and pages that keep what went wrong."""
+"""For tests in the browser: chromium, the app as a server without a network, and pages that fail on any error of their own."""
 
 import os
 import shutil
@@ -14,10 +14,20 @@ from urllib.parse import urlsplit
 
 from rlpips import paths
 
-OFFLINE = Path(__file__).resolve().parent / "offline"  # its sitecustomize.py refuses Python the network
+OFFLINE = Path(__file__).resolve().parent / "offline"  # its sitecustomize.py keeps Python from the network
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server"]
-PATIENCE = 60_000  # ms; a busy machine is no failure
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+]
+PATIENCE = 60_000  # ms; so much that a busy machine causes no failure
 
 
 def chromium():
@@ -40,7 +50,7 @@ class Server:
     pid: int
 
     def refused(self) -> list[str]:
-        """What it asked the network for, in vain."""
+        """Its attempts to reach the network, which were refused."""
         return [line for line in self.log.read_text("utf-8").splitlines() if line.startswith("offline: refused")]
 
 
@@ -87,7 +97,7 @@ def _answers(url):
 
 @contextmanager
 def visit(browser, url, width=1440, height=900, **options):
-    """A page in a context of its own; fails in the end if it met an error or asked anybody but the server."""
+    """A page in a context of its own; fails at the end after an error in the console or a request to another server."""
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     context.set_default_timeout(PATIENCE)
     context.add_init_script("performance.setResourceTimingBufferSize(5000)")
@@ -112,17 +122,17 @@ def visit(browser, url, width=1440, height=900, **options):
     assert not complaints, complaints
 
 
-# Every new text of the status line and every step and state of the viewer, from now on.
+# Collects every new text of the status line and every step and state of the viewer.
 _WATCH = """(page) => {
   const status = document.querySelector(`#${page}status`), viewer = document.querySelector(`#${page}viewer .rv`);
   for (const old of window.watchers || []) old.disconnect();
-  window.said = []; window.steps = []; window.states = [];
-  // Not Gradio's own report on progress, which is there too, but hidden. innerText would lay out the page every time.
+  window.statuses = []; window.steps = []; window.states = [];
+  // Without Gradio's hidden report on progress. innerText would lay out the page every time.
   const line = () => status.querySelector('[role=status]').textContent.trim();
   let last = line();
-  const words = new MutationObserver(() => {
+  const texts = new MutationObserver(() => {
     const text = line();
-    if (text !== last) window.said.push(text);
+    if (text !== last) window.statuses.push(text);
     last = text;
   });
   const mirror = new MutationObserver(() => {
@@ -130,35 +140,35 @@ _WATCH = """(page) => {
     if (Number(step) !== window.steps.at(-1)) window.steps.push(Number(step));
     if (state !== window.states.at(-1)) window.states.push(state);
   });
-  words.observe(status, { subtree: true, childList: true, characterData: true });
+  texts.observe(status, { subtree: true, childList: true, characterData: true });
   mirror.observe(viewer, { attributes: true, attributeFilter: ['data-step', 'data-state'] });
-  window.watchers = [words, mirror];
+  window.watchers = [texts, mirror];
 }"""
 
 
 def watch(page, which=""):
-    """From now on `said(page, word)` waits for a new status, and window.steps and window.states collect the viewer's.
-    `which` begins the ids of the page meant, "" those of the Duel."""
+    """From now on `wait_for_status(page, word)` waits for a new status, and window.steps and window.states collect the viewer's.
+    `which` is the prefix of the ids of a page, "" for the Duel."""
     page.evaluate(_WATCH, which)
 
 
-def said(page, word):
-    """Wait for a status that begins with `word`, come since `watch`; returns it."""
+def wait_for_status(page, word):
+    """Wait for a status since `watch` that begins with `word`; returns it."""
     try:
-        # Not in every frame, which is the usual: it would keep the browser painting.
-        found = page.wait_for_function(
-            "word => window.said.find((text) => text.startsWith(word))", arg=word, polling=50
+        # Not in every frame, the default, which would keep the browser busy.
+        status = page.wait_for_function(
+            "word => window.statuses.find((text) => text.startsWith(word))", arg=word, polling=50
         )
     except Exception as error:
-        raise AssertionError(f"never said {word!r}, but {page.evaluate('[window.said, window.states]')}") from error
-    return found.json_value()
+        raise AssertionError(f"no status {word!r}, but {page.evaluate('[window.statuses, window.states]')}") from error
+    return status.json_value()
 
 
 def run(page, until="Done"):
     """Press Run and wait for the status to begin with `until`; returns the status."""
     watch(page)
     page.click("#run")
-    return said(page, until)
+    return wait_for_status(page, until)
 
 
 def ready(page):
@@ -186,7 +196,7 @@ def choose(page, field, text):
 
 
 def tab(page, name):
-    """Go to a tab, which in a narrow window may be in the menu of those that found no place."""
+    """Go to a tab, which in a narrow window may be in the menu of further tabs."""
     place = page.get_by_role("tab", name=name)
     if not place.count():
         page.get_by_label("More tabs").click()
@@ -195,7 +205,7 @@ def tab(page, name):
 
 
 def upload(page, field, *files):
-    """Give a file field its files, in place of those it has, and wait until it shows them."""
+    """Replace the files of a file field, and wait until it shows them."""
     if page.locator(f"{field} button[aria-label=Clear]").count():
         page.click(f"{field} button[aria-label=Clear]")
     page.set_input_files(f"{field} input[type=file]", [str(file) for file in files])
@@ -205,7 +215,7 @@ def upload(page, field, *files):
     )
 
 
-# Of every canvas: width, height, darkest and lightest byte, and a number that stands for its pixels.
+# For every canvas: width, height, darkest and lightest byte, and a checksum of its pixels.
 _CANVASES = """(root) => [...document.querySelectorAll(`${root} .rv-columns canvas`)].map((canvas) => {
   const { width, height } = canvas;
   const bytes = canvas.getContext('2d').getImageData(0, 0, width, height).data;
@@ -219,7 +229,7 @@ _CANVASES = """(root) => [...document.querySelectorAll(`${root} .rv-columns canv
 
 
 def canvases(page, viewer="#viewer"):
-    """What is on every canvas of a viewer: width, height, low, high (bytes), digest."""
+    """Of every canvas of a viewer: width, height, low, high (bytes), digest."""
     return page.evaluate(_CANVASES, viewer)
 
 

@@ -209,7 +209,7 @@ def told(page, word):
 def run(page, until="Done"):
     b.watch(page, "fool-")
     page.click("#fool-run")
-    return b.said(page, until)
+    return b.wait_for_status(page, until)
 
 
 def state(page):

@@ -95,7 +95,7 @@ def test_opens_on_a_recorded_duel(chromium, server):
 def test_run_grows_live_and_what_is_downloaded_is_what_was_made(page, tmp_path):
     status = b.run(page)
     assert re.match(rf"Done: {STEPS} steps in \d+\.\d s\. LPIPS \d", status)
-    words = page.evaluate("window.said")
+    words = page.evaluate("window.statuses")
     assert any(text.startswith("Running") for text in words[:-1])
     steps, states = page.evaluate("[window.steps, window.states]")
     assert states[-2:] == ["running", "done"] and len(set(steps)) > 3 and steps == sorted(steps)
@@ -168,7 +168,7 @@ def test_stop_keeps_what_is_there(page):
     page.click("#run")
     page.wait_for_function("window.states.includes('running') && window.steps.at(-1) >= 4")
     page.click("#stop")
-    status = b.said(page, "Stopped")
+    status = b.wait_for_status(page, "Stopped")
     state, step, steps = viewer(page)
     assert state == "stopped" and 4 <= step < 200 and steps == 200
     assert status.startswith(f"Stopped: {step} steps in")
@@ -184,7 +184,7 @@ def test_uploads_good_and_bad(page, tmp_path):
     good.write_bytes(png(scene(60, 90, channels=4)))
     b.watch(page)
     b.upload(page, "#upload", good)
-    assert "Transparency was laid on white." in b.said(page, "Loading done: your picture")
+    assert "Transparency was laid on white." in b.wait_for_status(page, "Loading done: your picture")
     assert "Transparency was laid on white." in b.run(page)
     page.wait_for_function("document.querySelector('#viewer .rv-columns canvas').width === 90")
     assert b.canvases(page)[0]["height"] == 60
@@ -208,7 +208,7 @@ def test_uploads_good_and_bad(page, tmp_path):
         (tmp_path / name).write_bytes(data)
         b.watch(page)
         b.upload(page, "#upload", tmp_path / name)
-        refusal = b.said(page, f"Refused: {name}")
+        refusal = b.wait_for_status(page, f"Refused: {name}")
         assert why in refusal and refusal.endswith(".") and "/" not in refusal
     page.eval_on_selector_all(".toast-close", "all => all.forEach((button) => button.click())")
     page.wait_for_selector(".toast-body", state="detached")
@@ -292,7 +292,7 @@ def test_gallery_opens_recorded_and_saved_duels(page, tmp_path):
     trace = Trace.load(paths[chosen])
     b.watch(page)
     cards.nth(chosen).click()
-    assert trace.name.replace("_", " ") in b.said(page, "Done")
+    assert trace.name.replace("_", " ") in b.wait_for_status(page, "Done")
     page.wait_for_selector("#viewer .rv-columns canvas", state="visible")  # the Duel tab came up
     assert viewer(page) == ("recorded", 40, 40)
     page.wait_for_function(f"document.querySelector('#viewer canvas').width === {trace.reference.shape[1]}")
@@ -313,7 +313,7 @@ def test_gallery_opens_recorded_and_saved_duels(page, tmp_path):
     if page.locator("#saved-trace button[aria-label=Clear]").count():
         page.click("#saved-trace button[aria-label=Clear]")
     page.set_input_files("#saved-trace input[type=file]", str(saved))
-    assert other.name.replace("_", " ") in b.said(page, "Done: a saved trace")
+    assert other.name.replace("_", " ") in b.wait_for_status(page, "Done: a saved trace")
     page.wait_for_selector("#viewer .rv-columns canvas", state="visible")
     page.wait_for_function("!document.querySelector('#viewer .rv-against')")
     assert readings(page) == pytest.approx(other.distance[-1, :LANES].ravel(), abs=6e-4)

@@ -18,21 +18,21 @@ def test_who_waits_is_told_their_place_and_gets_the_device_when_a_tab_is_closed(
                 b.enter(page, "#steps", steps)
                 b.enter(page, "#seed", 101)
             again(first, "#run")
-            b.said(first, "Running: step")
+            b.wait_for_status(first, "Running: step")
             again(second, "#run")
-            b.said(second, "Running: waiting for a turn… (1st in the queue")
+            b.wait_for_status(second, "Running: waiting for a turn… (1st in the queue")
             again(second, "#stop")
-            assert b.said(second, "Stopped") == "Stopped: before the first step."
+            assert b.wait_for_status(second, "Stopped") == "Stopped: before the first step."
             again(second, "#run")
-            b.said(second, "Running: waiting for a turn… (1st in the queue")
-            assert first.evaluate("window.said.at(-1)").startswith("Running: step")
+            b.wait_for_status(second, "Running: waiting for a turn… (1st in the queue")
+            assert first.evaluate("window.statuses.at(-1)").startswith("Running: step")
         closed = time.monotonic()  # the first one's tab
-        b.said(second, "Running…")
+        b.wait_for_status(second, "Running…")
         assert time.monotonic() - closed < 3  # seconds; the attack would have gone on for longer
-        done = b.said(second, "Done: 9 steps")
+        done = b.wait_for_status(second, "Done: 9 steps")
         readings = second.locator("#viewer .rv-distance")
         second.wait_for_function("document.querySelector('#viewer .rv').dataset.state === 'done'")
         shown = readings.all_inner_texts()
         again(second, "#run")
-        assert b.said(second, "Done") == f"{done} This was computed before, for the same request."
+        assert b.wait_for_status(second, "Done") == f"{done} This was computed before, for the same request."
         assert second.evaluate("window.states") == ["done"] and readings.all_inner_texts() == shown  # complete at once
