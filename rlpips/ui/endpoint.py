@@ -4,7 +4,6 @@ It is Run without the page: the same queue, limits, deadline and memory of finis
 """
 
 import logging
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -40,7 +39,7 @@ def attack(
     restarts: int = 1,
     precision: Literal["float32"] | None = None,
     longest_side: int = 256,
-) -> Iterator[tuple[str, gr.FileData | None, list[gr.FileData]]]:
+) -> tuple[str, gr.FileData | None, list[gr.FileData]]:  # of each message; Gradio makes the outputs of the API from it
     """Push a picture against two metrics by PGD, live, and get all measurements. Pixels are RGB in [0, 1].
 
     Parameters:
