@@ -106,7 +106,7 @@ class TrainingData:
     triplets     N triplets with a judge, to train on and to attack
     clean        their channel differences (2, N, C), from the reference to p0 and to p1
     mixed        channel differences of M triplets of mixed families, (2, M, C)
-    mixed_judge  (M,) how far p1 is judged nearer than p0, from 0 to 1: by people, or else by LPIPS
+    mixed_judge  (M,) in [0, 1], the fraction of judges who find p1 nearer, or LPIPS's certainty that it is
     validation   two sets of triplets that choose the best heads: with a judge, and of mixed families
     """
 
@@ -137,8 +137,8 @@ def prepare(
     lpips: PerceptualMetric,
     device: str | torch.device = "cpu",
 ) -> TrainingData:
-    """The `TrainingData` of two `Source`s, on `device`. Where no person judged, `lpips` does, more certain of p1 the smaller
-    its distance is beside that of p0."""
+    """The `TrainingData` of two `Source`s, on `device`. Where no person judged, `lpips` does, by its distances:
+    1 / (1 + (d1 / d0)^s) that p1 is nearer, with s the sharpness of the settings."""
 
     def draw(source: Source, count: int, mixed: int, seed: int, gap: float = 0.1) -> tuple[Triplets, Triplets]:
         same, other = source.triplets(count, mixed, settings.size, seed, gap)

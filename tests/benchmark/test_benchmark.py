@@ -55,7 +55,7 @@ def test_contestants_take_turns_and_each_round_begins_with_another_one():
     called = []
     calls = {name: partial(called.append, name) for name in "abc"}
     times = timing.in_turns(calls, 4)
-    assert "".join(called) == "abc" + "abc" + "bca" + "cab" + "abc"  # the first to warm up
+    assert "".join(called) == "abc" + "abc" + "bca" + "cab" + "abc"  # the first three warm up
     assert {name: len(spent) for name, spent in times.items()} == {"a": 4, "b": 4, "c": 4}
     called.clear()
     timing.in_turns(calls, 1, warm_up={"": partial(called.append, "w")})
@@ -67,7 +67,7 @@ def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds():
     assert timing.median_text([3, 1, 8]) == "3.0"
 
 
-@pytest.mark.parametrize("height,width", [(256, 256), (67, 130)])
+@pytest.mark.parametrize("height, width", [(256, 256), (67, 130)])
 def test_the_multiply_adds_of_a_step_on_alexnet_follow_the_formula(height, width):
     h, w = ((side + 2 * 2 - 11) // 4 + 1 for side in (height, width))
     expected = 64 * h * w * 3 * 11 * 11
@@ -83,9 +83,8 @@ def test_the_multiply_adds_are_those_that_torch_counts(backbone):
     spec = BACKBONES[backbone]
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         getattr(torchvision.models, spec.model)().features[: spec.taps[-1] + 1](torch.empty(3, 3, 70, 96))
-    assert (
-        floor.count_macs(backbone, (70, 96), 3) == counter.get_total_flops()
-    )  # torch counts 2 FLOP for each, but the forward pass only
+    # Torch counts two operations for a multiply-add, but only the forward pass.
+    assert floor.count_macs(backbone, (70, 96), 3) == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -145,8 +144,14 @@ def test_the_published_attacks_use_the_features_of_ours(classifier):
     torch.testing.assert_close(distance, ball.distance(x, x.flip(0)), rtol=1e-4, atol=0)
 
 
-@pytest.mark.parametrize("name, options", [("ppgd", {"steps": 4, "cg_steps": 3}), ("lpa", {"steps": 4, "searches": 2}),
-                                        ("fast_lpa", {"steps": 5})])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("ppgd", {"steps": 4, "cg_steps": 3}),
+        ("lpa", {"steps": 4, "searches": 2}),
+        ("fast_lpa", {"steps": 5}),
+    ],
+)
 def test_the_published_attacks_raise_the_margin(classifier, name, options):
     x = ours.sample_pictures(3, (32, 32))
     labels = classifier(x).argmax(1)
