@@ -109,7 +109,9 @@ def untyped(tree):
             continue
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         arguments = [argument for argument in arguments if argument.arg not in ("self", "cls")]
-        if any(argument.annotation is None for argument in arguments) or (node.returns is None and node.name != "__init__"):
+        if any(argument.annotation is None for argument in arguments) or (
+            node.returns is None and node.name != "__init__"
+        ):
             yield node.name
 
 

@@ -67,8 +67,6 @@ def launch(app: gr.Blocks) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if device.ON_SPACES:
         warm_up().wait()  # ZeroGPU wants the networks loaded before the first call
-    # Gradio looks for new events a thousand times a second, and each time takes the device's thread its turn in Python.
-    app._queue.sleep_when_free = 0.005  # seconds
     app.launch(
         theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[], max_threads=device.THREADS,
