@@ -7,4 +7,4 @@ if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$(id 
     apt-get update -qq && apt-get install -qq -y chromium >/dev/null  # the browser that the page is driven in
 fi
 export GOMP_SPINCOUNT=10000  # as app.py sets it, and for the same reason
-python3 -m pytest -q tests "$@"
+python3 -m pytest -q tests -n 2 --dist loadfile "$@"  # two: torch fills more cores by itself

@@ -3,9 +3,13 @@ when an upgrade breaks it. A part is private if its name begins with an undersco
 library does not document."""
 
 import ast
+import inspect
 import re
+from pathlib import Path
 
 import browser as b
+import gradio as gr
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,8 +18,13 @@ from torch import nn
 
 from rlpips import paths
 from rlpips.metrics.lpips import load_metric
+from rlpips.ui.runtime import files
 
 PYTHON = {  # name: (where it is used, why)
+    "_NoTrainLpips": (
+        "rlpips/benchmark/packages.py",
+        "torchmetrics' LPIPS with our weights; its public class downloads weights",
+    ),
     "_apply": (
         "rlpips/metrics/lpips.py",
         "`.to()` of a metric, or of a module around it, must not move other metrics' trunk",
@@ -32,6 +41,14 @@ OPERATORS = {  # of torch.ops: (where it is used, why)
         "rlpips/engine/fast_trunk.py",
         "the gradient of a max pool without autograd",
     ),
+}
+UNDOCUMENTED = {  # names without an underscore that Gradio's documentation does not mention: (where they are used, why)
+    "GRADIO_ANALYTICS_MAX_EVENTS": (
+        "app.py",
+        "Gradio summarises its last events after each; 10,000 of them by default",
+    ),
+    "gradio_config": ("rlpips/ui/components/modules.py", "the path under which a proxy serves the page"),
+    "app.config": ("rlpips/ui/runtime/files.py", "the files that the page opens with, which are never deleted"),
 }
 CLASSES = {  # of Gradio's elements: why the style sheets, or the script named, rely on them
     "gradio-container": "the page uses the whole width",
@@ -61,8 +78,10 @@ CLASSES = {  # of Gradio's elements: why the style sheets, or the script named, 
 
 
 def underscored(path):
-    """(object, name) of every underscored attribute in a file, but for those of self, cls and named tuples."""
+    """(object, name) of every underscored import and attribute in a file, but for those of self, cls and named tuples."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.module, alias.name) for alias in node.names if re.match(r"_[A-Za-z]", alias.name))
         if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr):
             owner = ast.unparse(node.value)
             if owner not in ("self", "cls") and node.attr not in ("_replace", "_asdict"):
@@ -90,6 +109,29 @@ def test_the_list_of_operators_is_complete():
         for operator in re.findall(r"torch\.ops\.(aten[\w.]+)\(", path.read_text("utf-8"))
     }
     assert uses == {(operator, where) for operator, (where, _) in OPERATORS.items()}
+
+
+def test_the_undocumented_names_are_used_where_the_list_says():
+    for name, (where, _) in UNDOCUMENTED.items():
+        assert name in (paths.ROOT / where).read_text("utf-8"), name
+
+
+def test_gradio_reads_the_limit_of_its_events(monkeypatch):
+    monkeypatch.setenv("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+    with gr.Blocks() as app:
+        pass
+    assert app.queue()._queue.ANALYTICS_MAX_EVENTS == 100
+
+
+def test_the_configuration_of_a_page_holds_the_files_it_opens_with(tmp_path):
+    with gr.Blocks() as app:
+        gr.Image(np.zeros((40, 48, 3), np.uint8))
+    assert [file for file in files.paths(app.config) if Path(file).is_file()]
+
+
+def test_torchmetrics_takes_weights_without_a_download():
+    module = pytest.importorskip("torchmetrics.functional.image.lpips")
+    assert set(inspect.signature(module._NoTrainLpips).parameters) >= {"net", "pnet_rand"}
 
 
 def test_moving_a_module_moves_its_children_by_apply():
@@ -146,4 +188,5 @@ def test_gradio_gives_its_elements_these_classes(server, chromium, tmp_path):
             b.tab(page, tab)
         page.wait_for_selector(".katex-display", state="attached")
         missing = [name for name in CLASSES if not page.locator(f".{name}").count()]
+        assert isinstance(page.evaluate("window.gradio_config.root"), str)
     assert missing == []

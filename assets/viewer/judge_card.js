@@ -73,7 +73,7 @@ function writeDistances(place, verdict, metric) {
       const fill = span("jd-fill", "");
       fill.style.width = `${(100 * distance) / longest}%`;
       const letter = span(i === metric.choices[after] ? "jd-nearer" : "", LETTERS[i]);
-      place.append(letter, fill, span("", Number(distance.toPrecision(3)).toFixed(3)));
+      place.append(letter, fill, span("", distance.toFixed(3)));
     });
   });
 }

@@ -5,6 +5,7 @@ import html
 import logging
 import os
 from collections.abc import Iterator
+from functools import partial
 
 import gradio as gr
 
@@ -28,11 +29,12 @@ CLEAN_EVERY_S, MAX_AGE_S = 10 * 60, 2 * 60 * 60  # how often old files are delet
 def build() -> gr.Blocks:
     """The app. Does not import torch."""
     cleaning = (CLEAN_EVERY_S, MAX_AGE_S)
+    opening = gallery.opening()
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
         gr.HTML(MASTHEAD, elem_id="masthead")
         with gr.Tabs(elem_id="pages") as pages:
             with gr.Tab("Duel", id="duel", render_children=True):
-                view, status = duel.build(gallery.opening())
+                view, status = duel.build(opening)
             with gr.Tab("Inspect a pair", id="inspect"):
                 inspect.build()
             with gr.Tab("Robustness", id="robustness") as tab:
@@ -46,20 +48,22 @@ def build() -> gr.Blocks:
             with gr.Tab("How it works", id="how"):
                 how_it_works.build()
         endpoint.build()
-        app.load(_loading_status, None, status, **PRIVATE)
+        app.load(partial(_loading_status, opening is not None), None, status, **PRIVATE)
     return app.queue(max_size=2 * device.THREADS)
 
 
-def _loading_status() -> Iterator[str]:
-    """The status line while the network loads, and then."""
+def _loading_status(recorded: bool) -> Iterator[str]:
+    """The status line while the network loads, and then; `recorded` if a recorded duel is shown meanwhile."""
+    explore = " The recorded duel can be explored meanwhile." if recorded else ""
+    opening = "This is a recorded duel" if recorded else "The recorded duel cannot be read"
     try:
         for text in warm_up().texts():
-            yield f"{text} The recorded duel can be explored meanwhile."
+            yield f"{text}{explore}"
     except Exception as error:
         log.exception("The network was not loaded.")
         yield html.escape(f"Refused: the network could not be loaded: {error}")
         return
-    yield f"Loading done ({describe_device()}). This is a recorded duel: press Run for a live one."
+    yield f"Loading done ({describe_device()}). {opening}: press Run for a live one."
 
 
 def launch(app: gr.Blocks) -> None:

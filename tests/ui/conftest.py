@@ -33,7 +33,7 @@ class _Files(SimpleHTTPRequestHandler):
 def blank(chromium):
     """A blank page that can `import("./model.js")` and the other modules; it fails the test on any error of the console."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=paths.VIEWER)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             with b.visit(chromium, f"http://127.0.0.1:{server.server_port}/") as page:
                 yield page
