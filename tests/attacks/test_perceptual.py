@@ -232,9 +232,13 @@ def test_a_batch_gives_what_its_pictures_give_alone(network, metric, name):
     gained = (reached - margin(network, x, labels)).abs()
     assert ((reached - reached_alone).abs() <= 0.1 * gained + 1e-3).all()
     torch.testing.assert_close(ball.distance(x, together), ball.distance(x, alone), rtol=0.1, atol=1e-3)
-    assert ((together - alone).abs() < 2e-3).float().mean() > 0.95
     other = last(attack(network, x, labels, ball, seed=9, **options))
-    assert (other - together).abs().amax((1, 2, 3)).min() > 1e-3
+    assert (shared(together, alone) > 0.6).all() and (shared(together, other) < 0.5).all()
+
+
+def shared(x, y):
+    """The share of values (N, 3, H, W) that two pictures have in common, but for rounding."""
+    return ((x - y).abs() < 2e-3).float().mean((1, 2, 3))
 
 
 @pytest.mark.parametrize("name", ["ppgd", "lpa"])

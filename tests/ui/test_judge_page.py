@@ -367,15 +367,16 @@ TEXTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_are_readable(chromium, server, scheme):
-    with b.visit(chromium, server.url, color_scheme=scheme) as page:
+def test_light_and_dark_are_readable(chromium, server):
+    with b.visit(chromium, server.url, color_scheme="light") as page:
         opened(page)
         answer(page, "a")
-        contrast = b.contrast(page, TEXTS)
-        assert len(contrast) > 40
-        faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
-        assert not faint, faint
+        for change in ("remove", "add"):
+            page.evaluate(f"document.body.classList.{change}('dark')")
+            contrast = b.contrast(page, TEXTS)
+            assert len(contrast) > 40
+            faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
+            assert not faint, faint
 
 
 def test_on_a_phone_the_question_comes_first_and_nothing_scrolls_sideways(chromium, server):
