@@ -20,7 +20,7 @@ if sys.platform == "linux":
 # Gradio makes a table of its last events anew after each, of up to ten thousand.
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
-from rlpips.ui.page import build, launch  # noqa: E402
+from rlpips.ui.page import serve  # noqa: E402
 
 if __name__ == "__main__":
-    launch(build())
+    serve()

@@ -5,6 +5,7 @@ import html
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import gradio as gr
@@ -14,7 +15,7 @@ from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.theme import CSS, theme
 from rlpips.ui.pages import classifier, duel, gallery, how_it_works, inspect, judge, robustness
-from rlpips.ui.runtime import device, files
+from rlpips.ui.runtime import device, files, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
@@ -60,20 +61,23 @@ def _loading_status(recorded: bool) -> Iterator[str]:
         for text in warm_up().texts():
             yield f"{text}{explore}"
     except Exception as error:
-        log.exception("The network was not loaded.")
         yield html.escape(f"Refused: the network could not be loaded: {error}")
         return
     yield f"Loading done ({describe_device()}). {opening}: press Run for a live one."
 
 
-def launch(app: gr.Blocks) -> None:
-    """Serve the app, load torch behind it, and stay."""
+def serve() -> None:
+    """Build and serve the app, load torch behind it, and stay. SystemExit with a sentence if the settings cannot be met."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if device.ON_SPACES:
-        warm_up().wait()  # ZeroGPU wants the networks loaded before the first call
-    app.launch(
-        theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
-        server_name=os.environ.get("GRADIO_SERVER_NAME"), footer_links=[], max_threads=device.THREADS,
+    port = settings.port()
+    settings.check_folder(files.folder())
+    app = build()
+    if zero_gpu.ON:
+        with suppress(ValueError):  # visitors read it, too, and what is recorded can be explored
+            warm_up().wait()  # so that no worker is forked in the middle of it
+    zero_gpu.launch(
+        app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
+        server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs=modules.SERVE,
     )  # fmt: skip
     gc.collect()

@@ -1,22 +1,20 @@
-"""The device: what bounds one run on it, the one thread that computes, and GPUs that ZeroGPU lends.
+"""The device: what bounds one run on it, and where it computes: on one thread, or in ZeroGPU's workers.
 
 Nothing here imports torch, which is loaded on a thread of its own after the page is served.
 """
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
-from importlib.util import find_spec
 from inspect import isgeneratorfunction
 from typing import Any
 
-DEADLINE_S = float(os.environ.get("RLPIPS_DEADLINE_S", 120))  # how long one run may hold the device
-MAX_STEPS = int(os.environ.get("RLPIPS_MAX_STEPS", 200))
+from rlpips.ui.runtime import settings, zero_gpu
+
+DEADLINE_S = settings.number("RLPIPS_DEADLINE_S", 120.0, 1, 86_400)  # how long one run may hold the device
+MAX_STEPS = int(settings.number("RLPIPS_MAX_STEPS", 200, 1, 10_000))
 MAX_RESTARTS = 5
-# Hugging Face's ZeroGPU lends a GPU to functions that are marked; its package is there only on Spaces.
-ON_SPACES = find_spec("spaces") is not None
 # Events that Gradio runs at a time: all visitors who wait, and room for what needs no device.
 THREADS = 160
 
@@ -44,12 +42,8 @@ def computing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorator: on Spaces the function runs where ZeroGPU lends a device, for `seconds(*arguments)`; elsewhere `computing`."""
-    if not ON_SPACES:
-        return computing
-    import spaces
-
-    return spaces.GPU(duration=seconds)
+    """Decorator: the function runs where ZeroGPU lends a device, for `seconds(*arguments)`; without ZeroGPU it is `computing`."""
+    return zero_gpu.lent(seconds) if zero_gpu.ON else computing
 
 
 def stopwatch() -> Callable[[], float]:

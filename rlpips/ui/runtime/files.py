@@ -14,8 +14,10 @@ from typing import Any
 
 import gradio as gr
 
+from rlpips.ui.runtime import settings
+
 # How many bytes the pictures of runs, saved traces and uploads may take together: the pictures of 250 runs of 256×256 pixels.
-CACHE_BYTES = float(os.environ.get("RLPIPS_CACHE_MB", 1000)) * 1e6
+CACHE_BYTES = settings.number("RLPIPS_CACHE_MB", 1000.0, 10, 10_000_000) * 1e6
 _TRIM_EVERY_S = 10
 _INLINE_BYTES = 400_000  # how large a picture within a message may be
 

@@ -1,11 +1,14 @@
 """Loads networks on a thread of its own, behind the page."""
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from rlpips.ui.runtime import device
+from rlpips.ui.runtime import device, zero_gpu
 from rlpips.zoo import catalog
+
+log = logging.getLogger(__name__)
 
 
 class Loading:
@@ -44,12 +47,14 @@ class Loading:
 
     def _load(self, metrics: Sequence[str], backbone: str) -> None:
         try:
-            from rlpips.device import pick_device
             from rlpips.metrics.lpips import load_metric
 
+            where = "cpu" if zero_gpu.ON else None  # a download is done, then, before a GPU is lent
             for name in metrics:
-                load_metric(name, backbone, pick_device(), progress=self._progress)
-        except Exception as error:  # raised again in the thread that waits
+                load_metric(name, backbone, where, progress=self._progress)
+        except Exception as error:
+            # The host reads it here, a visitor where it is raised again.
+            log.error("%s was not loaded: %s", backbone, error, exc_info=not isinstance(error, ValueError))
             self._error = error
 
     def _progress(self, file: str, done: int, total: int | None) -> None:
@@ -63,7 +68,9 @@ def warm_up() -> Loading:
 
 
 def describe_device() -> str:
-    """ "CPU bfloat16" or "CPU float32", or the GPU's name; call it after `warm_up` is done."""
+    """ "CPU bfloat16" or "CPU float32", "ZeroGPU", or the GPU's name; call it after `warm_up` is done."""
+    if zero_gpu.ON:
+        return "ZeroGPU"
     from rlpips.device import pick_device
     from rlpips.engine.bfloat16 import pick_precision
     from rlpips.engine.provenance import surroundings
