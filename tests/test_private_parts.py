@@ -14,20 +14,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import nn
 
 from rlpips import paths
-from rlpips.metrics.lpips import load_metric
 from rlpips.ui.runtime import files
 
 PYTHON = {  # name: (where it is used, why)
     "_NoTrainLpips": (
         "rlpips/benchmark/packages.py",
         "torchmetrics' LPIPS with our weights; its public class downloads weights",
-    ),
-    "_apply": (
-        "rlpips/metrics/lpips.py",
-        "`.to()` of a metric, or of a module around it, must not move other metrics' trunk",
     ),
     "_convolution_pointwise": ("rlpips/engine/convolutions.py", "convolutions with weights that are ordered once"),
     "_reorder_convolution_weight": ("rlpips/engine/convolutions.py", "orders the weights of a convolution once"),
@@ -132,13 +126,6 @@ def test_the_configuration_of_a_page_holds_the_files_it_opens_with(tmp_path):
 def test_torchmetrics_takes_weights_without_a_download():
     module = pytest.importorskip("torchmetrics.functional.image.lpips")
     assert set(inspect.signature(module._NoTrainLpips).parameters) >= {"net", "pnet_rand"}
-
-
-def test_moving_a_module_moves_its_children_by_apply():
-    metric, other = load_metric("lpips"), load_metric("rlpips-linf")
-    assert metric.trunk is other.trunk
-    nn.ModuleDict({"loss": metric}).double()
-    assert metric.trunk.scale.dtype == torch.float64 and other.trunk.scale.dtype == torch.float32
 
 
 def test_ordered_convolutions_are_convolutions():

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from rlpips import validation
 from rlpips.attacks.vectors import TINY, dot, length, wide
+from rlpips.device import in_neutral_state
 from rlpips.engine.fast_trunk import FastTrunk
 from rlpips.metrics.backbones import EPS
 from rlpips.metrics.lpips import PerceptualMetric
@@ -46,6 +47,7 @@ class Ball:
         """`bound` is a feature distance, above 0 and at most `MAX_BOUND`; ValueError otherwise."""
         validation.check_real("bound", bound, MAX_BOUND, "in feature distance")
         self.bound = float(bound)
+        self.dtype = torch.float32  # of pictures and features
 
     def prepare(self) -> None:
         """Take over the weights that the network has now; every attack does so when it begins."""
@@ -58,8 +60,14 @@ class Ball:
         """The features (N, D) and the classifier's logits (N, K), in one pass where both come from one network."""
         return self.features(x), classifier(x)
 
+    @in_neutral_state
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
-        """||phi(x) - phi(y)||_2 of each pair, (N,): the square root of the metric's distance."""
+        """||phi(x) - phi(y)||_2 of each pair, (N,): the square root of the metric's distance. ValueError unless `x` and `y` have
+        one shape and the ball's dtype."""
+        check_dtype(x, "x", self.dtype)
+        check_dtype(y, "y", self.dtype)
+        if x.shape != y.shape:
+            raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
         self.prepare()
         return length(self.features(x) - self.features(y))
 
@@ -72,7 +80,13 @@ class MetricBall(Ball):
         self.metric = metric
         self.prepare()
 
+    @in_neutral_state
     def prepare(self) -> None:
+        self.dtype = self.metric.trunk.scale.dtype
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ValueError(
+                f"The metric of a ball must be in float32 or float64; got {self.dtype}. metric.float() makes it so."
+            )
         self._trunk = FastTrunk(self.metric.trunk)
         self._roots = [head.sqrt() for head in self.metric.heads]
 
@@ -87,6 +101,7 @@ class SelfBall(Ball):
         """`classifier.features_logits(x)` gives activations, a list of (N, C_l, h_l, w_l), and logits (N, K)."""
         super().__init__(bound)
         self.classifier = classifier
+        self.dtype = next((each.dtype for each in classifier.parameters()), self.dtype)
 
     def features(self, x: Tensor) -> Tensor:
         return _flatten(self.classifier.features_logits(x)[0])
@@ -96,6 +111,12 @@ class SelfBall(Ball):
             return super().features_logits(classifier, x)
         activations, logits = classifier.features_logits(x)
         return _flatten(activations), logits
+
+
+def check_dtype(x: Tensor, name: str, dtype: torch.dtype) -> None:
+    """ValueError unless `x` has this dtype; `name` is for the sentence."""
+    if x.dtype != dtype:
+        raise ValueError(f"{name} must be {dtype}; got {x.dtype}. {name}.to({dtype}) makes it so.")
 
 
 def _flatten(layers: Sequence[Tensor], weights: Sequence[Tensor] | None = None) -> Tensor:

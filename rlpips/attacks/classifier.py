@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlpips import validation
-from rlpips.attacks.balls import MAX_BOUND
+from rlpips.attacks.balls import MAX_BOUND, check_dtype
 from rlpips.attacks.request import MAX_SEED, MAX_STEPS
 from rlpips.metrics.lpips import check_images
 from rlpips.norms import NORMS, Norm
@@ -66,9 +66,13 @@ def pixel_ball(
     return NORMS[norm]
 
 
-def check(classifier: Classifier, x: Tensor, labels: Tensor, steps: int, step_size: float | None, seed: int) -> None:
+def check(
+    classifier: Classifier, x: Tensor, labels: Tensor, steps: int, step_size: float | None, seed: int,
+    dtype: torch.dtype = torch.float32,
+) -> None:  # fmt: skip
     """ValueError for arguments out of range."""
     check_images(x, "x")
+    check_dtype(x, "x", dtype)
     if getattr(classifier, "training", False):
         raise ValueError("classifier must be in eval mode while it is attacked; it is in training mode.")
     is_tensor = isinstance(labels, Tensor)

@@ -10,11 +10,13 @@ from rlpips import validation
 from rlpips.attacks.balls import PROJECTIONS, Ball
 from rlpips.attacks.classifier import KAPPA, Best, Classifier, check, margins, noisy_start
 from rlpips.attacks.vectors import TINY, length, wide
+from rlpips.device import in_neutral_state
 
 _PROBE = 0.1  # the step, in pixel units of l2, over which the rate of the feature distance is measured, as published
 _LAMBDA = 0.01  # the first penalty of the search, as published
 
 
+@in_neutral_state
 def lpa(
     classifier: Classifier,
     x: Tensor,
@@ -35,13 +37,14 @@ def lpa(
     falls to a tenth. Iterates may lie outside the ball; the result does not. A picture that is fooled inside the ball stays as it
     is and costs nothing further. (The authors' code takes one more step for such a picture.)
     """
-    check(classifier, x, labels, steps, step_size, seed)
     ball.prepare()
+    check(classifier, x, labels, steps, step_size, seed, ball.dtype)
     validation.check_whole("searches", searches, 1, 100)
     validation.check_choice("projection", projection, PROJECTIONS)
     return _lpa(classifier, x, labels, ball, steps, searches, step_size or ball.bound, PROJECTIONS[projection], seed)
 
 
+@in_neutral_state
 def _lpa(classifier, x, labels, ball, steps, searches, step_size, project, seed):
     with torch.no_grad():
         centre_features = ball.features(x)
@@ -70,6 +73,7 @@ def _lpa(classifier, x, labels, ball, steps, searches, step_size, project, seed)
     yield best.x
 
 
+@in_neutral_state
 def fast_lpa(
     classifier: Classifier,
     x: Tensor,
@@ -86,14 +90,15 @@ def fast_lpa(
     Arguments are those of `rlpips.attacks.ppgd.ppgd`; `step_size` None is `ball.bound`. `projection` None is as published: the
     bound is soft, and results may lie somewhat outside. With "newton" or "bisection" the result lies inside.
     """
-    check(classifier, x, labels, steps, step_size, seed)
     ball.prepare()
+    check(classifier, x, labels, steps, step_size, seed, ball.dtype)
     if projection is not None:
         validation.check_choice("projection", projection, PROJECTIONS)
     project = None if projection is None else PROJECTIONS[projection]
     return _fast_lpa(classifier, x, labels, ball, steps, step_size or ball.bound, project, seed)
 
 
+@in_neutral_state
 def _fast_lpa(classifier, x, labels, ball, steps, step_size, project, seed):
     with torch.no_grad():
         centre_features = ball.features(x)

@@ -22,11 +22,11 @@ from torch import Tensor
 from rlpips.attacks.pgd import inside, pgd
 from rlpips.attacks.request import OBJECTIVES, AttackRequest, from_fields
 from rlpips.data import images
-from rlpips.device import pick_device
+from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.bfloat16 import pick_precision
 from rlpips.engine.panel import Panel, Reading, in_8_bits, steps_of_batch
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
-from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.metrics.lpips import PerceptualMetric, shared_metric
 from rlpips.norms import NORMS, Norm
 from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import MEASURES, NOISE, Frame, Step, keyframes
@@ -56,6 +56,7 @@ def attack_steps(request: AttackRequest) -> Steps:
     return start(request)
 
 
+@in_neutral_state
 def start(request: AttackRequest) -> Steps:
     """The attack of a request: its pictures are read and its metrics loaded at once; steps are computed one by one."""
     loaded = _load(request)
@@ -124,7 +125,9 @@ def _load(request: AttackRequest) -> _Loaded:
         raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
     images.check_size(reference)
     request.check_size(reference[0].numel())
-    metrics = [load_metric(each, request.backbone, device) for each in check_metrics(request.metrics, request.backbone)]
+    metrics = [
+        shared_metric(each, request.backbone, device) for each in check_metrics(request.metrics, request.backbone)
+    ]
     step_size = float(request.step_size or 2.5 * request.eps / request.steps)
     return _Loaded(request, reference, start, metrics, step_size, precision, name, notes)
 
@@ -137,6 +140,7 @@ def _read(source: Any, device: torch.device) -> tuple[Tensor, str, list[str]]:
     return images.to_tensor(picture, device), picture.name, list(picture.notes)
 
 
+@in_neutral_state
 def _run(loaded: _Loaded) -> Iterator[list[Step]]:
     """Yield the `Step` of each of the N pictures, for every iterate of every restart."""
     request, count, lanes = loaded.request, len(loaded.reference), len(loaded.metrics)

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from rlpips.attacks.classifier import Best, generators, margins, pixel_ball
 from rlpips.attacks.pgd import pgd as ascend
+from rlpips.device import in_neutral_state
 from rlpips.norms import Norm
 
 
+@in_neutral_state
 def pgd(
     classifier: Callable[[Tensor], Tensor],
     x: Tensor,
@@ -32,6 +34,7 @@ def pgd(
     return _pgd(classifier, x, labels, ball, eps, steps, step_size or 2.5 * eps / steps, seed)
 
 
+@in_neutral_state
 def _pgd(classifier, x, labels, norm: Norm, eps, steps, step_size, seed):
     def objective(x):
         logits = classifier(x)

@@ -11,8 +11,10 @@ from rlpips.attacks.classifier import KAPPA, Best, Classifier, check, margins, n
 from rlpips.attacks.jacobian import Jacobian
 from rlpips.attacks.request import MAX_STEPS
 from rlpips.attacks.vectors import TINY, dot, length, wide
+from rlpips.device import in_neutral_state
 
 
+@in_neutral_state
 def ppgd(
     classifier: Classifier,
     x: Tensor,
@@ -39,14 +41,15 @@ def ppgd(
     The direction is (JᵀJ)^-1 g, with J the features' Jacobian and g the margin's gradient. The authors multiply by J with
     finite differences; here products are exact.
     """
-    check(classifier, x, labels, steps, step_size, seed)
     ball.prepare()
+    check(classifier, x, labels, steps, step_size, seed, ball.dtype)
     validation.check_whole("cg_steps", cg_steps, 1, MAX_STEPS)
     validation.check_choice("projection", projection, PROJECTIONS)
     size = step_size or 2 * ball.bound / steps
     return _ppgd(classifier, x, labels, ball, steps, cg_steps, size, PROJECTIONS[projection], seed)
 
 
+@in_neutral_state
 def _ppgd(classifier, x, labels, ball, steps, cg_steps, step_size, project, seed):
     with torch.no_grad():
         centre_features = ball.features(x)

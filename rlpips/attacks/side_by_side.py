@@ -26,11 +26,11 @@ from rlpips.attacks.ppgd import ppgd
 from rlpips.attacks.request import FoolRequest, from_fields
 from rlpips.classifiers.models import load_classifier
 from rlpips.data import images
-from rlpips.device import pick_device
+from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.panel import Panel
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
 from rlpips.engine.ruler import Ruler, make_ruler
-from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.metrics.lpips import PerceptualMetric, shared_metric
 from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import Frame, Step, keyframes
 from rlpips.traces.trace import Trace
@@ -63,17 +63,19 @@ def fool_steps(request: FoolRequest) -> Steps:
     return start(request)
 
 
+@in_neutral_state
 def start(request: FoolRequest) -> Steps:
     """The attacks of a request: picture and networks are loaded at once; steps are computed one by one."""
     loaded = _load(request)
     return Steps([loaded.recorder()], _run(loaded))
 
 
+@in_neutral_state
 def ruler_of(trace: Trace, device: Any = None) -> Ruler:
     """The `Ruler` for the distances of a trace: natural distortions of its picture, enlarged for the metrics as the attacks
     enlarge it."""
     device = pick_device(device)
-    metrics = [load_metric(name, BACKBONE, device) for name in trace.metrics]
+    metrics = [shared_metric(name, BACKBONE, device) for name in trace.metrics]
     return make_ruler(images.to_tensor(trace.reference, device), metrics, panel=EnlargedPanel)
 
 
@@ -162,7 +164,7 @@ def _load(request: FoolRequest) -> _Loaded:
         "start_sha256": picture_digest(picture[0]),
         "weights": {metric: weights_digest(metric, BACKBONE) for metric in PAIR},
     }
-    metrics = [load_metric(metric, BACKBONE, device) for metric in PAIR]
+    metrics = [shared_metric(metric, BACKBONE, device) for metric in PAIR]
     fields = {"classes": classifier.classes, "label": int(label), "clean": clean}
     return _Loaded(request, picture, classifier, metrics, lanes, fields, receipt, name)
 
@@ -231,6 +233,7 @@ def _lanes(request: FoolRequest, values: int) -> list[dict[str, Any]]:
     return lanes
 
 
+@in_neutral_state
 def _run(loaded: _Loaded) -> Iterator[list[Step]]:
     """Yield the `Step` of every iterate of the longer attack, in a list of one."""
     total, count = loaded.receipt["steps"], len(loaded.lanes)

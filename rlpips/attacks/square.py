@@ -9,6 +9,7 @@ than its start begins from the start, so that no result is worse than no attack.
 import torch
 from torch import Tensor
 
+from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.parallel import share
@@ -20,6 +21,7 @@ _FIRST_SHARE = 0.8
 _HALVED_AT = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 
+@in_neutral_state
 @torch.no_grad()
 def square(
     metric: PerceptualMetric,

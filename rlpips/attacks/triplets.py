@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rlpips.attacks.pgd import best_iterate, pgd
 from rlpips.data.triplets import Triplets
+from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.norms import NORMS
@@ -15,6 +16,7 @@ from rlpips.parallel import share
 _AT_ONCE = 24  # pictures: enough to fill a CPU at 64 pixels, few enough to share out to processes
 
 
+@in_neutral_state
 def attack_triplets(
     metric: PerceptualMetric,
     triplets: Triplets,
@@ -47,6 +49,7 @@ def draw_candidates(judge: Tensor, generator: torch.Generator) -> tuple[Tensor, 
     return p0_is_attacked, torch.where(p0_is_attacked == (judge < 0.5), 1.0, -1.0)
 
 
+@in_neutral_state
 def push(
     metric: PerceptualMetric,
     reference: Tensor,

@@ -10,7 +10,7 @@ from rlpips import paths
 from rlpips.attacks.pgd import pgd
 from rlpips.data import images
 from rlpips.engine.panel import Panel
-from rlpips.metrics.lpips import load_metric
+from rlpips.metrics.lpips import shared_metric
 from rlpips.norms import NORMS
 from rlpips.zoo.catalog import PAIR
 
@@ -59,7 +59,7 @@ class AttackSteps:
     """
 
     def __init__(self, reference: Tensor, norm: str, precision: str, backbone: str = "alex", eps: float | None = None):
-        self.metrics = [load_metric(name, backbone, reference.device) for name in PAIR]
+        self.metrics = [shared_metric(name, backbone, reference.device) for name in PAIR]
         self._norm, self._eps = NORMS[norm], eps or EPS[norm]
         self._panel = Panel(self.metrics, reference, precision)
         # (N·M, 3, H, W): the lanes of one picture stand together.

@@ -6,6 +6,7 @@
 `python -m rlpips.classifiers NAME` trains a classifier of CIFAR-10 (`rlpips.training.classifiers`).
 """
 
+import copy
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlpips.device import pick_device
+from rlpips.device import in_neutral_state, pick_device
 from rlpips.zoo import catalog, weights
 
 # Mean and standard deviation of the training pictures: red, green and blue.
@@ -118,12 +119,13 @@ _LOADED: dict[tuple[str, str], Classifier] = {}  # by name and device
 _LOCKS: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)  # a long download delays nobody else
 
 
+@in_neutral_state
 def load_classifier(
     name: str,
     device: str | torch.device | None = "cpu",
     progress: weights.DownloadProgress = weights.print_progress,
 ) -> Classifier:
-    """A classifier of the catalogue, frozen and in eval mode: one object for each name and device.
+    """A classifier of the catalogue, frozen and in eval mode. It is the caller's: to train or move it touches no other.
 
     `device`: "cpu", "cuda", or None for the GPU where there is one. Weights for CIFAR-10 are bundled; `rlpips.zoo.weights.
     load_classifier` says where those for ImageNet come from, and calls `progress(file, bytes, total bytes or None)` during a
@@ -132,11 +134,11 @@ def load_classifier(
     card = catalog.classifier_card(name)
     device = pick_device(device)
     key = (card.name, str(device))
-    with _LOCKS[key]:  # two visitors at once get one object
+    with _LOCKS[key]:  # two visitors at once wait for one download
         if key not in _LOADED:
             classifier = _load(card, progress).to(device).to(memory_format=torch.channels_last)
             _LOADED[key] = classifier.eval().requires_grad_(False)
-        return _LOADED[key]
+        return copy.deepcopy(_LOADED[key])
 
 
 def _load(card: catalog.ClassifierCard, progress: weights.DownloadProgress) -> Classifier:

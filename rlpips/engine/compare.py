@@ -6,14 +6,15 @@ from typing import Any
 import torch
 
 from rlpips.data import images
-from rlpips.device import pick_device
+from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.panel import Panel, in_8_bits
 from rlpips.engine.provenance import surroundings
-from rlpips.metrics.lpips import load_metric
+from rlpips.metrics.lpips import shared_metric
 from rlpips.traces.trace import Trace
 from rlpips.zoo.catalog import PAIR, check_metrics
 
 
+@in_neutral_state
 def compare(
     reference: Any, other: Any, metrics: str | Sequence[str] = PAIR, backbone: str = "alex", device: Any = None
 ) -> Trace:
@@ -27,7 +28,7 @@ def compare(
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (x, y))
         raise ValueError(f"A pair is two single pictures of one size; got {sizes} (N×3×H×W).")
     images.check_size(x)
-    panel = Panel([load_metric(name, backbone, device) for name in names], x)
+    panel = Panel([shared_metric(name, backbone, device) for name in names], x)
     with torch.no_grad():
         x_8bit = in_8_bits(x)
         panel_8bit = panel if torch.equal(x_8bit, x) else Panel(panel.metrics, x_8bit)

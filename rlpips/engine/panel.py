@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rlpips.data import images
 from rlpips.engine.lanes import Lanes
+from rlpips.metrics.backbones import Trunk
 from rlpips.metrics.fidelity import psnr, ssim
 from rlpips.metrics.lpips import PerceptualMetric, layer_shares, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
@@ -38,8 +39,7 @@ class Panel:
         self._groups: list[Lanes] = []  # one for each trunk
         order: list[int] = []
         with torch.no_grad():
-            for trunk in {id(metric.trunk): metric.trunk for metric in self.metrics}.values():
-                members = [index for index, metric in enumerate(self.metrics) if metric.trunk is trunk]
+            for trunk, members in _by_trunk(self.metrics):
                 heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
                 self._groups.append(Lanes(trunk, heads, reference, precision))
                 order += members
@@ -87,6 +87,19 @@ class Panel:
             Frame(step=step, lanes=tuple(lanes), **{key: array[index] for key, array in arrays.items()})
             for index in range(len(self.reference))
         ]
+
+
+def _by_trunk(metrics: Sequence[PerceptualMetric]) -> list[tuple[Trunk, list[int]]]:
+    """Each different trunk, with the places of the metrics that have it or an equal one: a pass of it serves all of them."""
+    groups: list[tuple[Trunk, list[int]]] = []
+    for index, metric in enumerate(metrics):
+        for trunk, members in groups:
+            if trunk.equals(metric.trunk):
+                members.append(index)
+                break
+        else:
+            groups.append((metric.trunk, [index]))
+    return groups
 
 
 def in_8_bits(x: Tensor) -> Tensor:

@@ -13,9 +13,15 @@ def surroundings(device: torch.device, precision: str = "float32") -> dict[str, 
     from rlpips import __version__
 
     title = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    if precision == "float32" and device.type == "cuda" and torch.backends.cudnn.allow_tf32:
+    if precision == "float32" and device.type == "cuda" and _convolves_in_tf32():
         precision = "tf32"  # cuDNN's default for float32
     return {"device": title, "precision": precision, "rlpips": __version__, "torch": torch.__version__}
+
+
+def _convolves_in_tf32() -> bool:
+    cudnn = torch.backends.cudnn
+    # Newer torches refuse to read the older name once somebody has set the newer one.
+    return cudnn.conv.fp32_precision == "tf32" if hasattr(cudnn, "conv") else cudnn.allow_tf32
 
 
 def picture_digest(picture: Tensor) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS
+from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
 from rlpips.metrics.lpips import PerceptualMetric, check_images
 
@@ -86,6 +87,7 @@ class Ruler:
 _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its memory
 
 
+@in_neutral_state
 @torch.no_grad()
 def make_ruler(
     reference: Tensor,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rlpips.device import pick_device
+from rlpips.device import in_neutral_state, pick_device
 from rlpips.zoo import weights
 from rlpips.zoo.catalog import trunk_card
 from rlpips.zoo.weights import LPIPS_SCALE, LPIPS_SHIFT, DownloadProgress
@@ -75,6 +75,17 @@ class Trunk(nn.Module):
             self.register_buffer(constant, torch.tensor(values).view(1, 3, 1, 1))
         self.requires_grad_(False).eval()
 
+    def equals(self, other: "Trunk") -> bool:
+        """Whether the other trunk is the same network with the same weights, on the same device."""
+        if self is other:
+            return True
+        mine, others = self.state_dict(), other.state_dict()
+        return mine.keys() == others.keys() and all(
+            (each.device, each.dtype, each.shape) == (others[key].device, others[key].dtype, others[key].shape)
+            and torch.equal(each, others[key])
+            for key, each in mine.items()
+        )
+
     def forward(self, x: Tensor) -> list[Tensor]:
         # The same operations in the same order as LPIPS: a max pool or a ReLU may depend on the last bit, and so a gradient.
         x = (2 * x - 1 - self.shift) / self.scale
@@ -95,10 +106,11 @@ _LOADED: dict[tuple[str, str], Trunk] = {}
 _LOCKS: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)  # a download delays only those who need it
 
 
+@in_neutral_state
 def load_trunk(
     name: str, device: str | torch.device | None = None, progress: DownloadProgress = weights.print_progress
 ) -> Trunk:
-    """The trunk "alex", "vgg" or "squeeze" on a device, None for the GPU where there is one. All metrics share one object.
+    """The trunk "alex", "vgg" or "squeeze" on a device, None for the GPU where there is one. All shared metrics have this object.
 
     `progress` and the errors are those of `rlpips.zoo.weights.load_trunk`.
     """

@@ -18,13 +18,16 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004, with their settings: a Gaussian
     window of sigma 1.5 over 11×11 pixels, K1 = 0.01, K2 = 0.03, averaged over the positions where the window fits.
     """
+    dtype = x.dtype
+    if x.is_cuda:  # in float32 cuDNN may compute in TF32, too coarse for variances
+        x, y = x.double(), y.double()
     luma = x.new_tensor(_LUMA).view(3, 1, 1)
     x, y = (x * luma).sum(1), (y * luma).sum(1)
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
     var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     index = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return index.flatten(1).mean(1)
+    return index.flatten(1).mean(1).to(dtype)
 
 
 def _blur(pictures: Tensor) -> Tensor:
@@ -36,6 +39,5 @@ def _blur(pictures: Tensor) -> Tensor:
     channels = pictures.flatten(0, 1)[None].contiguous(memory_format=torch.channels_last)
     groups = channels.shape[1]
     row = (window / window.sum()).expand(groups, 1, 1, -1).contiguous(memory_format=torch.channels_last)
-    with torch.backends.cudnn.flags(enabled=False):  # cuDNN may compute in TF32, too coarse for variances
-        channels = F.conv2d(F.conv2d(channels, row, groups=groups), row.mT, groups=groups)
+    channels = F.conv2d(F.conv2d(channels, row, groups=groups), row.mT, groups=groups)
     return channels[0].unflatten(0, pictures.shape[:2])

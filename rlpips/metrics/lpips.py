@@ -3,18 +3,18 @@
     d(x, y) = sum over layers l of the mean over positions of  sum over channels c of  w[l, c] (f_l(x) - f_l(y))²
 
 with f the unit-normalised features of the trunk. R-LPIPS (Ghazanfari et al., arXiv 2307.15157) is the same formula with
-weights learnt against an attacker. Metrics on one trunk share the trunk object, so that several of them need only one pass.
+weights learnt against an attacker.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rlpips.device import pick_device
+from rlpips.device import in_neutral_state, pick_device
 from rlpips.metrics.backbones import Trunk, load_trunk
 from rlpips.zoo import catalog, weights
 from rlpips.zoo.weights import DownloadProgress
@@ -50,11 +50,6 @@ class PerceptualMetric(nn.Module):
         """The names of the layers, in the order of `per_layer`."""
         return self.trunk.spec.layers
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "PerceptualMetric":
-        # With a trunk of its own, `.to()` and `.half()` change this metric and not the others on the same trunk.
-        self.trunk = copy.deepcopy(self.trunk)
-        return super()._apply(fn, recurse)
-
     def _maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
         check_images(x, "x")
         check_images(y, "y")
@@ -65,14 +60,17 @@ class PerceptualMetric(nn.Module):
             raise ValueError(f"x and y must be on the metric's device, {scale.device}; got {x.device} and {y.device}.")
         return layer_maps(self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype)), stack_heads([self]))
 
+    @in_neutral_state
     def per_layer(self, x: Tensor, y: Tensor) -> Tensor:
         """Each layer's share of the distance, (N, L); the shares sum to `self(x, y)`."""
         return layer_shares(self._maps(x, y))[:, 0]
 
+    @in_neutral_state
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """The distance of each pair, (N,)."""
         return self.per_layer(x, y).sum(-1)
 
+    @in_neutral_state
     def distance_map(self, x: Tensor, y: Tensor) -> Tensor:
         """Where the metric sees the difference, (N, H, W): the maps of all layers, enlarged bilinearly and summed.
 
@@ -120,6 +118,7 @@ def merge_maps(maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
     return sum(enlarged[1:], enlarged[0])
 
 
+@in_neutral_state
 def load_metric(
     name: str,
     backbone: str = "alex",
@@ -132,7 +131,22 @@ def load_metric(
     backbones, and the official checkpoints, are looked for and downloaded as in `rlpips.zoo.weights.load_trunk`;
     `progress(file, bytes so far, bytes in all or None)` is called during a download. Raises ValueError for an unknown name (it
     lists the names), a metric without heads for that backbone, or weights that are missing, damaged or cannot be downloaded.
+
+    The metric is the caller's: to train, move or halve it touches no other.
     """
+    metric = shared_metric(name, backbone, device, progress)
+    return PerceptualMetric(copy.deepcopy(metric.trunk), metric.heads, name)
+
+
+@in_neutral_state
+def shared_metric(
+    name: str,
+    backbone: str = "alex",
+    device: str | torch.device | None = "cpu",
+    progress: DownloadProgress = weights.print_progress,
+) -> PerceptualMetric:
+    """The same metric on a trunk that all shared metrics have in common, so that several of them need only one pass. For use
+    within the package: it must not be changed, and is handed to nobody."""
     catalog.check(name, backbone)  # before any download
     device = pick_device(device)
     if catalog.card(name).official is None:

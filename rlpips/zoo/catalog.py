@@ -7,6 +7,8 @@ Only data, no torch: the page reads its choices from here. Every weights file is
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rlpips.validation import shown
+
 LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
 RLPIPS_PAPER = "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
 PAT_PAPER = "Laidlaw, Singla and Feizi, Perceptual Adversarial Robustness: Defense Against Unseen Threat Models, arXiv 2006.12655"
@@ -335,21 +337,21 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
 def classifier_card(name: str) -> ClassifierCard:
     """The card of the classifier called `name`; ValueError listing the names if there is none."""
     if not isinstance(name, str) or name not in CLASSIFIERS:
-        raise ValueError(f"Unknown classifier {name!r}; the classifiers are {', '.join(CLASSIFIERS)}.")
+        raise ValueError(f"Unknown classifier {shown(name)}; the classifiers are {', '.join(CLASSIFIERS)}.")
     return CLASSIFIERS[name]
 
 
 def card(name: str) -> MetricCard:
     """The card of the metric called `name`; ValueError listing the names if there is none."""
     if not isinstance(name, str) or name not in CATALOG:
-        raise ValueError(f"Unknown metric {name!r}; the metrics are {', '.join(CATALOG)}.")
+        raise ValueError(f"Unknown metric {shown(name)}; the metrics are {', '.join(CATALOG)}.")
     return CATALOG[name]
 
 
 def trunk_card(backbone: str) -> TrunkCard:
     """The card of the network called `backbone`; ValueError listing the names if there is none."""
     if not isinstance(backbone, str) or backbone not in TRUNKS:
-        raise ValueError(f"Unknown backbone {backbone!r}; the backbones are {', '.join(TRUNKS)}.")
+        raise ValueError(f"Unknown backbone {shown(backbone)}; the backbones are {', '.join(TRUNKS)}.")
     return TRUNKS[backbone]
 
 
@@ -367,8 +369,12 @@ def check_metrics(metrics: str | Sequence[str], backbone: str) -> tuple[str, ...
     """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Call it before
     anything is loaded, as loading may mean a download."""
     names = (metrics,) if isinstance(metrics, str) else metrics
-    if not isinstance(names, tuple | list) or not names or any(names.count(name) > 1 for name in names):
-        raise ValueError(f"metrics must name at least one metric, each once; got {metrics!r}.")
+    if (
+        not isinstance(names, tuple | list)
+        or not names
+        or any(names.count(name) > 1 for name in names if isinstance(name, str))
+    ):
+        raise ValueError(f"metrics must name at least one metric, each once; got {shown(metrics)}.")
     for name in names:
         check(name, backbone)
     return tuple(names)

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 import torch
 from truth import official, random_trunk
@@ -5,6 +8,7 @@ from truth import official, random_trunk
 import rlpips
 from rlpips.metrics import lpips as metrics
 from rlpips.metrics.backbones import Trunk
+from rlpips.metrics.lpips import shared_metric
 from rlpips.zoo import weights
 
 SHAPES = [(2, 3, 64, 80), (3, 3, 33, 47), (2, 3, 128, 96)]
@@ -90,8 +94,36 @@ def test_a_zero_feature_gives_a_finite_gradient():
         trunk.features[0].bias.copy_(trunk_bias)
 
 
-def test_metrics_on_one_backbone_share_the_trunk():
-    assert rlpips.load_metric("lpips").trunk is rlpips.load_metric("rlpips-linf").trunk
+def test_a_metric_is_its_owners():
+    x, y = pair((2, 3, 64, 48))
+    others = rlpips.load_metric("rlpips-linf"), shared_metric("rlpips-linf")
+    before = [each(x, y) for each in others]
+    network = torch.nn.ModuleDict({"generator": torch.nn.Conv2d(3, 3, 1), "loss": rlpips.load_metric("lpips")})
+    network.requires_grad_(True)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    start = network["loss"](x, y).detach()
+    network["loss"](network["generator"](x).sigmoid(), y).sum().backward()
+    optimizer.step()
+    assert (network["loss"](x, y) != start).all()  # it was trained, and nobody else
+    rlpips.load_metric("rlpips-linf").half()
+    for each, value in zip((*others, rlpips.load_metric("rlpips-linf")), (*before, before[0]), strict=True):
+        assert torch.equal(each(x, y), value)
+
+
+def test_a_metric_is_copied_pickled_and_changed_to_other_dtypes():
+    x, y = pair((2, 3, 64, 48))
+    metric = rlpips.load_metric("rlpips-linf")
+    expected = metric(x, y)
+    for other in (copy.deepcopy(metric), pickle.loads(pickle.dumps(metric))):
+        assert torch.equal(other(x, y), expected) and other.name == metric.name
+    for dtype, tolerance in ((torch.float64, 1e-4), (torch.float16, 0.05), (torch.bfloat16, 0.2)):
+        other = copy.deepcopy(metric).to(dtype)
+        torch.testing.assert_close(other(x, y).float(), expected, rtol=tolerance, atol=1e-3)
+        torch.testing.assert_close(metric(x.to(dtype), y.to(dtype)), expected, rtol=tolerance, atol=1e-3)
+
+
+def test_shared_metrics_have_one_trunk():
+    assert shared_metric("lpips").trunk is shared_metric("rlpips-linf").trunk
 
 
 @pytest.mark.parametrize(

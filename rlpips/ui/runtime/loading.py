@@ -47,11 +47,11 @@ class Loading:
 
     def _load(self, metrics: Sequence[str], backbone: str) -> None:
         try:
-            from rlpips.metrics.lpips import load_metric
+            from rlpips.metrics.lpips import shared_metric
 
             where = "cpu" if zero_gpu.ON else None  # a download is done, then, before a GPU is lent
             for name in metrics:
-                load_metric(name, backbone, where, progress=self._progress)
+                shared_metric(name, backbone, where, progress=self._progress)
         except Exception as error:
             # The host reads it here, a visitor where it is raised again.
             log.error("%s was not loaded: %s", backbone, error, exc_info=not isinstance(error, ValueError))

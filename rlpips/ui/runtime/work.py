@@ -96,14 +96,14 @@ def _cached_ruler(data, shape, metrics, backbone, precision):
     from rlpips.device import pick_device
     from rlpips.engine.bfloat16 import pick_precision
     from rlpips.engine.ruler import make_ruler
-    from rlpips.metrics.lpips import load_metric
+    from rlpips.metrics.lpips import shared_metric
 
     where = pick_device()
     reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), where)
     # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
     slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
     distortions = ("jpeg", "noise", "blur") if slow else tuple(DISTORTIONS)
-    loaded = [load_metric(name, backbone, where) for name in metrics]
+    loaded = [shared_metric(name, backbone, where) for name in metrics]
     return make_ruler(reference, loaded, distortions=distortions, precision=pick_precision(precision, where)).to_json()
 
 
@@ -133,12 +133,12 @@ def sweep(pixels: np.ndarray, metrics: tuple[str, ...], norm: str, patches: int)
     from rlpips.device import pick_device
     from rlpips.evaluate import standard
     from rlpips.evaluate.scores import distances, interval, score_2afc
-    from rlpips.metrics.lpips import load_metric
+    from rlpips.metrics.lpips import shared_metric
 
     where = pick_device()
     same = make_triplets([pixels], patches, seed=0).to(where)
     mixed = make_triplets([pixels], 2 * patches, mixed=True, seed=1).to(where)
-    loaded = {name: load_metric(name, device=where) for name in metrics}
+    loaded = {name: shared_metric(name, device=where) for name in metrics}
     natural = {name: torch.cat(distances(metric, mixed)).mean().item() for name, metric in loaded.items()}
     for name, metric in loaded.items():
         yield name, {"2afc": interval(score_2afc(*distances(metric, same), same.judge))}
@@ -152,11 +152,11 @@ def sweep(pixels: np.ndarray, metrics: tuple[str, ...], norm: str, patches: int)
 def question(pixels: np.ndarray, mixed: bool, seed: int) -> Generator[Question | Verdict]:
     """A question for "You be the judge" from one picture, uint8 (H, W, 3): yields a `Question`, then its `Verdict`."""
     from rlpips.device import pick_device
-    from rlpips.metrics.lpips import load_metric
+    from rlpips.metrics.lpips import shared_metric
     from rlpips.quiz import draw, verdicts
 
     where = pick_device()
     triplet = next(draw.draw_triplets([pixels], mixed, seed))
     yield draw.make_questions(triplet)[0]
-    metrics = [load_metric(name, device=where) for name in PAIR]
+    metrics = [shared_metric(name, device=where) for name in PAIR]
     yield verdicts.make_verdicts(metrics, triplet.to(where), seed=seed)[0]
