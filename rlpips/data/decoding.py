@@ -29,8 +29,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112  # the EXIF tag
-
-_SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF 6.0
 
 FileSource: TypeAlias = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
@@ -104,6 +103,7 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
     notes = []
     try:
         sixteen_bits = ";16" in str(getattr(image, "tile", ""))  # Pillow keeps the upper byte of each colour
+        brightest, white_is_zero = _grey_scale(image)
         if copy:
             image = image.copy()
         # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final size leaves room for a good filter.
@@ -112,7 +112,11 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
         orientation = _orientation(image)  # after loading, because Pillow itself turns TIFF upright
         if image.mode.startswith(("I", "F")):
             sixteen_bits = image.mode != "F"
-            image = Image.fromarray(_grey_levels(np.asarray(image), name))
+            values, transparent = np.asarray(image), image.info.get("transparency")  # of PNG: the value of clear pixels
+            image = Image.fromarray(_grey_levels(values, name, brightest, white_is_zero))
+            if sixteen_bits and isinstance(transparent, int):
+                image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+                image = image.convert("RGBA")
         elif image.has_transparency_data and image.mode != "RGBA":
             image = image.convert("RGBA")
         elif image.mode in ("P", "1"):  # the filter must not average palette entries
@@ -126,7 +130,7 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
         if image.mode == "CMYK":
             notes.append("Print colours (CMYK) were converted to screen colours (RGB).")
         if sixteen_bits:
-            notes.append("16 bits a colour were scaled to 8.")
+            notes.append(f"{brightest.bit_length()} bits a colour were scaled to 8.")
         if orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[orientation])
         pixels = np.array(image.convert("RGB"))
@@ -142,14 +146,24 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
 
 
 def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1, upright, in place of anything else, as files may hold texts or fractions there."""
     try:
-        return image.getexif().get(_ORIENTATION, 1)
+        value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF is no reason to refuse the picture
         return 1
+    return value if type(value) is int and value in _UPRIGHT else 1
 
 
-def _grey_levels(values: np.ndarray, name: str) -> np.ndarray:
-    """Convert grey of 16 bits (which Pillow may hold in 32) or float in [0, 1] to uint8."""
+def _grey_scale(image: Image.Image) -> tuple[int, bool]:
+    """(the brightest value that the file's bits can hold, whether 0 is white), for grey of more than 8 bits."""
+    tags = getattr(image, "tag_v2", {})  # of TIFF
+    bits = tags.get(_BITS_PER_SAMPLE, 16)
+    bits = bits[0] if isinstance(bits, tuple) and len(bits) == 1 else bits
+    return (2**bits - 1 if isinstance(bits, int) and 8 < bits < 16 else 65535), tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _grey_levels(values: np.ndarray, name: str, brightest: int, white_is_zero: bool) -> np.ndarray:
+    """Convert grey of 9 to 16 bits (which Pillow may hold in 32) or float in [0, 1] to uint8."""
     if values.dtype.kind == "f":
         low, high = float(values.min()), float(values.max())
         if not (low >= 0 and high <= 1):  # NaN fails too
@@ -157,7 +171,8 @@ def _grey_levels(values: np.ndarray, name: str) -> np.ndarray:
         return np.rint(255 * values).astype(np.uint8)
     if values.min() < 0 or values.max() > 65535:
         raise _Refused(f"{name} holds more than 16 bits a pixel; save it with 8 or 16.")
-    return _SIXTEEN_TO_EIGHT[values]
+    levels = np.rint(np.arange(65536).clip(0, brightest) * 255 / brightest).astype(np.uint8)
+    return (255 - levels if white_is_zero else levels)[values]
 
 
 def _describe_file(head: bytes, name: str) -> str:

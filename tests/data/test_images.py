@@ -115,6 +115,62 @@ def test_float_tiff():
             read_picture(encode(Image.fromarray(values), "TIFF"))
 
 
+def deep_tiff(values, bits, photometric=1):
+    """Grey (H, W) of `bits` bits a pixel as an uncompressed TIFF of one strip, its rows packed."""
+    height, width = values.shape
+    rows = (np.unpackbits(row.astype(">u2").view(np.uint8)).reshape(width, 16)[:, 16 - bits :] for row in values)
+    data = b"".join(np.packbits(row).tobytes() for row in rows) if bits < 16 else values.astype("<u2").tobytes()
+    tags = [
+        (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1), (262, 3, photometric), (273, 4, 122),
+        (277, 3, 1), (278, 4, height), (279, 4, len(data)),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0" + data
+
+
+@pytest.mark.parametrize("bits, photometric", [(12, 1), (16, 1), (16, 0)])
+def test_grey_tiffs_of_more_than_eight_bits_are_as_bright_as_they_are(bits, photometric):
+    brightest = 2**bits - 1
+    values = np.random.default_rng(0).integers(0, brightest + 1, (34, 40))
+    values[0, :2] = 0, brightest
+    expected = np.rint(values * 255 / brightest)
+    expected = 255 - expected if photometric == 0 else expected
+    picture = read_picture(deep_tiff(values, bits, photometric))
+    assert (picture.pixels == expected[:, :, None]).all()
+    assert picture.notes == (f"{bits} bits a colour were scaled to 8.",)
+
+
+def test_the_clear_value_of_a_deep_grey_png_is_laid_on_white():
+    values = np.random.default_rng(0).integers(2000, 65536, (34, 40)).astype(np.uint16)
+    values[3:9, 5:20] = 1000
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG", transparency=1000)
+    clear = file.getvalue()
+    assert b"tRNS" in clear
+    picture = read_picture(clear)
+    expected = np.where(values == 1000, 255, np.rint(values / 257))
+    assert (picture.pixels == expected[:, :, None]).all() and "Transparency was laid on white." in picture.notes
+
+
+@pytest.mark.parametrize(
+    "kind, count, value",
+    [(2, 2, b"6\0\0\0"), (1, 1, b"\6\0\0\0"), (7, 4, b"\6\0\0\0"), (3, 1, b"\x09\0\0\0"), (9, 1, b"\xff\xff\xff\xff"), (5, 1, b"\x1a\0\0\0")],
+    ids=["text", "byte", "undefined", "nine", "negative", "fraction"],
+)  # fmt: skip
+def test_an_exif_orientation_that_is_none_is_upright(kind, count, value):
+    exif = (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0"
+        + struct.pack("<HHI", 0x0112, kind, count)
+        + value
+        + struct.pack("<III", 0, 6, 1)
+    )
+    file = io.BytesIO()
+    Image.new("RGB", (1200, 900)).save(file, "JPEG", exif=exif)
+    picture = read_picture(file.getvalue())
+    assert picture.pixels.shape == (768, 1024, 3)
+    assert picture.notes == ("Downscaled from 1200×900 to 1024×768 pixels.",)
+
+
 def test_integers_beyond_sixteen_bits_are_refused():
     image = Image.fromarray(np.full((40, 50), 70000, np.int32))
     with pytest.raises(ValueError, match="more than 16 bits"):
