@@ -94,7 +94,7 @@ def _by_trunk(metrics: Sequence[PerceptualMetric]) -> list[tuple[Trunk, list[int
     groups: list[tuple[Trunk, list[int]]] = []
     for index, metric in enumerate(metrics):
         for trunk, members in groups:
-            if trunk.equals(metric.trunk):
+            if trunk is metric.trunk or trunk.equals(metric.trunk):
                 members.append(index)
                 break
         else:

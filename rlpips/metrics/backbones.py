@@ -77,8 +77,6 @@ class Trunk(nn.Module):
 
     def equals(self, other: "Trunk") -> bool:
         """Whether the other trunk is the same network with the same weights, on the same device."""
-        if self is other:
-            return True
         mine, others = self.state_dict(), other.state_dict()
         return mine.keys() == others.keys() and all(
             (each.device, each.dtype, each.shape) == (others[key].device, others[key].dtype, others[key].shape)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rlpips.data import zips
 from rlpips.quiz.questions import Question, Verdict
 from rlpips.zoo import catalog
 
@@ -54,9 +55,7 @@ def read(path: str | Path) -> tuple[list[tuple[Question, Verdict]], dict[str, st
         with zipfile.ZipFile(path) as archive:
 
             def unpack(name: str) -> bytes:
-                entry = archive.getinfo(name)
-                _require(entry.file_size <= _MAX_BYTES)
-                return archive.read(entry)
+                return zips.unpack(archive, name, _MAX_BYTES)
 
             value = json.loads(unpack("questions.json"))
             _require(value["format"] == FORMAT and 1 <= len(value["questions"]) <= _MAX_QUESTIONS)

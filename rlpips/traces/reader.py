@@ -5,19 +5,22 @@ import io
 import json
 import math
 import os
+import re
 import zipfile
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from rlpips.data import zips
 from rlpips.data.images import LARGEST_SIDE, SMALLEST_SIDE
 from rlpips.traces.schema import CURVES, FORMAT, NOISE
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
 # What a file may hold. Our own files stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 96 pixels.
-_MOST_JSON = 32 * 2**20  # bytes
+_MOST_JSON = 10 * 2**20  # bytes; a duel of 10,000 steps takes 8 million
 _MOST_FRAMES = 256
 _MOST_DECODED = 256 * 2**20  # bytes of all frames together
 _MOST_BOUND = 10_000  # of an attack on a classifier: more than the l2 norm of any picture
@@ -25,13 +28,9 @@ _MOST_MAP = 256  # pixels a side
 _MOST_CLASSES = 1000  # as many as ImageNet has
 
 
-class _Refused(ValueError):
-    """Why a file is refused, as a clause for the person who opens it."""
-
-
 def _require(right, otherwise):
     if not right:
-        raise _Refused(otherwise)
+        raise zips.Refused(otherwise)
 
 
 def read(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
@@ -42,18 +41,11 @@ def read(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-
-            def unpack(name, most):
-                entry = archive.getinfo(name)
-                # Other methods may unpack to blocks of any size; these never unpack more than the declared size.
-                _require(entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED), "its packing is not ours")
-                _require(entry.file_size <= most, "it unpacks to more than any trace")
-                return archive.read(entry)
-
+            unpack = partial(zips.unpack, archive)
             return _trace(json.loads(unpack("trace.json", _MOST_JSON)), unpack)
     except (FileNotFoundError, PermissionError):
         raise
-    except _Refused as error:
+    except zips.Refused as error:
         raise ValueError(f"This is not a readable trace: {error}.") from error
     except Exception as error:  # whatever zip, JSON, numpy and Pillow raise for damage: their messages help nobody here
         raise ValueError("This is not a readable trace: the file is damaged, or no saved trace.") from error
@@ -197,7 +189,9 @@ def _receipt(value):
 
 
 def _text(value, most=200):
-    _require(isinstance(value, str) and len(value) <= most, f"a text of at most {most} characters was expected")
+    # A lone surrogate is no character: it can be neither shown nor saved.
+    written = isinstance(value, str) and len(value) <= most and not re.search("[\ud800-\udfff]", value)
+    _require(written, f"a text of at most {most} characters was expected")
     return value
 
 

@@ -2,8 +2,11 @@ import gc
 import io
 import json
 import re
+import struct
+import tracemalloc
 import weakref
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,6 +230,7 @@ def put(*keys, new):
         (put("ruler", "distortions", 0, "distance", 0, 0, new=float("inf")), "finite"),
         (put("ruler", "distortions", 0, "words", 0, new={"path": "x"}), "text"),
         (put("ruler", "distortions", 0, "title", new="t" * 1000), "text"),
+        (put("meta", "name", new="cat\ud800"), "text"),
     ],
 )
 def test_a_foreign_file_is_refused(saved, change, message):
@@ -249,6 +253,27 @@ def test_only_packings_that_cannot_burst_are_unpacked(saved):
         archive.writestr("trace.json", text)
     with pytest.raises(ValueError, match=REFUSED):
         Trace.load(saved)
+
+
+def test_no_more_is_unpacked_than_a_file_declares(saved):
+    """A trace.json that declares 1,000 bytes and unpacks to 300 MB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(300)), packer.flush()])
+    sizes = struct.pack("<III", 0, len(data), 1000)
+    local = struct.pack("<4sHHHHH", b"PK\3\4", 20, 0, 8, 0, 0) + sizes + struct.pack("<HH", 10, 0) + b"trace.json"
+    entry = (
+        struct.pack("<4sHHHHHH", b"PK\1\2", 20, 20, 0, 8, 0, 0) + sizes + struct.pack("<HHHHHII", 10, 0, 0, 0, 0, 0, 0)
+    )
+    entry += b"trace.json"
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry), len(local) + len(data), 0)
+    saved.write_bytes(local + data + entry + end)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=REFUSED):
+            Trace.load(saved)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_frames_may_not_ask_for_more_memory_than_any_trace(saved, monkeypatch):
