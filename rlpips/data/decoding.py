@@ -7,7 +7,7 @@ failure is a ValueError with a sentence for the user.
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -34,12 +34,20 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF 6.0
 FileSource: TypeAlias = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 
+class Decoded(NamedTuple):
+    """A picture as it was decoded."""
+
+    pixels: np.ndarray  # uint8 (H, W, 3)
+    notes: tuple[str, ...]  # sentences about what was changed
+    size: tuple[int, int]  # (height, width) before it was downscaled
+
+
 class _Refused(ValueError):
     """Our own refusal, raised while Pillow decodes; its sentence reaches the user as it is."""
 
 
-def decode_file(source: FileSource, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode a path, bytes or a binary file to (pixels uint8 (H, W, 3), notes); see `rlpips.data.images.read_picture`."""
+def decode_file(source: FileSource, max_side: int) -> Decoded:
+    """Decode a path, bytes or a binary file ; see `rlpips.data.images.read_picture`."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode_stream(io.BytesIO(source), "The picture", max_side)
     if hasattr(source, "read"):
@@ -61,7 +69,7 @@ def decode_file(source: FileSource, max_side: int) -> tuple[np.ndarray, tuple[st
         raise ValueError(f"{path.name} cannot be opened.") from error
 
 
-def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
     head = stream.read(512)
     stream.seek(0)
     if not head:
@@ -77,12 +85,16 @@ def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> tuple[np.ndarr
         animated = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photo with its preview
     except Exception:  # damage after the first frame, which is not read
         animated = False
-    pixels, notes = decode_image(image, name, max_side, copy=False)
-    return pixels, (("It has several frames; the first one is used.",) if animated else ()) + notes
+    decoded = decode_image(image, name, max_side, copy=False)
+    return (
+        decoded._replace(notes=("It has several frames; the first one is used.", *decoded.notes))
+        if animated
+        else decoded
+    )
 
 
-def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Convert a PIL image to (pixels uint8 (H, W, 3), notes).
+def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True) -> Decoded:
+    """Convert a PIL image.
 
     Without `copy`, decoding may change `image` itself. `name` is for the sentences of errors.
     """
@@ -138,11 +150,11 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
         raise
     except Exception as error:  # damaged data can make decoders raise nearly anything
         raise ValueError(f"{name} is damaged, incomplete, or of a kind that cannot be read.") from error
+    if orientation >= 5:  # the stored picture lies on its side
+        width, height = height, width
     if scale < 1:
-        if orientation >= 5:  # the stored picture lies on its side
-            width, height = height, width
         notes.append(f"Downscaled from {width}×{height} to {pixels.shape[1]}×{pixels.shape[0]} pixels.")
-    return pixels, tuple(notes)
+    return Decoded(pixels, tuple(notes), (height, width))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -30,6 +30,11 @@ class Picture:
     pixels: np.ndarray  # uint8 (H, W, 3), sRGB
     notes: tuple[str, ...] = ()  # sentences about what was changed when it was read
     name: str = "picture"  # the file name without folder and ending, if there is one
+    size: tuple[int, int] = (0, 0)  # (height, width) before it was downscaled; by default that of the pixels
+
+    def __post_init__(self) -> None:
+        if self.size == (0, 0):
+            object.__setattr__(self, "size", self.pixels.shape[:2])
 
 
 PictureSource: TypeAlias = decoding.FileSource | Image.Image | np.ndarray | Picture
@@ -54,10 +59,10 @@ def read_picture(source: PictureSource, max_side: int = LARGEST_SIDE) -> Picture
             values = np.rint(255 * _unit_floats(values)).astype(np.uint8)
         source = Image.fromarray(np.ascontiguousarray(values[0]))
     if isinstance(source, Image.Image):
-        pixels, notes = decoding.decode_image(source, "The picture", max_side)
+        decoded = decoding.decode_image(source, "The picture", max_side)
     else:
-        pixels, notes = decoding.decode_file(source, max_side)
-    return Picture(pixels, notes, name)
+        decoded = decoding.decode_file(source, max_side)
+    return Picture(decoded.pixels, decoded.notes, name, decoded.size)
 
 
 def to_tensor(source: "PictureSource | torch.Tensor", device: "str | torch.device" = "cpu") -> "torch.Tensor":

@@ -65,7 +65,9 @@ def _outputs(updates: Generator[Update]) -> Iterator[tuple]:
     """Yields (viewer message, the resize button, status)."""
     with closing(session.guarded(updates, FAILED)) as messages:
         for update in messages:
-            message, button = update.content or (gr.skip(), gr.Button(visible="hidden"))
+            # After a refusal the numbers of other pictures must not stand beside these.
+            message = _placeholder() if update.refused else gr.skip()
+            message, button = update.content or (message, gr.Button(visible="hidden"))
             yield message, button, update.as_html()
 
 
@@ -74,8 +76,17 @@ def updates(first: str | None, second: str | None, backbone: str, resize: bool =
     if not first or not second:
         raise ValueError("Two pictures are needed: an original and a changed one.")
     x, y = (images.read_picture(Path(path)) for path in (first, second))
+    if x.size != y.size and x.pixels.shape == y.pixels.shape:
+        raise ValueError(
+            f"The files differ in size ({_by(x.size)} and {_by(y.size)}), and only after both were reduced to {_by(x.pixels.shape)} "
+            "would they match. Make them the same size first."
+        )
     pixels, notes = y.pixels, [f"{picture.name}: {note}" for picture in (x, y) for note in picture.notes]
     height, width = x.pixels.shape[:2]
+    if x.size != (height, width):
+        notes.append(
+            "The numbers are those of the reduced pictures: reducing changes them, and can remove a perturbation."
+        )
     if pixels.shape != x.pixels.shape:
         if not resize:
             yield _different_sizes(x, y)
@@ -85,14 +96,27 @@ def updates(first: str | None, second: str | None, backbone: str, resize: bool =
     yield from session.updates(Loading(METRICS[:1], backbone), lambda: _PairRun(x, pixels, backbone, notes))
 
 
+def _placeholder() -> dict:
+    """The message that empties the viewer."""
+    return {"run": secrets.token_hex(4), "state": "empty"}
+
+
 def _different_sizes(x: Picture, y: Picture) -> Update:
     """A refusal that offers to resize the second picture."""
-    first, second = (f"{picture.pixels.shape[1]}×{picture.pixels.shape[0]}" for picture in (x, y))
+    first, second = (_by(picture.size) for picture in (x, y))
     text = (
         f"Refused: the pictures differ in size ({first} and {second}), and the metrics compare position by position. "
         "Resizing changes the picture and can remove a perturbation; the numbers are then those of the resized picture."
     )
-    return Update(text, (gr.skip(), gr.Button(f"Resize {second} to {first} and compare", visible=True)))
+    return Update(
+        text,
+        (_placeholder(), gr.Button(f"Resize {_by(y.pixels.shape)} to {_by(x.pixels.shape)} and compare", visible=True)),
+    )
+
+
+def _by(size: tuple[int, ...]) -> str:
+    """(height, width, …) as people write it."""
+    return f"{size[1]}×{size[0]}"
 
 
 class _PairRun(Run):
