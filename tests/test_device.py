@@ -59,18 +59,18 @@ def test_an_attack_gives_the_same_trace(state):
     assert trace.receipt == expected.receipt
 
 
-@in_every_state
 @pytest.mark.parametrize("attack", [rlpips.ppgd, rlpips.lpa, rlpips.fast_lpa])
-def test_attacks_on_a_classifier_give_the_same_pictures(state, attack):
+def test_attacks_on_a_classifier_give_the_same_pictures(attack):
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     labels, classifier = torch.tensor([1, 7]), rlpips.load_classifier("pat-self")
     ball = rlpips.MetricBall(rlpips.load_metric("lpips"), 0.16)
     *_, expected = attack(classifier, x, labels, ball, steps=1)
     apart = ball.distance(x, expected)
-    with state():
-        *_, inside = attack(classifier, x, labels, ball, steps=1)
-        assert torch.equal(ball.distance(x, inside), apart)
-    assert torch.equal(inside, expected)
+    for state in STATES.values():
+        with state():
+            *_, inside = attack(classifier, x, labels, ball, steps=1)
+            assert torch.equal(ball.distance(x, inside), apart)
+        assert torch.equal(inside, expected)
 
 
 def test_what_is_loaded_and_kept_in_inference_mode_has_gradients_later():

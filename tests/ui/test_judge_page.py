@@ -322,6 +322,7 @@ def test_the_score_adds_up_stays_and_starts_over(page):
 def test_only_questions_of_the_kind_asked_for(page):
     for words, known in (("two distortions", False), ("one distortion, two strengths", True)):
         another(page, lambda words=words: b.choose(page, "#judge-kind", words))
+        page.wait_for_function("!document.activeElement.matches('input')")  # where letters are typed and choose nothing
         for _ in range(2):
             assert (found(page)[0].nearer is not None) == known
             answer(page, "a")
