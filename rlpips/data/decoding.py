@@ -85,7 +85,7 @@ def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
         animated = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photo with its preview
     except Exception:  # damage after the first frame, which is not read
         animated = False
-    decoded = decode_image(image, name, max_side, copy=False)
+    decoded = decode_image(image, name, max_side, copy=False, low=_low_bytes(image, stream))
     return (
         decoded._replace(notes=("It has several frames; the first one is used.", *decoded.notes))
         if animated
@@ -93,10 +93,13 @@ def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
     )
 
 
-def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True) -> Decoded:
+def decode_image(
+    image: Image.Image, name: str, max_side: int, copy: bool = True, low: Image.Image | None = None
+) -> Decoded:
     """Convert a PIL image.
 
-    Without `copy`, decoding may change `image` itself. `name` is for the sentences of errors.
+    Without `copy`, decoding may change `image` itself. `name` is for the sentences of errors. `low` are the lower bytes of colours
+    of 16 bits, of which `image` has the upper ones.
     """
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1e6:
@@ -121,6 +124,8 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
         # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final size leaves room for a good filter.
         image.draft(None, (round(2 * width * scale), round(2 * height * scale)))
         image.load()
+        if low is not None:
+            image = _round_colours(image, low)
         orientation = _orientation(image)  # after loading, because Pillow itself turns TIFF upright
         if image.mode.startswith(("I", "F")):
             sixteen_bits = image.mode != "F"
@@ -155,6 +160,35 @@ def decode_image(image: Image.Image, name: str, max_side: int, copy: bool = True
     if scale < 1:
         notes.append(f"Downscaled from {width}×{height} to {pixels.shape[1]}×{pixels.shape[0]} pixels.")
     return Decoded(pixels, tuple(notes), (height, width))
+
+
+_LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}  # the mode in which Pillow keeps the other byte of each colour
+
+
+def _low_bytes(image: Image.Image, stream: BinaryIO) -> Image.Image | None:
+    """The lower bytes of a PNG with colours of 16 bits, not decoded yet; None for another picture. Pillow keeps the upper bytes."""
+    if image.format != "PNG" or len(image.tile) != 1 or image.tile[0].args not in _LOWER:
+        return None
+    place = stream.tell()
+    stream.seek(0)
+    low = Image.open(io.BytesIO(stream.read()), formats=["PNG"])
+    stream.seek(place)
+    low.tile = [tile._replace(args=_LOWER[tile.args]) for tile in low.tile]
+    return low
+
+
+def _round_colours(high: Image.Image, low: Image.Image) -> Image.Image:
+    """Colours of 16 bits, 256 high + low, rounded to 8; pixels of the colour that a PNG calls clear become transparent."""
+    upper, lower = np.asarray(high), np.asarray(low)
+    # (256 h + l) / 257 = h + (l - h) / 257, which is at most 255 / 257 away from h.
+    levels = upper + ((lower > upper) & (lower - upper > 128)) - ((upper > lower) & (upper - lower > 128))
+    image = Image.fromarray(levels.astype(np.uint8))
+    if isinstance(clear := high.info.get("transparency"), tuple):
+        same = (upper == np.array(clear) >> 8) & (lower == np.array(clear) & 255)
+        image.putalpha(Image.fromarray(np.where(same.all(2), 0, 255).astype(np.uint8)))
+    if "exif" in high.info:
+        image.info["exif"] = high.info["exif"]
+    return image
 
 
 def _orientation(image: Image.Image) -> int:

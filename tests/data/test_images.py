@@ -94,9 +94,28 @@ def test_sixteen_bits_are_scaled(channels):
         levels[..., -1] = 65535
     picture = read_picture(png16(levels))
     colours = levels[..., : 3 if channels > 2 else 1]
-    assert np.abs(picture.pixels - np.rint(colours / 257)).max() <= 1
+    upper_byte_alone = channels == 2  # all that Pillow gives of grey with transparency
+    assert np.abs(picture.pixels - np.rint(colours / 257)).max() <= upper_byte_alone
     assert picture.pixels[0, 1].tolist() == [255] * 3
     assert picture.notes == ("16 bits a colour were scaled to 8.",)
+
+
+def test_the_clear_colour_of_sixteen_bits_is_laid_on_white_and_rotation_is_kept():
+    levels = np.random.default_rng(0).integers(2000, 65536, (40, 50, 3)).astype(np.uint16)
+    levels[2:5, 3:9] = 1000, 1001, 1002
+    levels[7, 7] = 1000, 1001, 1003  # the same upper bytes
+    data = png16(levels)
+    start = data.index(b"IDAT") - 4
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    chunks = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in ((b"tRNS", struct.pack(">HHH", 1000, 1001, 1002)), (b"eXIf", exif.tobytes()[6:]))
+    )
+    picture = read_picture(data[:start] + chunks + data[start:])
+    expected = np.rint(levels / 257)
+    expected[2:5, 3:9] = 255
+    assert (picture.pixels == expected[::-1, ::-1]).all()
 
 
 def test_sixteen_bit_grey_is_exact_in_png_and_tiff():
