@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from rlpips.data.images import read_picture
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 SPLITS = ("train", "test")
@@ -72,7 +72,7 @@ def _from_torchvision(root: Path, split: str, download: bool = False) -> Picture
 def _from_files(folder: Path) -> Pictures:
     x, y = [], []
     for label, name in enumerate(CIFAR10_CLASSES):
-        files = sorted(file for file in (folder / name).glob("*") if file.suffix.lower() in _SUFFIXES)
+        files = sorted(file for file in (folder / name).glob("[!.]*") if file.suffix.lower() in _SUFFIXES)
         if not files:
             raise ValueError(f"Expected pictures (.jpg or .png) in {folder / name}; there are none.")
         x += [_read_picture(file) for file in files]
@@ -82,10 +82,9 @@ def _from_files(folder: Path) -> Pictures:
 
 def _read_picture(file: Path) -> np.ndarray:
     try:
-        with Image.open(file) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{file} cannot be read as a picture.") from error
+        pixels = read_picture(file).pixels
+    except ValueError as error:
+        raise ValueError(f"In {file.parent}: {error}") from error
     if pixels.shape != (32, 32, 3):
         raise ValueError(f"{file} must have 32×32 pixels, as CIFAR-10; it has {pixels.shape[1]}×{pixels.shape[0]}.")
     return pixels
