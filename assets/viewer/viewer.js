@@ -42,7 +42,7 @@ export function mount({ element, props, watch }) {
   function receive(message) {
     if (!message || !message.run) return;
     if (accept(model, message)) startRun();
-    if (model.state === "empty") mirrorState();  // the placeholder takes the place of what does not fit the inputs any more
+    if (model.state === "empty") mirrorState();  // the placeholder takes the place of what fits no more
     if (!model.meta) return;
     if (view.following) view.step = lastStep(model);
     mirrorState();
