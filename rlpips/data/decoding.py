@@ -167,13 +167,14 @@ _LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}  # the mode in which Pil
 
 def _low_bytes(image: Image.Image, stream: BinaryIO) -> Image.Image | None:
     """The lower bytes of a PNG with colours of 16 bits, not decoded yet; None for another picture. Pillow keeps the upper bytes."""
-    if image.format != "PNG" or len(image.tile) != 1 or image.tile[0].args not in _LOWER:
+    tiles = getattr(image, "tile", [])  # of files alone
+    if image.format != "PNG" or len(tiles) != 1 or str(tiles[0].args) not in _LOWER:
         return None
     place = stream.tell()
     stream.seek(0)
     low = Image.open(io.BytesIO(stream.read()), formats=["PNG"])
     stream.seek(place)
-    low.tile = [tile._replace(args=_LOWER[tile.args]) for tile in low.tile]
+    low.tile = [tile._replace(args=_LOWER[str(tile.args)]) for tile in low.tile]  # type: ignore[attr-defined]
     return low
 
 
