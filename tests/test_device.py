@@ -9,6 +9,7 @@ import torch
 
 import rlpips
 from rlpips import paths
+from rlpips.attacks.lpa import fast_lpa_iterates
 from rlpips.device import in_neutral_state, neutral_state, pick_device
 
 
@@ -71,6 +72,19 @@ def test_attacks_on_a_classifier_give_the_same_pictures(attack):
             *_, inside = attack(classifier, x, labels, ball, steps=1)
             assert torch.equal(ball.distance(x, inside), apart)
         assert torch.equal(inside, expected)
+
+
+def test_a_training_attacks_under_its_own_autocast():
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    labels, classifier, seen = torch.tensor([1, 7]), rlpips.load_classifier("pat-self"), []
+    ball = rlpips.MetricBall(rlpips.load_metric("lpips"), 0.16)
+    classifier.stages[0].register_forward_hook(lambda *call: seen.append(call[-1].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        list(fast_lpa_iterates(classifier, x, labels, ball, 1, ball.bound, 0))
+        assert set(seen) == {torch.bfloat16}
+        seen.clear()
+        list(rlpips.fast_lpa(classifier, x, labels, ball, steps=1))
+        assert set(seen) == {torch.float32}
 
 
 def test_what_is_loaded_and_kept_in_inference_mode_has_gradients_later():

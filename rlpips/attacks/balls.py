@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlpips import validation
 from rlpips.attacks.vectors import TINY, dot, length, wide
@@ -64,11 +64,11 @@ class Ball:
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """||phi(x) - phi(y)||_2 of each pair, (N,): the square root of the metric's distance. ValueError unless `x` and `y` have
         one shape and the ball's dtype."""
+        self.prepare()
         check_dtype(x, "x", self.dtype)
         check_dtype(y, "y", self.dtype)
         if x.shape != y.shape:
             raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
-        self.prepare()
         return length(self.features(x) - self.features(y))
 
 
@@ -101,7 +101,11 @@ class SelfBall(Ball):
         """`classifier.features_logits(x)` gives activations, a list of (N, C_l, h_l, w_l), and logits (N, K)."""
         super().__init__(bound)
         self.classifier = classifier
-        self.dtype = next((each.dtype for each in classifier.parameters()), self.dtype)
+        self.prepare()
+
+    def prepare(self) -> None:
+        if isinstance(self.classifier, nn.Module):
+            self.dtype = next((each.dtype for each in self.classifier.parameters()), self.dtype)
 
     def features(self, x: Tensor) -> Tensor:
         return _flatten(self.classifier.features_logits(x)[0])

@@ -1,7 +1,7 @@
 """Lagrangian perceptual attacks (Laidlaw, Singla and Feizi, arXiv 2006.12655, algorithms 2 and 3)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -95,11 +95,22 @@ def fast_lpa(
     if projection is not None:
         validation.check_choice("projection", projection, PROJECTIONS)
     project = None if projection is None else PROJECTIONS[projection]
-    return _fast_lpa(classifier, x, labels, ball, steps, step_size or ball.bound, project, seed)
+    iterates = in_neutral_state(fast_lpa_iterates)
+    return iterates(classifier, x, labels, ball, steps, step_size or ball.bound, seed, project)
 
 
-@in_neutral_state
-def _fast_lpa(classifier, x, labels, ball, steps, step_size, project, seed):
+def fast_lpa_iterates(
+    classifier: Classifier,
+    x: Tensor,
+    labels: Tensor,
+    ball: Ball,
+    steps: int,
+    step_size: float,
+    seed: int,
+    project: Callable[..., Tensor] | None = None,
+) -> Iterator[Tensor]:
+    """What `fast_lpa` yields, without its checks and in the caller's state: a training computes it under its own autocast.
+    `ball.prepare()` comes first."""
     with torch.no_grad():
         centre_features = ball.features(x)
         iterate = noisy_start(x, seed)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rlpips.attacks.balls import Ball, MetricBall, SelfBall
-from rlpips.attacks.lpa import fast_lpa
+from rlpips.attacks.lpa import fast_lpa_iterates
 from rlpips.attacks.pgd import ascend, inside
 from rlpips.classifiers.models import Classifier
 from rlpips.metrics.lpips import load_metric
@@ -77,7 +77,8 @@ def _perceptual_attack(make_ball: Callable[[Classifier], Ball]) -> Callable[[Cla
         ball = make_ball(classifier)
 
         def attack(x: Tensor, y: Tensor, seed: int) -> Tensor:
-            *_, adversarial = fast_lpa(classifier, x, y, ball, steps=LPA_STEPS, seed=seed)
+            ball.prepare()
+            *_, adversarial = fast_lpa_iterates(classifier, x, y, ball, LPA_STEPS, ball.bound, seed)
             return adversarial
 
         return attack

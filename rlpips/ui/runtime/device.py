@@ -43,7 +43,7 @@ def computing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def on_gpu(seconds: Callable[..., int]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: the function runs where ZeroGPU lends a device, for `seconds(*arguments)`; without ZeroGPU it is `computing`."""
-    return zero_gpu.lent(seconds) if zero_gpu.ON else computing
+    return zero_gpu.lend(seconds) if zero_gpu.ON else computing
 
 
 def stopwatch() -> Callable[[], float]:

@@ -22,7 +22,7 @@ ON = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 _NO_SENTENCE = "ZeroGPU worker error"  # the title under which `spaces` gives the class of an unexpected error
 
 
-def lent(seconds: Callable[..., int]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def lend(seconds: Callable[..., int]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: the function, or generator, runs in a worker that has a GPU for `seconds(*arguments)`.
 
     Arguments and results are pickled. A ValueError of the worker is a ValueError here; that no GPU is lent is one, too.
