@@ -3,7 +3,6 @@
 It is Run without the page: the same queue, limits, deadline and memory of finished duels.
 """
 
-import logging
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -12,20 +11,19 @@ import gradio as gr
 
 from rlpips.data import images
 from rlpips.traces.trace import Trace
-from rlpips.ui.components.events import UNLIMITED
 from rlpips.ui.pages import duel
 from rlpips.ui.pages.duel_controls import Controls
 from rlpips.ui.runtime import files, session
-
-log = logging.getLogger(__name__)
+from rlpips.ui.runtime.queue import Client
 
 
 def build() -> None:
     """Add the endpoint to the current Blocks."""
-    gr.api(attack, api_name="attack", **UNLIMITED)
+    gr.api(attack, api_name="attack")
 
 
 def attack(
+    request: gr.Request,
     picture: gr.FileData,
     candidate: gr.FileData | None = None,
     metrics: list[str] = ["lpips", "rlpips-linf"],  # noqa: B006  # part of the API that Gradio describes; nothing changes it
@@ -62,16 +60,16 @@ def attack(
         with all settings), and the attacked pictures, a PNG of 8 bits (H, W, 3) for each metric.
     """
     try:
-        controls = _controls(**locals())
-        with closing(duel.updates(controls)) as updates:
+        arguments = locals()
+        client = Client.of(arguments.pop("request"))
+        with closing(duel.updates(client, _controls(**arguments))) as updates:
             for update in updates:
                 is_complete = update.content and "files" in update.content
                 yield update.text, *(_results(update.content) if is_complete else (None, []))
     except ValueError as error:
         raise gr.Error(f"Refused: {error}", print_exception=False) from None
-    except Exception:
-        log.exception("A run through the endpoint failed.")
-        raise gr.Error(session.FAILED, print_exception=False) from None
+    except Exception as error:
+        raise gr.Error(session.fault(error), print_exception=False) from None
 
 
 def _controls(picture, candidate, metrics, longest_side, norm, eps, step_size, precision, **others) -> Controls:

@@ -9,20 +9,20 @@ from contextlib import suppress
 from functools import partial
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from rlpips.ui import endpoint
 from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.theme import CSS, theme
 from rlpips.ui.pages import classifier, duel, gallery, how_it_works, inspect, judge, robustness
-from rlpips.ui.runtime import device, files, settings, zero_gpu
+from rlpips.ui.runtime import device, files, limits, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
 
 TITLE = "R-LPIPS Explorer"
 MASTHEAD = f"<header><h1>{TITLE}</h1><p>the same small change, two verdicts</p></header>"
-MEGABYTES = 1024**2
 SESSIONS = 500  # so many Gradio remembers, 0.2 MB each, also when their tab is closed; older ones start again
 CLEAN_EVERY_S, MAX_AGE_S = 10 * 60, 2 * 60 * 60  # how often old files are deleted, and how old they may get
 
@@ -50,7 +50,8 @@ def build() -> gr.Blocks:
                 how_it_works.build()
         endpoint.build()
         app.load(partial(_loading_status, opening is not None), None, status, **PRIVATE)
-    return app.queue(max_size=2 * device.THREADS)
+    # Work for the device waits in `rlpips.ui.runtime.queue`; no other event of a visitor waits for another visitor's.
+    return app.queue(max_size=2 * device.THREADS, default_concurrency_limit=None)
 
 
 def _loading_status(recorded: bool) -> Iterator[str]:
@@ -69,6 +70,8 @@ def _loading_status(recorded: bool) -> Iterator[str]:
 def serve() -> None:
     """Build and serve the app, load torch behind it, and stay. SystemExit with a sentence if the settings cannot be met."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if "SPACE_ID" in os.environ:  # there visitors come through a proxy, which says from where
+        os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
     port = settings.port()
     settings.check_folder(files.folder())
     app = build()
@@ -76,9 +79,9 @@ def serve() -> None:
         with suppress(ValueError):  # visitors read it, too, and what is recorded can be explored
             warm_up().wait()  # so that no worker is forked in the middle of it
     zero_gpu.launch(
-        app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=32 * MEGABYTES,
+        app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
-        state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs=modules.SERVE,
+        state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs={"routes": modules.ROUTES, "middleware": [Middleware(limits.Limits)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

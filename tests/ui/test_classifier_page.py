@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from visitors import VISITOR
 
 from rlpips import Trace, paths
 from rlpips.ui.pages import classifier, classifier_table, classifier_text
@@ -40,15 +41,15 @@ def test_samples_know_their_class_and_other_pictures_do_not(tmp_path):
 
 
 def test_a_request_as_the_attacks_take_it(tmp_path):
-    request, name, notes = classifier.read(controls(selected=SAMPLES[-1], steps=4.0, seed=7))
+    request, name, notes = classifier.read(VISITOR, controls(selected=SAMPLES[-1], steps=4.0, seed=7))
     assert request.label == 9 and name.startswith("truck") and notes == []
     assert (request.picture == np.array(Image.open(SAMPLES[-1]).convert("RGB"))).all()
     assert request.attacks == ("ppgd", "r-ppgd") and request.bounds is None and (request.steps, request.seed) == (4, 7)
     visitor = {"first": "pgd-linf", "bounds": "own", "first_bound": 8, "second_bound": 0.25}
-    assert classifier.read(controls(**visitor))[0].bounds == pytest.approx((8 / 255, 0.25))
+    assert classifier.read(VISITOR, controls(**visitor))[0].bounds == pytest.approx((8 / 255, 0.25))
     # Run pressed before the grid has caught up with an upload.
     Image.new("RGB", (50, 40), (9, 8, 7)).save(tmp_path / "mine.png")
-    request, name, _ = classifier.read(controls(upload=str(tmp_path / "mine.png")))
+    request, name, _ = classifier.read(VISITOR, controls(upload=str(tmp_path / "mine.png")))
     assert name == "mine" and request.picture.shape == (40, 50, 3) and request.label is None
 
 
@@ -79,7 +80,7 @@ def test_matched_bounds_are_the_stored_ones(monkeypatch):
 )
 def test_what_cannot_be_is_refused_in_a_sentence(said, message):
     with pytest.raises(ValueError, match=message):
-        classifier.read(controls(**said))
+        classifier.read(VISITOR, controls(**said))
 
 
 def test_a_recorded_example_is_only_one_of_ours(tmp_path):

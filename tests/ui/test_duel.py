@@ -4,6 +4,7 @@ import json
 
 import gradio as gr
 import pytest
+from visitors import VISITOR
 
 from rlpips.attacks.request import AttackRequest
 from rlpips.ui.components.samples import SAMPLES
@@ -31,7 +32,9 @@ def controls(**changes):
 @pytest.mark.parametrize("place", [2, -2, 1.0, "0", None])
 def test_run_is_for_a_picture_that_the_server_has_in_the_strip(place, monkeypatch):
     monkeypatch.setattr(gr, "Warning", lambda text: None)
-    (update,) = session.guarded(duel._updates(*controls(selected=place, mine=["/etc/passwd"]), ["/a.png", "/b.png"]))
+    (update,) = session.guarded(
+        duel._updates(VISITOR, *controls(selected=place, mine=["/etc/passwd"]), ["/a.png", "/b.png"])
+    )
     assert update.text.startswith("Refused: Choose a picture first") and update.state == ENDED
 
 
@@ -53,7 +56,7 @@ def test_a_run_stopped_before_its_first_step_says_so():
 
 def test_a_stopped_run_keeps_its_steps_and_gets_its_ruler():
     warm_up().wait()
-    updates = duel._updates(*controls(steps=200, seed=5), STRIP)
+    updates = duel._updates(VISITOR, *controls(steps=200, seed=5), STRIP)
     update = next(update for update in updates if update.text.startswith("Running: step"))
     updates.close()
     last = session.stopped(update.state)
@@ -63,7 +66,7 @@ def test_a_stopped_run_keeps_its_steps_and_gets_its_ruler():
 
 def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
     warm_up().wait()
-    updates = duel._updates(*controls(steps=30), STRIP)
+    updates = duel._updates(VISITOR, *controls(steps=30), STRIP)
     next(update for update in updates if update.text.startswith("Running: step"))
     monkeypatch.setattr(device, "DEADLINE_S", 0.0)
     (last,) = updates
@@ -74,7 +77,7 @@ def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
 
 def test_the_same_request_is_answered_from_the_cache_with_the_same_numbers():
     warm_up().wait()
-    first, again = (list(duel._updates(*controls(seed=41), STRIP)) for _ in range(2))
+    first, again = (list(duel._updates(VISITOR, *controls(seed=41), STRIP)) for _ in range(2))
     assert len(first) > 1 and len(again) == 1
     assert again[0].content["curve"] == first[-1].content["curve"] and "computed before" in again[0].text
     assert again[0].content["run"] != first[-1].content["run"]

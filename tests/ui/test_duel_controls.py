@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from visitors import VISITOR
 
 from rlpips.data import images
 from rlpips.ui.components.samples import SAMPLES, pick, thumbnail
@@ -19,7 +20,7 @@ def read(**changes):
         "steps": 40, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1,
         "backbone": "alex", "size": 256, "precision": "auto", **changes,
     }  # fmt: skip
-    return duel_controls.read(duel_controls.Controls(**{"upload": values["mine"], **values}))
+    return duel_controls.read(VISITOR, duel_controls.Controls(**{"upload": values["mine"], **values}))
 
 
 def write_picture(path, height, width, seed=0):

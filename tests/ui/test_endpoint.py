@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
+from visitors import request
 
 import rlpips
 from rlpips import Trace
@@ -84,7 +85,7 @@ def test_a_bad_value_is_refused_in_a_sentence(client, files):
 )  # fmt: skip
 def test_a_request_of_the_wrong_form_is_refused(wrong, sentence, served):
     with pytest.raises(endpoint.gr.Error) as refusal:
-        next(endpoint.attack(**{"picture": served_files.put("cat.png", b"cat"), **wrong}))
+        next(endpoint.attack(request(), **{"picture": served_files.put("cat.png", b"cat"), **wrong}))
     assert sentence in refusal.value.message
 
 

@@ -12,11 +12,12 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
+from visitors import request
 
 from rlpips import paths
 from rlpips.quiz import archive, questions
 from rlpips.ui.pages import judge
-from rlpips.ui.runtime import work
+from rlpips.ui.runtime import session, work
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
 
@@ -132,7 +133,7 @@ def test_without_a_verdict_the_page_says_so(made):
     turn = judge._Turn(made[0][0])
     turn.ready.set()  # the metrics have failed
     *_, (message, _, status) = judge._answer(turn, event(turn))
-    assert message["kind"] == "refused" and status == judge.FAILED
+    assert message["kind"] == "refused" and status == session.FAILED
 
 
 def test_a_live_question_comes_before_its_verdict_and_a_failure_keeps_nobody_waiting(
@@ -146,7 +147,7 @@ def test_a_live_question_comes_before_its_verdict_and_a_failure_keeps_nobody_wai
         yield verdict
 
     monkeypatch.setattr(work, "question", judged)
-    updates = [values for values in judge._live(path, "both") if not values[1].startswith("Loading")]
+    updates = [values for values in judge._live(request(), path, "both") if not values[1].startswith("Loading")]
     (stage, status, turn), (last_stage, last_status, last_turn) = updates
     assert stage["kind"] == "question" and status.startswith("Running: choose") and turn.verdict is not None
     assert last_stage == last_turn == gr.skip() and last_status.startswith("Done: a question of your picture")
@@ -156,9 +157,9 @@ def test_a_live_question_comes_before_its_verdict_and_a_failure_keeps_nobody_wai
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(work, "question", failing)
-    *_, (_, _, turn), (stage, status, last_turn) = judge._live(path, "both")
+    *_, (_, _, turn), (stage, status, last_turn) = judge._live(request(), path, "both")
     assert turn.ready.is_set() and turn.verdict is None and last_turn is None
-    assert stage["kind"] == "refused" and status == judge.FAILED and "out of memory" in caplog.text
+    assert stage["kind"] == "refused" and status == session.FAILED and "out of memory" in caplog.text
 
 
 # ---- in the browser

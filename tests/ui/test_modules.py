@@ -11,7 +11,7 @@ from rlpips.ui.components import modules
 @pytest.mark.parametrize("root, address", [("", "/viewer/"), ("/demo", "/viewer/"), ("/demo", "/demo/viewer/")])
 def test_modules_are_served_behind_any_proxy(root, address):
     """A proxy may remove the root path from the address or leave it there."""
-    client = TestClient(FastAPI(**modules.SERVE), root_path=root)
+    client = TestClient(FastAPI(routes=modules.ROUTES), root_path=root)
     response = client.get(f"{address}viewer.js")
     assert response.status_code == 200 and "javascript" in response.headers["content-type"]
     assert response.content == (paths.VIEWER / "viewer.js").read_bytes()
@@ -20,7 +20,7 @@ def test_modules_are_served_behind_any_proxy(root, address):
 
 
 def test_the_browser_asks_whether_a_module_is_still_the_same():
-    client = TestClient(FastAPI(**modules.SERVE))
+    client = TestClient(FastAPI(routes=modules.ROUTES))
     first = client.get("/viewer/model.js")
     assert first.headers["cache-control"] == "no-cache"
     again = client.get("/viewer/model.js", headers={"If-None-Match": first.headers["etag"]})

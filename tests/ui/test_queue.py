@@ -1,12 +1,13 @@
 """The queue before the device: order, every way to leave it, its sentences, and that it never gets stuck."""
 
+import secrets
 import threading
 import time
 
 import pytest
 
 from rlpips.ui.runtime import queue as module
-from rlpips.ui.runtime.queue import Queue
+from rlpips.ui.runtime.queue import Client, Queue
 
 
 @pytest.fixture(autouse=True)
@@ -15,9 +16,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "_TELL_EACH_S", 0.0)
 
 
-def visitor(queue, work):
+def visitor(queue, work, client=None):
     """What an event of the page does: it waits, then works; yields sentences."""
-    with queue.join() as place:
+    with queue.join(client or Client(secrets.token_hex(4), secrets.token_hex(4))) as place:
         yield from place.turn()
         work()
         yield "working"
@@ -114,3 +115,54 @@ def test_the_expected_wait_follows_the_visits_before(monkeypatch):
     assert texts[20].endswith("(21st in the queue, about 2 min)")
     now[0] += 60  # longer than usual: the visitor ahead may end at any moment
     assert next(others[0]).endswith("(1st in the queue, about 1 s)")
+
+
+def test_who_has_several_places_waits_with_the_second_until_all_have_had_a_turn():
+    """Home 1 and home 2 are tabs at one address; the class comes from another."""
+    queue = Queue(20)
+    home_1, home_2, away = Client("1", "home"), Client("2", "home"), Client("3", "away")
+    holder = visitor(queue, lambda: None, home_1)
+    next(holder)
+    order = []
+    names = {"home 1": home_1, "home 1 again": home_1, "home 2": home_2, "away": away, "away again": away}
+    waiting = {name: visitor(queue, lambda name=name: order.append(name), client) for name, client in names.items()}
+    for each in waiting.values():
+        next(each)
+    threads = [threading.Thread(target=finish, args=(each,)) for each in waiting.values()]
+    for thread in threads:
+        thread.start()
+    holder.close()
+    for thread in threads:
+        thread.join(10)
+    assert order.index("away") < order.index("home 1") and order.index("home 2") < order.index("home 1 again")
+    assert order[0] == "away" and len(order) == 5 and queue.waiting == 0
+
+
+def test_no_client_takes_all_places():
+    queue = Queue(100)
+    greedy = [visitor(queue, lambda: None, Client("greedy", "home")) for _ in range(module.OF_SESSION)]
+    for each in greedy:
+        next(each)
+    with pytest.raises(ValueError, match=r"4 runs of this page wait or run already\. Stop one"):
+        next(visitor(queue, lambda: None, Client("greedy", "home")))
+    others = [visitor(queue, lambda: None, Client(str(n), "home")) for n in range(module.OF_ADDRESS - len(greedy))]
+    for each in others:
+        next(each)
+    with pytest.raises(ValueError, match="60 visitors from your address are waiting already"):
+        next(visitor(queue, lambda: None, Client("one more", "home")))
+    honest = visitor(queue, lambda: None, Client("honest", "away"))
+    assert "(1st in the queue" in next(honest)
+    greedy[0].close()
+    assert next(honest) == "working"
+
+
+def test_several_at_once():
+    queue = Queue(9, at_once=2)
+    one, two, three, four = (visitor(queue, lambda: None) for _ in range(4))
+    assert next(one) == next(two) == "working"
+    assert "(2nd in the queue" in next(three) and "(3rd in the queue" in next(four)
+    two.close()
+    assert next(three) == "working" and "(2nd in the queue" in next(four)
+    three.close()
+    one.close()
+    assert next(four) == "working" and queue.waiting == 0

@@ -1,15 +1,18 @@
 """The life of a run, without a browser and without torch: its end in every way, the queue, and the cache."""
 
+import errno
 import html
 import logging
+import secrets
 import threading
 
 import gradio as gr
 import pytest
+from visitors import VISITOR
 
 from rlpips.ui.runtime import cache, device, session
 from rlpips.ui.runtime import queue as queue_module
-from rlpips.ui.runtime.queue import Queue
+from rlpips.ui.runtime.queue import Client, Queue
 from rlpips.ui.runtime.session import ENDED, Run, Update
 
 
@@ -68,12 +71,12 @@ def warnings(monkeypatch):
 
 
 def start(run, *texts):
-    return session.updates(Loaded(*texts), lambda: run)
+    return session.updates(Client("one of many", secrets.token_hex(4)), Loaded(*texts), lambda: run)
 
 
 def is_free(queue):
     """Whether the device is free for the next visitor."""
-    with queue.join() as place:
+    with queue.join(VISITOR) as place:
         return next(place.turn(), "free") == "free"
 
 
@@ -90,17 +93,31 @@ def test_a_run_loads_computes_and_ends_with_its_notes(queue):
 
 def test_an_error_while_loading_is_in_the_log_and_in_a_sentence(caplog, queue):
     loading = Loaded("Loading…", error=OSError("no route to host"))
-    first, last = session.guarded(session.updates(loading, Counting))
+    first, last = session.guarded(session.updates(VISITOR, loading, Counting))
     assert first.text == "Loading…" and last == Update(session.FAILED, None, ENDED)
     (record,) = caplog.records
     assert record.levelno == logging.ERROR and "no route to host" in caplog.text and is_free(queue)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), session.DISK_FULL),
+        (MemoryError(), session.NO_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), session.NO_MEMORY),
+        (KeyError("eps"), session.FAILED),
+    ],
+)
+def test_the_sentence_on_a_fault_of_the_server_does_not_blame_the_visitor(caplog, error, sentence):
+    assert session.fault(error) == sentence and type(error).__name__ in caplog.text
+    assert "picture" not in session.FAILED and "picture" in session.NO_MEMORY
 
 
 def test_a_value_error_is_a_refusal_and_no_error_in_the_log(warnings, caplog, queue):
     def prepare():
         raise ValueError("eps must be <= 1.")
 
-    (update,) = session.guarded(session.updates(Loaded(), prepare))
+    (update,) = session.guarded(session.updates(VISITOR, Loaded(), prepare))
     assert update.text == "Refused: eps must be <= 1." and update.refused and update.state == ENDED
     assert update.as_html() == f"Refused: {html.escape('eps must be <= 1.')}" and warnings == ["eps must be &lt;= 1."]
     assert not caplog.records and is_free(queue)
@@ -108,10 +125,8 @@ def test_a_value_error_is_a_refusal_and_no_error_in_the_log(warnings, caplog, qu
 
 def test_a_failure_in_the_middle_frees_the_device(caplog, queue):
     run = Counting(fail_at=2)
-    *_, last = session.guarded(start(run), "Refused: this page could not do it.")
-    assert last == Update(
-        "Refused: this page could not do it.", {"state": "stopped"}, ENDED
-    )  # the viewer's run ends, too
+    *_, last = session.guarded(start(run))
+    assert last == Update(session.FAILED, {"state": "stopped"}, ENDED)  # the viewer's run ends, too
     assert "out of memory" in caplog.text and run.is_closed and is_free(queue)
 
 

@@ -33,7 +33,7 @@ async def _file(request: Request) -> Response:
     return response
 
 
-# For `launch(head=…, app_kwargs=…)`. Without the head the browser learns of a module only from the one that imports it.
+# For `launch`. Without the head the browser learns of a module only from the one that imports it.
 HEAD = "\n".join(f'<link rel="modulepreload" href="viewer/{file.name}">' for file in sorted(paths.VIEWER.glob("*.js")))
 # A route for each name and no mount: Starlette's mounts miss the file behind a proxy that removes the root path.
-SERVE = {"routes": [Route("/viewer/{name}", _file)]}
+ROUTES = [Route("/viewer/{name}", _file)]

@@ -19,15 +19,17 @@ from PIL import Image
 from rlpips import paths
 from rlpips.attacks.request import FoolRequest
 from rlpips.data import images
+from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import classifier_text
-from rlpips.ui.runtime import device, messages, session, work
+from rlpips.ui.runtime import device, messages, pictures, session, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.queue import Client
 from rlpips.zoo import attack_cards, catalog
 from rlpips.zoo.catalog import PAIR
 
@@ -63,7 +65,7 @@ def build(tab: gr.Tab) -> None:
     is_filled = gr.State(False)
     with gr.Row(elem_classes="beside", elem_id="fool-page"):
         with gr.Column(scale=0, elem_classes="controls"):
-            pictures = gr.Gallery(
+            grid = gr.Gallery(
                 [], elem_id="fool-samples", label="Picture", columns=8, height="auto", format="png", show_label=False,
                 allow_preview=False, object_fit="cover", interactive=False, buttons=[],
             )  # fmt: skip
@@ -93,9 +95,9 @@ def build(tab: gr.Tab) -> None:
         )
     table = gr.HTML(elem_id="fool-table", **PLAIN)
 
-    contents = [is_filled, pictures, strip, network, trained, allowed, recorded, view, status, table]
+    contents = [is_filled, grid, strip, network, trained, allowed, recorded, view, status, table]
     tab.select(_fill, is_filled, contents, **PRIVATE)
-    upload.change(_uploaded, upload, [pictures, strip, mine, status], **PRIVATE)
+    upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
     network.change(classifier_text.trained, network, trained, **PRIVATE)
     for attack, bound in zip((first, second), visitor_bounds):
         attack.change(_bound_field, attack, bound, **PRIVATE)
@@ -109,7 +111,7 @@ def build(tab: gr.Tab) -> None:
     recorded.select(_show_recorded, recorded, [view, status], **PRIVATE)
 
     controls = Controls(place, mine, upload, network, first, second, bounds, *visitor_bounds, steps, seed)
-    session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(pictures))
+    session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
 
 
 # ---- what the tab opens with
@@ -144,7 +146,7 @@ def _without_examples(names: list[str]) -> str:
 
 def samples() -> list[str]:
     """Paths of the sample pictures, by class."""
-    return [str(path) for path in sorted(paths.CIFAR10_SAMPLES.glob("*.png"))]
+    return [str(path) for path in sorted(paths.CIFAR10_SAMPLES.glob("*.png")) if label_of(path) is not None]
 
 
 def label_of(path: str | Path) -> int | None:
@@ -188,31 +190,31 @@ def _show_recorded(path: str | None) -> tuple:
 # ---- choosing
 
 
-def _grid(paths: Iterable[str], selected_index: int | None) -> gr.Gallery:
+def _grid(samples: Iterable[str], selected_index: int | None, mine: Picture | None = None) -> gr.Gallery:
     """The pictures in their own size, so that the browser enlarges them by squares; the caption of a sample is its class."""
-    return gr.Gallery([_card(path) for path in paths], selected_index=selected_index)
+    cards = [(thumbnail(mine.pixels, SIDE), "your picture")] if mine else []
+    return gr.Gallery([*cards, *map(_card, samples)], selected_index=selected_index)
 
 
 @lru_cache(maxsize=64)
-def _card(path: str) -> tuple[Image.Image, str]:
-    pixels = images.read_picture(Path(path)).pixels
-    label = label_of(path)
-    picture = thumbnail(pixels, SIDE) if label is None else Image.fromarray(pixels)
-    return picture, "your picture" if label is None else catalog.CIFAR10_CLASSES[label]
+def _card(sample: str) -> tuple[Image.Image, str]:
+    return Image.fromarray(images.read_picture(Path(sample)).pixels), catalog.CIFAR10_CLASSES[label_of(sample) or 0]
 
 
-def _uploaded(path: str | None) -> tuple:
+def _uploaded(request: gr.Request, path: str | None) -> tuple:
     """(grid, its paths, the visitor's picture, status): their picture goes first."""
     grid = samples()
     if not path:
         return _grid(grid, 0 if grid else None), grid, None, gr.skip()
     try:
-        notes = images.read_picture(Path(path)).notes
+        picture = pictures.read(Client.of(request), path)
     except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
         gr.Warning(html.escape(str(error)))
         return _grid(grid, None), grid, path, html.escape(f"Refused: {error}")
-    text = " ".join(["Loading done: your picture is chosen. Its middle square is scaled to 32×32 pixels.", *notes])
-    return _grid([path, *grid], 0), [path, *grid], path, html.escape(text)
+    text = " ".join(
+        ["Loading done: your picture is chosen. Its middle square is scaled to 32×32 pixels.", *picture.notes]
+    )
+    return _grid(grid, 0, picture), [path, *grid], path, html.escape(text)
 
 
 def _bound_field(name: str) -> gr.Number:
@@ -225,7 +227,7 @@ def _bound_field(name: str) -> gr.Number:
 # ---- the run
 
 
-def read(controls: Controls) -> tuple[FoolRequest, str, list[str]]:
+def read(client: Client, controls: Controls) -> tuple[FoolRequest, str, list[str]]:
     """(the request, the picture's name, notes for the visitor); ValueError for values that cannot be."""
     if controls.classifier not in classifier_text.available():
         raise ValueError("Choose a classifier first.")
@@ -242,7 +244,7 @@ def read(controls: Controls) -> tuple[FoolRequest, str, list[str]]:
         selected = controls.upload or next(iter(samples()), None)
     if not selected:
         raise ValueError("Choose a picture first.")
-    picture = images.read_picture(Path(selected))
+    picture = images.read_picture(Path(selected)) if selected in samples() else pictures.read(client, selected)
     request = FoolRequest(
         picture=picture.pixels,
         label=label_of(selected),
@@ -255,13 +257,13 @@ def read(controls: Controls) -> tuple[FoolRequest, str, list[str]]:
     return request, picture.name, list(picture.notes)
 
 
-def _updates(*values: Any) -> Generator[session.Update]:
+def _updates(client: Client, *values: Any) -> Generator[session.Update]:
     """A run for the values of the controls, whose first one is a place in the grid, and for the paths of the grid."""
     controls, strip = Controls(*values[:-1]), values[-1]
 
     def prepare() -> AttackRun:
         selected = pick(controls.selected, strip, otherwise=controls.mine)
-        request, name, notes = read(controls._replace(selected=selected))
+        request, name, notes = read(client, controls._replace(selected=selected))
         return AttackRun(request, name, notes, work.fool, classifier_text.verdict, work.stopped_fool_ruler)
 
-    yield from session.updates(Loading(PAIR, "alex"), prepare)
+    yield from session.updates(client, Loading(PAIR, "alex"), prepare)

@@ -1,14 +1,13 @@
 """The Duel page: choose a picture and an attack, press Run, and see the same change get two verdicts."""
 
 import html
-from collections.abc import Generator, Iterable
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
-from rlpips.data import images
+from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
@@ -16,9 +15,10 @@ from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import duel_controls
 from rlpips.ui.pages.duel_controls import Controls
-from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime import device, pictures, session, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.queue import Client
 from rlpips.zoo import catalog
 
 # The budget in both conventions, computed in the browser while the slider moves.
@@ -41,8 +41,8 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
     mine, strip, place = gr.State([]), gr.State(_SAMPLES), gr.Number(visible=False, precision=0)
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
-            pictures = gr.Gallery(
-                _thumbnails(_SAMPLES), elem_id="samples", label="Picture", columns=5, height="auto", format="png",
+            grid = gr.Gallery(
+                _sample_cards(), elem_id="samples", label="Picture", columns=5, height="auto", format="png",
                 allow_preview=False, selected_index=0, object_fit="cover", interactive=False, buttons=[], show_label=False,
             )  # fmt: skip
             upload = gr.File(
@@ -91,7 +91,7 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
             empty="The recorded duel cannot be read; please install this project's files again. Or choose a picture and press Run.",
         )
 
-    upload.change(_uploaded, upload, [pictures, strip, mine, candidate, status], **PRIVATE)
+    upload.change(_uploaded, upload, [grid, strip, mine, candidate, status], **PRIVATE)
     objective.change(_candidate_for, [objective, candidate], candidate, **PRIVATE)
     norm.change(_eps_slider, norm, eps, **PRIVATE)
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
@@ -100,32 +100,37 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
         place, mine, upload, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size,
         precision,
     )  # fmt: skip
-    session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(pictures))
+    session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
     return view, status
 
 
-def _thumbnails(paths: Iterable[str]) -> list[tuple[Image.Image, str]]:
-    pictures = [images.read_picture(Path(path)) for path in paths]
-    return [(thumbnail(picture.pixels), picture.name.replace("_", " ")) for picture in pictures]
+def _sample_cards() -> list[tuple[Image.Image, str]]:
+    return [_card(sample.picture()) for sample in SAMPLES]
 
 
-def _uploaded(paths: list[str] | None) -> tuple:
+def _card(picture: Picture) -> tuple[Image.Image, str]:
+    return thumbnail(picture.pixels), picture.name.replace("_", " ")
+
+
+def _uploaded(request: gr.Request, paths: list[str] | None) -> tuple:
     """The visitor's pictures go first in the strip; a pair is attacked as one, and its second picture is pushed."""
     if not paths:
-        return gr.Gallery(_thumbnails(_SAMPLES), selected_index=0), _SAMPLES, [], "itself", gr.skip()
+        return gr.Gallery(_sample_cards(), selected_index=0), _SAMPLES, [], "itself", gr.skip()
     mine = paths[:2]
     candidate = "mine" if len(mine) > 1 else "itself"
     try:
-        notes = [" ".join(images.read_picture(Path(path)).notes) for path in mine]
+        chosen = [pictures.read(Client.of(request), path) for path in mine]
     except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
         gr.Warning(html.escape(str(error)))
-        grid = gr.Gallery(_thumbnails(_SAMPLES), selected_index=None)
+        grid = gr.Gallery(_sample_cards(), selected_index=None)
         return grid, _SAMPLES, mine, candidate, html.escape(f"Refused: {error}")
+    notes = [" ".join(picture.notes) for picture in chosen]
     if len(paths) > 2:
         notes.append("Only the first two of your pictures are used.")
     strip = [*mine, *_SAMPLES]
     text = " ".join(["Loading done: your picture is chosen.", *filter(None, notes)])
-    return gr.Gallery(_thumbnails(strip), selected_index=0), strip, mine, candidate, html.escape(text)
+    cards = [*map(_card, chosen), *_sample_cards()]
+    return gr.Gallery(cards, selected_index=0), strip, mine, candidate, html.escape(text)
 
 
 def _candidate_for(objective: str, candidate: str) -> str:
@@ -141,21 +146,21 @@ def _eps_slider(norm: str) -> gr.Slider:
     return gr.Slider(minimum=0.1, maximum=20, value=4, step=0.1, label="eps, l2 norm on [0, 1]")
 
 
-def _updates(*values: Any) -> Generator[session.Update]:
+def _updates(client: Client, *values: Any) -> Generator[session.Update]:
     """A run for the values of the page's controls, whose first one is a place in the strip, and for the paths of the strip."""
     controls, strip = Controls(*values[:-1]), values[-1]
     selected = pick(controls.selected, strip, otherwise=next(iter(controls.mine), None))
-    yield from updates(controls._replace(selected=selected))
+    yield from updates(client, controls._replace(selected=selected))
 
 
-def updates(controls: Controls) -> Generator[session.Update]:
+def updates(client: Client, controls: Controls) -> Generator[session.Update]:
     """A duel, from loading to the complete trace. ValueError for values that cannot be."""
     loading = Loading((controls.first, controls.second), controls.backbone)
-    yield from session.updates(loading, lambda: _prepare(controls))
+    yield from session.updates(client, loading, lambda: _prepare(client, controls))
 
 
-def _prepare(controls: Controls) -> AttackRun:
-    request, name, notes = duel_controls.read(controls)
+def _prepare(client: Client, controls: Controls) -> AttackRun:
+    request, name, notes = duel_controls.read(client, controls)
     return AttackRun(request, name, notes, work.duel, _verdict, work.stopped_duel_ruler)
 
 

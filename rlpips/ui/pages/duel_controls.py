@@ -1,7 +1,6 @@
 """The controls of the Duel page, and the request that their values make."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +10,8 @@ from rlpips.attacks.request import AttackRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.runtime import device, work
+from rlpips.ui.runtime import device, pictures, work
+from rlpips.ui.runtime.queue import Client
 from rlpips.zoo import catalog
 
 METRICS = [(card.title, name) for name, card in catalog.CATALOG.items()]
@@ -59,7 +59,7 @@ class Controls(NamedTuple):
     precision: Any  # "auto": the one that the device is fastest in
 
 
-def read(controls: Controls) -> tuple[AttackRequest, str, list[str]]:
+def read(client: Client, controls: Controls) -> tuple[AttackRequest, str, list[str]]:
     """(the request, the picture's name, notes for the visitor); ValueError for values that cannot be."""
     for label, value in (
         ("eps", controls.eps), ("Steps", controls.steps), ("Seed", controls.seed), ("Restarts", controls.restarts),
@@ -79,9 +79,18 @@ def read(controls: Controls) -> tuple[AttackRequest, str, list[str]]:
     if mine != controls.mine:
         selected = mine[0] if mine else str(SAMPLES[0].path)
         candidate = "mine" if len(mine) > 1 and candidate == "itself" else candidate
-    reference = _read_picture(selected, controls.size if selected in mine else images.LARGEST_SIDE)
+    if selected in mine:
+        reference = pictures.read(client, selected, controls.size)
+    else:
+        reference = images.read_picture(Path(selected))  # a sample
     notes = list(reference.notes)
-    pushed = _candidate(candidate, reference, [path for path in mine if path != selected], controls.size)
+    if candidate == "mine":
+        others = [path for path in mine if path != selected]
+        if not others:
+            raise ValueError("There is no second picture yet: drop two pictures, or choose something else to push.")
+        pushed = pictures.read(client, others[0], controls.size).pixels
+    else:
+        pushed = _candidate(candidate, reference)
     if pushed is not None and pushed.shape != reference.pixels.shape:
         height, width = reference.pixels.shape[:2]
         notes.append(f"The second picture was resized from {pushed.shape[1]}×{pushed.shape[0]} to {width}×{height}.")
@@ -104,23 +113,14 @@ def read(controls: Controls) -> tuple[AttackRequest, str, list[str]]:
     return request, reference.name, notes
 
 
-@lru_cache(maxsize=4)  # the same picture is attacked again and again; every upload has a path of its own
-def _read_picture(path: str, size: int) -> Picture:
-    return images.read_picture(Path(path), size)
-
-
 def _whole(value: Any) -> Any:
     """A whole number as an int; `AttackRequest` refuses other values."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _candidate(choice: str, reference: Picture, others: list[str], size: int) -> np.ndarray | None:
+def _candidate(choice: str, reference: Picture) -> np.ndarray | None:
     if choice == "itself":
         return None
-    if choice == "mine":
-        if not others:
-            raise ValueError("There is no second picture yet: drop two pictures, or choose something else to push.")
-        return images.read_picture(Path(others[0]), size).pixels
     for sample in SAMPLES:
         if sample.name == choice:
             return sample.picture().pixels

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import gradio as gr
 import numpy as np
@@ -12,17 +11,17 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
-from rlpips.ui.components.events import PRIVATE, UNLIMITED
+from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import gallery
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
-from rlpips.ui.runtime import device, files, messages, session, work
+from rlpips.ui.runtime import device, files, messages, pictures, session, work
 from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
-FAILED = "Refused: the server could not do this. Smaller pictures may help."
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
 
 
@@ -41,9 +40,9 @@ def build() -> None:
         view = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
     inputs, outputs = [first, second, backbone], [view, resize, status]
-    compare.click(_compare, inputs, outputs, **UNLIMITED, **PRIVATE)
-    example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **UNLIMITED, **PRIVATE)
-    resize.click(_resize_and_compare, inputs, outputs, **UNLIMITED, **PRIVATE)
+    compare.click(_compare, inputs, outputs, **PRIVATE)
+    example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE)
+    resize.click(_resize_and_compare, inputs, outputs, **PRIVATE)
 
 
 def _example() -> list[str]:
@@ -53,17 +52,17 @@ def _example() -> list[str]:
     return [files.put(name, images.png_bytes(pixels))["path"] for name, pixels in pictures]
 
 
-def _compare(first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
-    yield from _outputs(updates(first, second, backbone))
+def _compare(request: gr.Request, first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
+    yield from _outputs(updates(Client.of(request), first, second, backbone))
 
 
-def _resize_and_compare(first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
-    yield from _outputs(updates(first, second, backbone, resize=True))
+def _resize_and_compare(request: gr.Request, first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
+    yield from _outputs(updates(Client.of(request), first, second, backbone, resize=True))
 
 
 def _outputs(updates: Generator[Update]) -> Iterator[tuple]:
     """Yields (viewer message, the resize button, status)."""
-    with closing(session.guarded(updates, FAILED)) as messages:
+    with closing(session.guarded(updates)) as messages:
         for update in messages:
             # After a refusal the numbers of other pictures must not stand beside these.
             message = _placeholder() if update.refused else gr.skip()
@@ -71,11 +70,13 @@ def _outputs(updates: Generator[Update]) -> Iterator[tuple]:
             yield message, button, update.as_html()
 
 
-def updates(first: str | None, second: str | None, backbone: str, resize: bool = False) -> Generator[Update]:
+def updates(
+    client: Client, first: str | None, second: str | None, backbone: str, resize: bool = False
+) -> Generator[Update]:
     """A comparison, from loading to the distances. ValueError for pictures that cannot be read."""
     if not first or not second:
         raise ValueError("Two pictures are needed: an original and a changed one.")
-    x, y = (images.read_picture(Path(path)) for path in (first, second))
+    x, y = (pictures.read(client, path) for path in (first, second))
     if x.size != y.size and x.pixels.shape == y.pixels.shape:
         raise ValueError(
             f"The files differ in size ({_by(x.size)} and {_by(y.size)}), and only after both were reduced to {_by(x.pixels.shape)} "
@@ -93,7 +94,7 @@ def updates(first: str | None, second: str | None, backbone: str, resize: bool =
             return
         pixels = images.resize(pixels, (height, width))
         notes.append(f"The changed picture was resized to {width}×{height}.")
-    yield from session.updates(Loading(METRICS[:1], backbone), lambda: _PairRun(x, pixels, backbone, notes))
+    yield from session.updates(client, Loading(METRICS[:1], backbone), lambda: _PairRun(x, pixels, backbone, notes))
 
 
 def _placeholder() -> dict:

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -27,10 +26,11 @@ from rlpips.data.images import Picture
 from rlpips.quiz import archive, questions
 from rlpips.quiz.questions import Question, Verdict
 from rlpips.ui.components import modules
-from rlpips.ui.components.events import PRIVATE, UNLIMITED
+from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
-from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime import device, pictures, session, work
 from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
@@ -39,7 +39,6 @@ log = logging.getLogger(__name__)
 
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
-FAILED = "Refused: the server could not do this. Another picture may help."
 MISSING = "Refused: the stored questions cannot be read. Choose a picture of your own."
 SCORE = """<section class="jscore" aria-label="Score of this visit"><table>
 <thead><tr><th scope="col">Score of this visit</th><th scope="col">right</th><th scope="col">agrees with you</th></tr>
@@ -100,13 +99,12 @@ def build(tab: gr.Tab) -> None:
             js_on_load=modules.load("judge.js", events=("next", "chosen")), apply_default_css=False,
         )  # fmt: skip
 
-    settings = {**UNLIMITED, **PRIVATE}
     inputs, outputs = [deck, requests, upload, kind], [stage, status, deck, turn, requests]
-    tab.select(_first, inputs, outputs, **settings)
+    tab.select(_first, inputs, outputs, **PRIVATE)
     for event in (stage.next, upload.change, kind.input):
-        event(_next, inputs, outputs, **settings)
-    requests.change(_live, [upload, kind], [stage, status, turn], **settings)
-    stage.chosen(_answer, turn, [stage, score, status], **settings)
+        event(_next, inputs, outputs, **PRIVATE)
+    requests.change(_live, [upload, kind], [stage, status, turn], **PRIVATE)
+    stage.chosen(_answer, turn, [stage, score, status], **PRIVATE)
 
 
 def _text(name: str) -> str:
@@ -138,11 +136,11 @@ def _is_of_kind(question: Question, kind: str) -> bool:
     return kind == "both" or (question.nearer is None) == (kind == "mixed")
 
 
-def _live(upload: str | None, kind: str) -> Iterator[tuple]:
+def _live(request: gr.Request, upload: str | None, kind: str) -> Iterator[tuple]:
     """Yields (stage message, status, turn): a question from the visitor's picture, and later that the metrics have judged it."""
     if not upload:  # the visitor removed it meanwhile
         return
-    with closing(session.guarded(updates(upload, kind), FAILED)) as messages:
+    with closing(session.guarded(updates(Client.of(request), upload, kind))) as messages:
         for update in messages:
             if update.refused:
                 yield _message("refused"), update.as_html(), None
@@ -151,10 +149,10 @@ def _live(upload: str | None, kind: str) -> Iterator[tuple]:
                 yield stage, update.as_html(), turn
 
 
-def updates(upload: str, kind: str) -> Generator[Update]:
+def updates(client: Client, upload: str, kind: str) -> Generator[Update]:
     """A question from the visitor's picture, from loading to the verdict. ValueError for a picture that cannot be read."""
-    picture = images.read_picture(Path(upload), LARGEST_SIDE)
-    yield from session.updates(Loading(PAIR, "alex"), lambda: _QuestionRun(picture, kind))
+    picture = pictures.read(client, upload, LARGEST_SIDE)
+    yield from session.updates(client, Loading(PAIR, "alex"), lambda: _QuestionRun(picture, kind))
 
 
 class _QuestionRun(Run):
@@ -191,7 +189,7 @@ def _answer(turn: _Turn | None, event: gr.EventData) -> Iterator[tuple]:
         yield gr.skip(), gr.skip(), "Running: the metrics have not decided yet…"
         turn.ready.wait(device.DEADLINE_S)
     if turn.verdict is None:
-        yield _message("refused"), gr.skip(), FAILED
+        yield _message("refused"), gr.skip(), session.FAILED
         return
     points = questions.points(turn.question, turn.verdict, int(choice))
     yield _verdict(turn.id, turn.question, turn.verdict, int(choice)), {"id": turn.id, "points": points}, gr.skip()

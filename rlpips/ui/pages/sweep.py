@@ -17,16 +17,15 @@ from rlpips.ui.components.samples import SAMPLES, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.pages import robustness_text
 from rlpips.ui.pages.duel_controls import NORMS
-from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime import device, pictures, session, work
 from rlpips.ui.runtime.loading import Loading
+from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 from rlpips.zoo import catalog
 
 METRICS = [(catalog.card(name).title, name) for name in ("lpips", "rlpips-linf", "rlpips-l2")]
 PATCHES = [16, 32, 64]
-LARGEST = 1024  # pixels a side; larger pictures are scaled down
 
-FAILED = "Refused: the server could not do this. Fewer patches may help."
 # The attack on one budget is not cut in the middle; on a slow machine it takes a few seconds.
 STOPPING = "(text) => (text.startsWith('Running') ? 'Running: stops after this measurement…' : text)"
 _HELP = (
@@ -42,7 +41,7 @@ def build() -> None:
     selected = gr.State(str(SAMPLES[0].path) if SAMPLES else None)
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
-            pictures = gr.Gallery(
+            grid = gr.Gallery(
                 [(thumbnail(sample.picture().pixels), sample.title) for sample in SAMPLES],
                 elem_id="sweep-samples", label="Picture", columns=4, height="auto", format="png",
                 allow_preview=False, selected_index=0, object_fit="cover",
@@ -62,10 +61,10 @@ def build() -> None:
         with gr.Row(elem_classes="two"):
             charts = [chart(title, f"sweep-{key}", _EMPTY) for key, title in SWEEPS.items()]
 
-    pictures.select(_select, None, [selected, upload], **PRIVATE)
-    upload.change(_uploaded, [upload, selected], [pictures, status], **PRIVATE)
+    grid.select(_select, None, [selected, upload], **PRIVATE)
+    upload.change(_uploaded, [upload, selected], [grid, status], **PRIVATE)
     inputs = [selected, upload, metrics, norm, patches]
-    session.connect(run, stop, updates, inputs, [*charts, status, state], failed=FAILED)
+    session.connect(run, stop, updates, inputs, [*charts, status, state])
     stop.click(None, status, status, js=STOPPING, **PRIVATE)
 
 
@@ -73,14 +72,14 @@ def _select(event: gr.SelectData) -> tuple[str, None]:
     return str(SAMPLES[event.index].path), None  # in place of the visitor's picture
 
 
-def _uploaded(path: str | None, selected: str) -> tuple:
+def _uploaded(request: gr.Request, path: str | None, selected: str) -> tuple:
     """The visitor's picture is used as long as there is one."""
     if not path:
         index = next((index for index, sample in enumerate(SAMPLES) if str(sample.path) == selected), None)
         return gr.Gallery(selected_index=index), gr.skip()
     grid = gr.Gallery(selected_index=None)
     try:
-        notes = images.read_picture(Path(path), LARGEST).notes
+        notes = pictures.read(Client.of(request), path).notes
     except ValueError as error:  # it stays selected, so that Run does not silently take another picture
         gr.Warning(html.escape(str(error)))
         return grid, html.escape(f"Refused: {error}")
@@ -88,19 +87,20 @@ def _uploaded(path: str | None, selected: str) -> tuple:
 
 
 def updates(
-    selected: str | None, upload: str | None, metrics: list[str] | None, norm: str, patches: int
+    client: Client, selected: str | None, upload: str | None, metrics: list[str] | None, norm: str, patches: int
 ) -> Generator[Update]:
     """A sweep, from loading to the last result. ValueError for values that cannot be."""
     names = tuple(name for _, name in METRICS if name in (metrics or ()))
     if not names:
         raise ValueError("Choose at least one metric to measure.")
-    if not (path := upload or selected):
+    if not (upload or selected):
         raise ValueError("Choose a picture first.")
 
     def prepare() -> "SweepRun":
-        return SweepRun(images.read_picture(Path(path), LARGEST), names, norm, patches)
+        picture = pictures.read(client, upload) if upload else images.read_picture(Path(selected or ""))
+        return SweepRun(picture, names, norm, patches)
 
-    yield from session.updates(Loading(names, "alex"), prepare)
+    yield from session.updates(client, Loading(names, "alex"), prepare)
 
 
 class SweepRun(Run):

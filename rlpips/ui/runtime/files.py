@@ -2,13 +2,14 @@
 
 import base64
 import hashlib
+import math
 import os
 import secrets
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,13 @@ from rlpips.ui.runtime import settings
 
 # How many bytes the pictures of runs, saved traces and uploads may take together: the pictures of 250 runs of 256×256 pixels.
 CACHE_BYTES = settings.number("RLPIPS_CACHE_MB", 1000.0, 10, 10_000_000) * 1e6
-_TRIM_EVERY_S = 10
+UPLOADS = 0.8  # how much of it uploads may take: the rest is left for runs
+_COUNT_EVERY_S = 10
+_YOUNG_S = 10  # a file is not deleted before: it is being written, or fetched
+_ABANDONED_S = 10 * 60  # an upload that is not complete by then will not be
+_BLOCK = 4096  # bytes that a small file takes on a disk
 _INLINE_BYTES = 400_000  # how large a picture within a message may be
+FULL = "The server has no room for more files at the moment. Your pictures are not the reason; try again in a while."
 
 
 def folder() -> Path:
@@ -28,17 +34,24 @@ def folder() -> Path:
 
 
 def put(name: str, data: bytes) -> dict:
-    """Store bytes where Gradio serves them; returns the dict of a `gr.FileData`, which stands for them in a message."""
+    """Store bytes where Gradio serves them; returns the dict of a `gr.FileData`, which stands for them in a message.
+
+    ValueError if there is no room.
+    """
     place = folder() / hashlib.sha256(data).hexdigest()
     path = place / name
     try:
         os.utime(path)  # the files unused for longest are deleted first
     except FileNotFoundError:
-        place.mkdir(parents=True, exist_ok=True)
         # One move at the end: a file that a browser reads must not change, and no half of one may be served.
         unfinished = place / secrets.token_hex(8)
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
+        with ROOM.hold(len(data)):
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                unfinished.write_bytes(data)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
     return gr.FileData(path=str(path), orig_name=name).model_dump()
 
 
@@ -69,38 +82,93 @@ def is_upload(value: Any) -> bool:
     return isinstance(path, str) and Path(path).resolve().is_relative_to(folder())
 
 
+class Room:
+    """What the files in Gradio's folder may take together: at most `limit` bytes, at any moment.
+
+    permanent  paths of files that stay
+    """
+
+    def __init__(self, limit: float):
+        self._limit = limit
+        self._used: int | None = None  # bytes on the disk; not counted yet
+        self._coming = 0  # bytes that are being written
+        self._lock = threading.Lock()
+        self.permanent: frozenset[str] = frozenset()
+
+    @contextmanager
+    def hold(self, size: int, share: float = 1.0) -> Iterator[None]:
+        """Room for `size` bytes that are written within; files unused for longest are deleted where it has to be.
+
+        ValueError if they would make more than `share` of the limit even so.
+        """
+        size = max(size, _BLOCK)
+        with self._lock:
+            room = share * self._limit - self._coming - size
+            if self._used is None:
+                self._used = trim(folder(), math.inf)
+            if self._used > room:
+                self._used = trim(
+                    folder(), room - 0.05 * self._limit, self.permanent
+                )  # some more, for those who follow
+            if self._used > room:
+                raise ValueError(FULL)
+            self._coming += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= size
+                self._used += size
+
+    def count(self) -> None:
+        """Count anew: Gradio writes files, too, and deletes old ones."""
+        with self._lock:
+            self._used = trim(folder(), self._limit - self._coming, self.permanent)
+
+
+ROOM = Room(CACHE_BYTES)
+
+
 def keep_bounded(app: gr.Blocks) -> None:
     """From now on keep Gradio's folder within `CACHE_BYTES`; the files that the page opens with stay."""
-    permanent = frozenset(paths(app.config))
+    ROOM.permanent = frozenset(paths(app.config))
 
     def work() -> None:
         while True:
-            time.sleep(_TRIM_EVERY_S)
             with suppress(OSError):  # somebody deleted a folder meanwhile: try again next time
-                trim(folder(), CACHE_BYTES, permanent)
+                sweep(folder())
+                ROOM.count()
+            time.sleep(_COUNT_EVERY_S)
 
     threading.Thread(target=work, daemon=True).start()
 
 
-def trim(folder: Path, limit: float, permanent: frozenset[str] = frozenset()) -> list[str]:
-    """Delete the files unused for longest until the others take at most `limit` bytes; `permanent` ones stay.
+def sweep(folder: Path) -> None:
+    """Delete what uploads that broke off have left: files beside the folders of complete ones."""
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file() and path.stat().st_mtime < time.time() - _ABANDONED_S:
+                path.unlink()
 
-    Returns the paths of the deleted files. Folders that become empty go too. Files may come and go meanwhile.
+
+def trim(folder: Path, limit: float, permanent: frozenset[str] = frozenset()) -> int:
+    """Delete the files unused for longest until all take at most `limit` bytes; `permanent` and new ones stay.
+
+    Returns how many bytes all take then. Folders that become empty go too. Files may come and go meanwhile.
     """
     files = []
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):
             if path.is_file():
                 files.append((path.stat(), path))
-    total, deleted = sum(stat.st_size for stat, _ in files), []
+    total, young = sum(max(stat.st_size, _BLOCK) for stat, _ in files), time.time() - _YOUNG_S
     for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
-        if total <= limit:
+        if total <= limit or stat.st_mtime > young:
             break
         with suppress(OSError):  # the file is gone, or its folder is not empty
             if str(path) in permanent or path.stat().st_mtime > stat.st_mtime:  # used just now
                 continue
             path.unlink()
-            total -= stat.st_size
-            deleted.append(str(path))
+            total -= max(stat.st_size, _BLOCK)
             path.parent.rmdir()
-    return deleted
+    return total

@@ -4,6 +4,7 @@ A page says in a `Run` what to compute and how to show it. `updates` runs it, `g
 `stopped` completes what Stop has cut off, and `connect` gives all of this to a Run and a Stop button.
 """
 
+import errno
 import html
 import logging
 import secrets
@@ -15,16 +16,18 @@ from typing import Any
 
 import gradio as gr
 
-from rlpips.ui.components.events import PRIVATE, UNLIMITED
+from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.runtime import cache, device
 from rlpips.ui.runtime.loading import Loading
-from rlpips.ui.runtime.queue import QUEUE
+from rlpips.ui.runtime.queue import QUEUE, Client
 
 log = logging.getLogger(__name__)
 
 WAITING = "Running: waiting for a turn…"
 NOTHING_YET = "Stopped: before the first step."
-FAILED = "Refused: the server could not do this. A smaller picture or fewer steps may help."
+FAILED = "Refused: something failed on the server, and its log says what. Try again; if it fails again, tell whoever runs it."
+NO_MEMORY = "Refused: the server has too little memory for this. A smaller picture or fewer steps may help."
+DISK_FULL = "Refused: the server's disk is full. Your pictures are not the reason; try again later."
 ENDED = "ended"  # the state of a page whose run is over: Stop has nothing to cut off
 
 FINISHED = cache.FinishedRuns(64 * 1024**2)  # bytes, for fifteen duels and more
@@ -81,7 +84,7 @@ class Run(ABC):
         """The last update, of a run that is complete or was cut off at any update."""
 
 
-def updates(loading: Loading, prepare: Callable[[], Run]) -> Generator[Update]:
+def updates(client: Client, loading: Loading, prepare: Callable[[], Run]) -> Generator[Update]:
     """Everything from loading to the result. `prepare` checks the request, after loading: ValueError if it cannot be done.
 
     The result of a run whose key is known comes at once. To close the generator leaves the queue and frees the device.
@@ -91,7 +94,7 @@ def updates(loading: Loading, prepare: Callable[[], Run]) -> Generator[Update]:
     run = prepare()
     result = _remembered(run)
     if result is None:
-        with QUEUE.join() as place:
+        with QUEUE.join(client) as place:
             for text in place.turn():
                 if result := _remembered(run):  # a visitor further ahead made the same request
                     break
@@ -129,8 +132,8 @@ def _last(result: Update, run: Run) -> Update:
     return replace(result, text=" ".join([result.text.strip(), *run.notes]), state=ENDED)
 
 
-def guarded(updates: Generator[Update], failed: str = FAILED) -> Generator[Update]:
-    """The same updates, for a page: a ValueError becomes a refusal, and any other error the sentence `failed`."""
+def guarded(updates: Generator[Update]) -> Generator[Update]:
+    """The same updates, for a page: an error becomes a refusal with a sentence."""
     state = None
     try:
         with closing(updates):
@@ -140,9 +143,18 @@ def guarded(updates: Generator[Update], failed: str = FAILED) -> Generator[Updat
     except ValueError as error:
         gr.Warning(html.escape(str(error)))
         yield Update(f"Refused: {error}", _no_result(state), ENDED)
-    except Exception:  # a full GPU, for example: the visitor reads a sentence, the host finds the reason in the log
-        log.exception("A run failed.")
-        yield Update(failed, _no_result(state), ENDED)
+    except Exception as error:
+        yield Update(fault(error), _no_result(state), ENDED)
+
+
+def fault(error: Exception) -> str:
+    """The sentence for the visitor on an error that is not a refusal; the host finds it in the log."""
+    log.error("The server failed.", exc_info=error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
+    # torch has a class for a full GPU only, and torch may not be loaded.
+    full = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return NO_MEMORY if full or isinstance(error, MemoryError) else FAILED
 
 
 def stopped(state: Run | str | None) -> Update | None:
@@ -156,9 +168,8 @@ def stopped(state: Run | str | None) -> Update | None:
         return Update(NOTHING_YET, state=ENDED)
     try:
         return _last(state.result(), state)
-    except Exception:
-        log.exception("A stopped run has no result.")
-        return Update(FAILED, _no_result(state), ENDED)
+    except Exception as error:
+        return Update(fault(error), _no_result(state), ENDED)
 
 
 def _no_result(state: Run | str | None) -> Any:
@@ -172,17 +183,16 @@ def connect(
     inputs: Sequence[Any],
     outputs: Sequence[Any],
     js: str | None = None,
-    failed: str = FAILED,
 ) -> None:
-    """Let the button `run` start `updates(*values of inputs)`, and the button `stop` end them.
+    """Let the button `run` start `updates(client, *values of inputs)`, and the button `stop` end them.
 
     outputs  the components for the content (of several, content is a tuple), the status line, and a `gr.State` for the state
     js       changes the values of the inputs in the browser
     """
     *components, status, _ = outputs
 
-    def start(*values: Any) -> Iterator[tuple]:
-        with closing(guarded(updates(*values), failed)) as messages:
+    def start(request: gr.Request, *values: Any) -> Iterator[tuple]:
+        with closing(guarded(updates(Client.of(request), *values))) as messages:
             for update in messages:
                 yield output_values(update, len(components))
 
@@ -191,7 +201,7 @@ def connect(
         return *values, None  # so that Stop cuts off nothing of this run when the next one has just begun
 
     run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # by the browser, so that it appears at once
-    event = run.click(start, inputs, outputs, js=js, **UNLIMITED, **PRIVATE)
+    event = run.click(start, inputs, outputs, js=js, **PRIVATE)
     event.then(finish, outputs[-1], outputs, **PRIVATE)
     stop.click(None, cancels=[event], api_visibility="private")
 

@@ -1,0 +1,144 @@
+"""What a request may send: an ASGI middleware in front of Gradio, which would take bodies of any size and keep them."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rlpips.ui.runtime import files
+
+MEGABYTE = 1024**2
+FILE_BYTES = 32 * MEGABYTE  # of one uploaded file
+_UPLOAD_BYTES = 2 * FILE_BYTES + MEGABYTE  # of one request: a pair
+_UPLOAD_PARTS = 10
+_FIELD_BYTES = 10_000  # of a part of an upload that is no file; Gradio sends none
+_BODY_BYTES = MEGABYTE  # of every other request
+_HELP = f"At most {FILE_BYTES // MEGABYTE} MB a file, and two files at a time."
+
+
+class Refused(Exception):
+    """A request that is not taken, with the status of the answer."""
+
+    def __init__(self, status: int, sentence: str):
+        super().__init__(sentence)
+        self.status = status
+
+
+class Limits:
+    """The middleware. It refuses a request before its body is in memory or on the disk."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer with the reason why not."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = {name: value for name, value in scope["headers"]}  # ASGI has names in lower case
+        try:
+            if scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
+                length, parts = _check_upload(headers)
+                with _room(length):
+                    return await self._app(scope, parts.looked_through(receive), send)
+            return await self._app(scope, await _body(headers, receive), send)
+        except Refused as refusal:
+            answer = JSONResponse({"detail": str(refusal)}, refusal.status)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            answer = JSONResponse({"detail": files.FULL}, 507)
+        await answer(scope, receive, send)
+
+
+def _length(headers: dict[bytes, bytes]) -> int | None:
+    """The length of a body in bytes, if it is declared; the server below sees to it that no more come."""
+    text = headers.get(b"content-length", b"")
+    return int(text) if text.isdigit() else None
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive) -> Receive:
+    """The same messages. The body is complete before Gradio sees any of it."""
+    refusal = Refused(413, f"A request may have at most {_BODY_BYTES // MEGABYTE} MB.")
+    if (_length(headers) or 0) > _BODY_BYTES:
+        raise refusal
+    messages, size = [], 0
+    while True:
+        messages.append(message := await receive())
+        size += len(message.get("body", b""))
+        if size > _BODY_BYTES:
+            raise refusal
+        if not message.get("more_body"):
+            break
+    messages.reverse()
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+def _check_upload(headers: dict[bytes, bytes]) -> tuple[int, "_Parts"]:
+    """(bytes, parts) of an upload, from what its head says."""
+    length = _length(headers)
+    if length is None:
+        raise Refused(411, "An upload must say its length.")
+    if length > _UPLOAD_BYTES:
+        raise Refused(413, f"This upload has {length / MEGABYTE:.0f} MB. {_HELP}")
+    kind, options = parse_options_header(headers.get(b"content-type"))
+    if kind != b"multipart/form-data" or not (boundary := options.get(b"boundary")):
+        raise Refused(400, "An upload must be multipart/form-data.")
+    return length, _Parts(boundary)
+
+
+@contextmanager
+def _room(length: int) -> Iterator[None]:
+    try:
+        with files.ROOM.hold(length, files.UPLOADS):
+            yield
+    except ValueError as error:
+        raise Refused(507, str(error)) from error
+
+
+class _Parts:
+    """The parts of an upload: few, and fields short."""
+
+    def __init__(self, boundary: bytes):
+        self._count, self._header, self._field_bytes = 0, b"", 0
+        callbacks: dict[str, Any] = {
+            "on_part_begin": self._begin, "on_header_field": self._header_data, "on_header_value": self._header_data,
+            "on_part_data": self._data,
+        }  # fmt: skip
+        self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
+
+    def looked_through(self, receive: Receive) -> Receive:
+        """The same messages; `Refused` among parts that are too many, too long, or none."""
+
+        async def look() -> Message:
+            message = await receive()
+            try:
+                self._parser.write(message.get("body", b""))
+            except MultipartParseError as error:
+                raise Refused(400, "This upload cannot be read.") from error
+            return message
+
+        return look
+
+    def _begin(self) -> None:
+        self._count, self._header, self._field_bytes = self._count + 1, b"", 0
+        if self._count > _UPLOAD_PARTS:
+            raise Refused(413, f"An upload may have at most {_UPLOAD_PARTS} files. {_HELP}")
+
+    def _header_data(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if b"filename" in self._header:
+            return
+        self._field_bytes += end - start
+        if self._field_bytes > _FIELD_BYTES:
+            raise Refused(413, "An upload holds files, and no long fields.")
