@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from rlpips.data.images import read_picture
+from rlpips.data.kinds import ENDINGS
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 SPLITS = ("train", "test")
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Pictures:
 def read(split: str, folder: str | Path | None = None) -> Pictures:
     """The pictures of a split, "train" or "test".
 
-    `folder` has {train,test}/<class>/*.jpg (or .png), which are read in the order of their names, or torchvision's
+    `folder` has {train,test}/<class>/ with pictures, which are read in the order of their names, or torchvision's
     cifar-10-batches-py. None takes torchvision's, which is downloaded (170 MB) into torch.hub's cache the first time.
     ValueError for another split, or for a folder with neither.
     """
@@ -72,9 +72,9 @@ def _from_torchvision(root: Path, split: str, download: bool = False) -> Picture
 def _from_files(folder: Path) -> Pictures:
     x, y = [], []
     for label, name in enumerate(CIFAR10_CLASSES):
-        files = sorted(file for file in (folder / name).glob("[!.]*") if file.suffix.lower() in _SUFFIXES)
+        files = sorted(file for file in (folder / name).glob("[!.]*") if file.suffix.lower() in ENDINGS)
         if not files:
-            raise ValueError(f"Expected pictures (.jpg or .png) in {folder / name}; there are none.")
+            raise ValueError(f"Expected pictures in {folder / name}; there are none.")
         x += [_read_picture(file) for file in files]
         y += [label] * len(files)
     return Pictures(torch.from_numpy(np.stack(x)).permute(0, 3, 1, 2).contiguous(), torch.tensor(y))

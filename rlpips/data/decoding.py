@@ -1,7 +1,7 @@
 """Decode a file or PIL image to 8-bit pixels, within limits, as files may come from strangers.
 
-The size is checked in the header before anything is decoded, and a large JPEG is decoded at a fraction of its size. Every
-failure is a ValueError with a sentence for the user.
+What a file asks for is checked in its header before anything is decoded, a large JPEG is decoded at a fraction of its size, and
+conversions work on strips of rows, so that they hold little memory. Every failure is a ValueError with a sentence for the user.
 """
 
 import io
@@ -12,11 +12,12 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
-SMALLEST_SIDE = 32  # in fewer pixels AlexNet's last layers have no positions left
-MAX_MEGAPIXELS = 50  # a phone's largest; decoded, 150 MB
+from rlpips.data import colours, deep, kinds, limits
 
-# Only formats of pixels with bounded decoders. Pillow would start Ghostscript for EPS, for instance.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+SMALLEST_SIDE = 32  # in fewer pixels AlexNet's last layers have no positions left
+MAX_MEGAPIXELS = limits.MAX_MEGAPIXELS
+_STRIP_PIXELS = 1 << 20
+_LONGEST_EXIF = 1 << 16  # as JPEG allows; Pillow may need as many bytes as its square
 
 # EXIF orientation -> the operation that turns the picture upright
 _UPRIGHT = {
@@ -29,7 +30,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112  # the EXIF tag
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # of TIFF 6.0
 
 FileSource: TypeAlias = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
@@ -42,18 +42,17 @@ class Decoded(NamedTuple):
     size: tuple[int, int]  # (height, width) before it was downscaled
 
 
-class _Refused(ValueError):
-    """Our own refusal, raised while Pillow decodes; its sentence reaches the user as it is."""
-
-
 def decode_file(source: FileSource, max_side: int) -> Decoded:
-    """Decode a path, bytes or a binary file ; see `rlpips.data.images.read_picture`."""
+    """Decode a path, bytes or a binary file; see `rlpips.data.images.read_picture`."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decode_stream(io.BytesIO(source), "The picture", max_side)
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
         name = Path(name).name if isinstance(name, str) else "The picture"
-        return _decode_stream(io.BytesIO(source.read()), name, max_side)
+        data = source.read(int(limits.MAX_FILE_MB * 1e6) + 1)
+        if not isinstance(data, bytes):
+            raise ValueError(f"Expected a binary file; reading {name} gives {type(data).__name__}.")
+        return _decode_stream(io.BytesIO(data), name, max_side)
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError(
             "Expected a picture: a path, bytes, a binary file, a PIL image, an array or a tensor; "
@@ -69,23 +68,66 @@ def decode_file(source: FileSource, max_side: int) -> Decoded:
         raise ValueError(f"{path.name} cannot be opened.") from error
 
 
-def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
-    head = stream.read(512)
+def decode_image(image: Image.Image, name: str, max_side: int) -> Decoded:
+    """Convert a PIL image, which is not changed. `name` is for the sentences of errors."""
+    if (data := _unread_bytes(image)) is not None:
+        return _decode_stream(io.BytesIO(data), name, max_side)
+    limits.check_pixels(*image.size, name)
+    return _convert(image, deep.depth_of(image), None, name, max_side)
+
+
+def _unread_bytes(image: Image.Image) -> bytes | None:
+    """The file of an image that was opened and not decoded yet, as Pillow would not decode it with the same care."""
+    file = getattr(image, "fp", None)
+    if file is None or not getattr(image, "tile", None) or image.tell():
+        return None
+    try:
+        place = file.tell()
+        file.seek(0)
+        data = file.read(int(limits.MAX_FILE_MB * 1e6) + 1)
+        file.seek(place)
+        same = _open(io.BytesIO(data))
+    except Exception:  # a closed file, or one of another format: Pillow will say so
+        return None
+    return data if (same.format, same.size, same.mode) == (image.format, image.size, image.mode) else None
+
+
+def _open(stream: BinaryIO) -> Image.Image:
+    Image.init()
     stream.seek(0)
+    return Image.open(stream, formats=[format for format in kinds.FORMATS if format in Image.OPEN])
+
+
+def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
+    length = stream.seek(0, os.SEEK_END)
+    limits.check_file_size(length, name)
+    stream.seek(0)
+    head = stream.read(512)
     if not head:
         raise ValueError(f"{name} is empty (0 bytes).")
-    Image.init()
+    kinds.check(head, stream, length, name)
     try:
-        image = Image.open(stream, formats=[format for format in _FORMATS if format in Image.OPEN])
+        image = _open(stream)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name} has more than {MAX_MEGAPIXELS} megapixels, which is too large.") from error
     except Exception as error:  # a damaged header can make decoders raise nearly anything
-        raise ValueError(_describe_file(head, name)) from error
+        raise ValueError(kinds.describe(head, stream, length, name)) from error
+    kinds.check_opened(image, head, name)
+    depth = deep.depth_of(image)
+    limits.check_opened(image, name, depth.colours)
     try:
         animated = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photo with its preview
     except Exception:  # damage after the first frame, which is not read
         animated = False
-    decoded = decode_image(image, name, max_side, copy=False, low=_low_bytes(image, stream))
+    if image.format in ("JPEG", "MPO", "PPM"):
+        place = stream.tell()
+        stream.seek(0)
+        if image.format != "PPM":
+            limits.check_scans(stream.read(), image.size, name)
+        elif image.tile[0].codec_name == "ppm_plain":  # type: ignore[attr-defined]
+            limits.check_comments(stream.read(), name)
+        stream.seek(place)
+    decoded = _convert(image, depth, stream, name, max_side)
     return (
         decoded._replace(notes=("It has several frames; the first one is used.", *decoded.notes))
         if animated
@@ -93,65 +135,50 @@ def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
     )
 
 
-def decode_image(
-    image: Image.Image, name: str, max_side: int, copy: bool = True, low: Image.Image | None = None
-) -> Decoded:
-    """Convert a PIL image.
-
-    Without `copy`, decoding may change `image` itself. `name` is for the sentences of errors. `low` are the lower bytes of colours
-    of 16 bits, of which `image` has the upper ones.
-    """
+def _convert(image: Image.Image, depth: deep.Depth, stream: BinaryIO | None, name: str, max_side: int) -> Decoded:
+    """Convert an image, opened from `stream` and not loaded yet if there is one."""
     width, height = image.size
-    if width * height > MAX_MEGAPIXELS * 1e6:
-        raise ValueError(
-            f"{name} has {width}×{height} pixels, {width * height / 1e6:.0f} megapixels; "
-            f"at most {MAX_MEGAPIXELS} can be read."
-        )
     scale = min(1, max_side / max(width, height))
     if min(width, height) < SMALLEST_SIDE:
         raise ValueError(f"{name} has {width}×{height} pixels; a picture needs at least {SMALLEST_SIDE} a side.")
-    if round(min(width, height) * scale) < SMALLEST_SIDE:
+    size = round(width * scale), round(height * scale)
+    if min(size) < SMALLEST_SIDE:
         raise ValueError(
             f"{name} is too long and narrow: {width}×{height} pixels. Scaled to {max_side} on the long side, it has "
             f"fewer than {SMALLEST_SIDE} on the other."
         )
     notes = []
     try:
-        sixteen_bits = ";16" in str(getattr(image, "tile", ""))  # Pillow keeps the upper byte of each colour
-        brightest, white_is_zero = _grey_scale(image)
-        if copy:
-            image = image.copy()
-        # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final size leaves room for a good filter.
-        image.draft(None, (round(2 * width * scale), round(2 * height * scale)))
+        low = None
+        if stream is not None:
+            deep.keep_both_bytes(image, depth)
+            # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final size leaves room for a good filter.
+            image.draft(None, (2 * size[0], 2 * size[1]))
         image.load()
-        if low is not None:
-            image = _round_colours(image, low)
+        if stream is not None and depth.colours:
+            low = deep.low_bytes(_open(stream), depth)
         orientation = _orientation(image)  # after loading, because Pillow itself turns TIFF upright
-        if image.mode.startswith(("I", "F")):
-            sixteen_bits = image.mode != "F"
-            values, transparent = np.asarray(image), image.info.get("transparency")  # of PNG: the value of clear pixels
-            image = Image.fromarray(_grey_levels(values, name, brightest, white_is_zero))
-            if sixteen_bits and isinstance(transparent, int):
-                image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-                image = image.convert("RGBA")
-        elif image.has_transparency_data and image.mode != "RGBA":
-            image = image.convert("RGBA")
-        elif image.mode in ("P", "1"):  # the filter must not average palette entries
-            image = image.convert("RGB")
-        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        if image.mode == "RGBA" and (alpha := image.getchannel("A")).getextrema() != (255, 255):
-            white = Image.new("RGB", image.size, "white")
-            white.paste(image, mask=alpha)
-            image = white
+        small = _shrink(image, low, depth, name, size)
+        alpha = small.getchannel("A") if small.mode == "RGBA" else None
+        if small.mode == "RGBA":
+            small = small.convert("RGB")
+        if isinstance(profile := image.info.get("icc_profile"), bytes) and small.mode != "LAB":
+            grey = image.mode[0] in "1LIF" and image.mode != "LAB"
+            small, note = colours.to_srgb(small.convert("L") if grey else small, profile)
+            notes += [note] if note else []
+        if alpha and alpha.getextrema() != (255, 255):
+            white = Image.new("RGB", small.size, "white")
+            white.paste(small, mask=alpha)
+            small = white
             notes.append("Transparency was laid on white.")
         if image.mode == "CMYK":
             notes.append("Print colours (CMYK) were converted to screen colours (RGB).")
-        if sixteen_bits:
-            notes.append(f"{brightest.bit_length()} bits a colour were scaled to 8.")
+        if depth.colours or depth.raw_mode == "LA;16B" or image.mode.startswith("I"):
+            notes.append(f"{depth.bits} bits a colour were scaled to 8.")
         if orientation in _UPRIGHT:
-            image = image.transpose(_UPRIGHT[orientation])
-        pixels = np.array(image.convert("RGB"))
-    except _Refused:
+            small = small.transpose(_UPRIGHT[orientation])
+        pixels = np.array(small.convert("RGB"))
+    except deep.Refused:
         raise
     except Exception as error:  # damaged data can make decoders raise nearly anything
         raise ValueError(f"{name} is damaged, incomplete, or of a kind that cannot be read.") from error
@@ -162,75 +189,53 @@ def decode_image(
     return Decoded(pixels, tuple(notes), (height, width))
 
 
-_LOWER = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L"}  # the mode in which Pillow keeps the other byte of each colour
+def _shrink(
+    image: Image.Image, low: Image.Image | None, depth: deep.Depth, name: str, size: tuple[int, int]
+) -> Image.Image:
+    """The image in 8 bits a colour and `size` (width, height), in a mode of colours, or RGBA."""
+    width, height = image.size
+    # Averages of whole pixels, down to twice the size, and then a good filter: Pillow's `reducing_gap` on strips.
+    factor = max(1, int(min(width / size[0], height / size[1]) / 2))
+    rows = factor * max(1, _STRIP_PIXELS // (width * factor))
+    whole = None
+    for top in range(0, height, rows):
+        box = (0, top, width, min(top + rows, height))
+        part = _eight_bits(image.crop(box), low and low.crop(box), depth, name)
+        if part.mode == "RGBA" and (width, height) != size:
+            part = part.convert("RGBa")  # transparent colours must not bleed
+        part = part.reduce(factor) if factor > 1 else part
+        if whole is None:
+            whole = Image.new(part.mode, (-(-width // factor), -(-height // factor)))
+        whole.paste(part, (0, top // factor))
+    assert whole is not None
+    if whole.size != size:
+        whole = whole.resize(size, Image.Resampling.LANCZOS, (0, 0, width / factor, height / factor))
+    return whole.convert("RGBA") if whole.mode == "RGBa" else whole
 
 
-def _low_bytes(image: Image.Image, stream: BinaryIO) -> Image.Image | None:
-    """The lower bytes of a PNG with colours of 16 bits, not decoded yet; None for another picture. Pillow keeps the upper bytes."""
-    tiles = getattr(image, "tile", [])  # of files alone
-    if image.format != "PNG" or len(tiles) != 1 or str(tiles[0].args) not in _LOWER:
-        return None
-    place = stream.tell()
-    stream.seek(0)
-    low = Image.open(io.BytesIO(stream.read()), formats=["PNG"])
-    stream.seek(place)
-    low.tile = [tile._replace(args=_LOWER[str(tile.args)]) for tile in low.tile]  # type: ignore[attr-defined]
-    return low
-
-
-def _round_colours(high: Image.Image, low: Image.Image) -> Image.Image:
-    """Colours of 16 bits, 256 high + low, rounded to 8; pixels of the colour that a PNG calls clear become transparent."""
-    upper, lower = np.asarray(high), np.asarray(low)
-    # (256 h + l) / 257 = h + (l - h) / 257, which is at most 255 / 257 away from h.
-    levels = upper + ((lower > upper) & (lower - upper > 128)) - ((upper > lower) & (upper - lower > 128))
-    image = Image.fromarray(levels.astype(np.uint8))
-    if isinstance(clear := high.info.get("transparency"), tuple):
-        same = (upper == np.array(clear) >> 8) & (lower == np.array(clear) & 255)
-        image.putalpha(Image.fromarray(np.where(same.all(2), 0, 255).astype(np.uint8)))
-    if "exif" in high.info:
-        image.info["exif"] = high.info["exif"]
-    return image
+def _eight_bits(part: Image.Image, low: Image.Image | None, depth: deep.Depth, name: str) -> Image.Image:
+    """A strip in a mode that filters may average."""
+    if low is not None:
+        part = deep.round_colours(part, low, depth)
+    elif depth.raw_mode == "LA;16B":
+        part = deep.round_grey_with_alpha(part)
+    elif part.mode.startswith(("I", "F")):
+        part = deep.round_grey(part, depth, name)
+    if part.mode == "La":
+        part = part.convert("LA")
+    if part.mode == "RGBa" or part.has_transparency_data:
+        return part if part.mode in ("RGBA", "RGBa") else part.convert("RGBA")
+    if part.mode == "1":
+        return part.convert("L")
+    return part if part.mode in ("L", "RGB", "CMYK", "YCbCr", "LAB") else part.convert("RGB")
 
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1, upright, in place of anything else, as files may hold texts or fractions there."""
     try:
+        if len(image.info.get("exif", b"")) > _LONGEST_EXIF:
+            return 1
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged EXIF is no reason to refuse the picture
         return 1
     return value if type(value) is int and value in _UPRIGHT else 1
-
-
-def _grey_scale(image: Image.Image) -> tuple[int, bool]:
-    """(the brightest value that the file's bits can hold, whether 0 is white), for grey of more than 8 bits."""
-    tags = getattr(image, "tag_v2", {})  # of TIFF
-    bits = tags.get(_BITS_PER_SAMPLE, 16)
-    bits = bits[0] if isinstance(bits, tuple) and len(bits) == 1 else bits
-    return (2**bits - 1 if isinstance(bits, int) and 8 < bits < 16 else 65535), tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
-def _grey_levels(values: np.ndarray, name: str, brightest: int, white_is_zero: bool) -> np.ndarray:
-    """Convert grey of 9 to 16 bits (which Pillow may hold in 32) or float in [0, 1] to uint8."""
-    if values.dtype.kind == "f":
-        low, high = float(values.min()), float(values.max())
-        if not (low >= 0 and high <= 1):  # NaN fails too
-            raise _Refused(f"{name} holds values from {low:.4g} to {high:.4g}; floats must be in [0, 1].")
-        return np.rint(255 * values).astype(np.uint8)
-    if values.min() < 0 or values.max() > 65535:
-        raise _Refused(f"{name} holds more than 16 bits a pixel; save it with 8 or 16.")
-    levels = np.rint(np.arange(65536).clip(0, brightest) * 255 / brightest).astype(np.uint8)
-    return (255 - levels if white_is_zero else levels)[values]
-
-
-def _describe_file(head: bytes, name: str) -> str:
-    """Why a file cannot be read as a picture, from its first bytes."""
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if b"<svg" in start:
-        return f"{name} is a drawing (SVG), not a picture made of pixels; save it as PNG."
-    if start.startswith(b"%pdf"):
-        return f"{name} is a PDF document, not a picture; save the picture in it as PNG or JPEG."
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return f"{name} is a HEIC photo, which cannot be read here; save it as JPEG or PNG."
-    if head.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*", b"MM\0*", b"RIFF")):
-        return f"{name} begins like a picture, but is damaged."
-    return f"{name} is not a picture that can be read here; PNG, JPEG, WebP, GIF, BMP and TIFF can."

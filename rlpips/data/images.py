@@ -43,10 +43,11 @@ PictureSource: TypeAlias = decoding.FileSource | Image.Image | np.ndarray | Pict
 def read_picture(source: PictureSource, max_side: int = LARGEST_SIDE) -> Picture:
     """Read one picture from a path, bytes, a binary file object, a PIL image, or an array.
 
-    Files: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, AVIF of at most 50 megapixels. Arrays: (H, W, 3) or (H, W), uint8, uint16, or
-    float in [0, 1]. A picture with a side above `max_side` pixels is downscaled, 16 bits become 8, transparent pixels get a
-    white background, and EXIF rotation is applied; `Picture.notes` says so. Raises ValueError with a sentence for the user if
-    the picture is unreadable, damaged, too large, or below 32 pixels a side.
+    Files: PNG, JPEG, WebP, GIF, BMP, TIFF, PPM, AVIF of at most 50 megapixels, or fewer for formats that take more memory
+    (`rlpips.data.limits`). Arrays: (H, W, 3) or (H, W), uint8, uint16, or float in [0, 1]. A picture with a side above `max_side`
+    pixels is downscaled, 16 bits become 8, colours become sRGB by the picture's profile, transparent pixels get a white
+    background, and EXIF rotation is applied; `Picture.notes` says so. Raises ValueError with a sentence for the user if the
+    picture is unreadable, damaged, too large, or below 32 pixels a side.
     """
     name = name_of(source)
     if isinstance(source, Picture):
@@ -79,7 +80,8 @@ def to_tensor(source: "PictureSource | torch.Tensor", device: "str | torch.devic
         if batch.ndim != 4 or batch.shape[1] != 3 or not batch.numel():
             raise ValueError(f"Expected a tensor (3, H, W) or (N, 3, H, W); got {tuple(source.shape)}.")
         if not batch.is_floating_point():
-            raise ValueError(f"Expected a float tensor in [0, 1]; got {source.dtype}. (Divide bytes by 255.)")
+            hint = " (Divide bytes by 255.)" if source.dtype == torch.uint8 else ""
+            raise ValueError(f"Expected a float tensor in [0, 1]; got {source.dtype}.{hint}")
         batch = batch.to(device, torch.float32)
         low, high = (float(end) for end in torch.aminmax(batch.detach()))
         _check_range(low, high)
@@ -143,7 +145,8 @@ def name_of(source: Any) -> str:
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:
-    """Bring an array (H, W), (H, W, 3) or (N, H, W, 3) to (N, H, W, 3)."""
+    """Bring an array (H, W), (H, W, 3) or (N, H, W, 3) to (N, H, W, 3), in this machine's byte order."""
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim == 2 and array.size:
         return np.repeat(array[None, :, :, None], 3, axis=3)
     if array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
@@ -156,18 +159,43 @@ def _unit_floats(array: np.ndarray) -> np.ndarray:
     if array.dtype in (np.uint8, np.uint16):
         return array.astype(np.float32) / np.iinfo(array.dtype).max
     if not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"Expected an array of uint8, uint16, or float in [0, 1]; got {array.dtype}.")
-    array = array.astype(np.float32)
+        raise ValueError(
+            f"Expected an array of uint8, uint16, or float in [0, 1]; got {array.dtype}.{_kind_hint(array)}"
+        )
     _check_range(float(array.min()), float(array.max()))
-    return array.clip(0, 1)
+    return array.astype(np.float32).clip(0, 1)
+
+
+def _kind_hint(array: np.ndarray) -> str:
+    if array.dtype == bool:
+        return " (Take x.astype(float).)"
+    if array.dtype.kind in "iu" and array.min() >= 0 and array.max() <= 255:
+        return " (Take x.astype(np.uint8).)"
+    return ""
 
 
 def _check_range(low: float, high: float, rounding: float = 1e-5) -> None:
     if low >= -rounding and high <= 1 + rounding:
         return
-    hint = ""
-    if low < 0:
-        hint = " (From [-1, 1], take (x + 1) / 2.)"
-    elif high > 1:
-        hint = " (Divide bytes by 255.)"
-    raise ValueError(f"Expected pixel values in [0, 1]; got values from {low:.4g} to {high:.4g}.{hint}")
+    raise ValueError(
+        f"Expected pixel values in [0, 1]; got values from {low:.4g} to {high:.4g}.{_range_hint(low, high, rounding)}"
+    )
+
+
+def _range_hint(low: float, high: float, rounding: float) -> str:
+    """How values of a usual range become [0, 1]; "" for other ranges."""
+    if low < -rounding:
+        if low >= -0.5 - rounding and high <= 0.5 + rounding:
+            return " (From [-0.5, 0.5], take x + 0.5.)"
+        if low >= -1 - rounding and high <= 1 + rounding:
+            return " (From [-1, 1], take (x + 1) / 2.)"
+        if low >= -2.2 and high <= 2.7:
+            return (
+                " (ImageNet-normalised? Take x * std + mean; the means of red, green and blue are 0.485, 0.456, 0.406, "
+                "their std 0.229, 0.224, 0.225.)"
+            )
+    elif 1 + rounding < high <= 255:
+        return " (Divide bytes by 255.)"
+    elif 255 < high <= 65535:
+        return " (Divide values of 16 bits by 65535.)"
+    return ""

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.images import read_picture
+from rlpips.data.kinds import ENDINGS
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _BATCH = 64  # triplets per pass of a network without gradients
 
 Entry = TypeVar("Entry")
@@ -67,10 +67,20 @@ _TENSORS = ("reference", "p0", "p1", "judge", "severity")
 
 def find_pictures(folder: str | os.PathLike) -> list[Path]:
     """The picture files of a folder, sorted by name; ValueError if there are none."""
-    paths = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in PICTURES)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"There are no pictures in {folder}: there is no such folder.")
+    paths = _files(folder, ENDINGS)
     if not paths:
-        raise ValueError(f"There are no pictures ({', '.join(sorted(PICTURES))}) in the folder {folder}.")
+        held = f"none of its files ends with {', '.join(ENDINGS)}" if any(folder.iterdir()) else "the folder is empty"
+        raise ValueError(f"There are no pictures in {folder}: {held}.")
     return paths
+
+
+def _files(folder: Path, endings: Sequence[str]) -> list[Path]:
+    """The files of a folder with one of the endings; none that begins with a dot, as macOS leaves ._a.png beside a.png."""
+    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in endings)
+    return [path for path in paths if path.is_file()]
 
 
 def read_photographs(paths: Sequence[Path], max_side: int = 512) -> list[np.ndarray]:
@@ -152,7 +162,8 @@ def read_bapps(folder: str | os.PathLike, limit: int | None = None, max_side: in
     scaled down. ValueError if files are missing, pictures differ in size, or judgements are not numbers in [0, 1].
     """
     folder = Path(folder)
-    paths = {part: {path.stem: path for path in folder.glob(f"{part}/*")} for part in ("ref", "p0", "p1", "judge")}
+    endings = {"ref": ENDINGS, "p0": ENDINGS, "p1": ENDINGS, "judge": (".npy",)}
+    paths = {part: {path.stem: path for path in _files(folder / part, endings[part])} for part in endings}
     stems = sorted(paths["ref"])
     if not stems or any(set(files) != set(stems) for files in paths.values()):
         counts = ", ".join(f"{len(files)} in {part}" for part, files in paths.items())

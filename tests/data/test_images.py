@@ -314,12 +314,10 @@ def test_decompression_bombs_are_refused_by_their_header(side, message):
 
 def test_a_large_jpeg_is_decoded_small(monkeypatch):
     decoded = []
-    thumbnail = Image.Image.thumbnail
-    monkeypatch.setattr(
-        Image.Image, "thumbnail", lambda image, *a, **k: decoded.append(image.size) or thumbnail(image, *a)
-    )
+    crop = Image.Image.crop
+    monkeypatch.setattr(Image.Image, "crop", lambda image, box: decoded.append(image.size) or crop(image, box))
     pixels = read_picture(encode(Image.new("RGB", (8000, 6000), "#336699"), "JPEG")).pixels
-    assert decoded == [(4000, 3000)]
+    assert set(decoded) == {(4000, 3000)}
     assert pixels.shape == (768, 1024, 3) and np.abs(pixels - [0x33, 0x66, 0x99]).max() <= 2
 
 
