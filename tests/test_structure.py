@@ -20,7 +20,7 @@ FLOORS = (
     {"data"},
     {"zoo"},
     {"norms", "progress"},
-    {"paths", "validation", "device", "parallel"},
+    {"paths", "saving", "validation", "device", "parallel"},
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = {

@@ -1,6 +1,5 @@
 """The command "classifiers" of `python -m rlpips.evaluate`: attacks on classifiers, bounded by metrics."""
 
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
@@ -9,7 +8,7 @@ from typing import Any
 from rlpips.classifiers import cifar10
 from rlpips.classifiers.models import load_classifier
 from rlpips.evaluate import tables
-from rlpips.evaluate.report import Report
+from rlpips.evaluate.report import Report, read_earlier
 from rlpips.evaluate.robust_accuracy import robust_accuracy
 from rlpips.metrics.lpips import load_metric
 from rlpips.progress import ProgressCallback
@@ -52,8 +51,7 @@ def _earlier_results(options: Namespace) -> dict[str, Any] | None:
     """The results that an earlier run left in the folder for results."""
     if options.out is None:
         return None
-    file = options.out / f"{_NAME}.json"
-    return json.loads(file.read_text("utf-8")) if file.exists() else None
+    return read_earlier(options.out / f"{_NAME}.json", "how", "bounds", "classifiers")
 
 
 def _blocks(result: dict[str, Any]) -> Iterator[str]:

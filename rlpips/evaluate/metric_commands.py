@@ -116,7 +116,8 @@ def _pick_metrics(options: Namespace) -> list[str]:
         load_metric(name, options.backbone)
     if options.cards:
         for name in names:
-            cards.path(name, options.backbone)  # ValueError for a metric without a card
+            if cards.path(name, options.backbone).exists():  # ValueError for a metric without a card
+                cards.read(name, options.backbone)
     return names
 
 

@@ -1,9 +1,11 @@
 """Results as they are printed and stored: JSON, and tables in Markdown."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rlpips import saving
 from rlpips.zoo import cards
 
 
@@ -16,8 +18,20 @@ class Report:
         self.text = "\n\n".join(blocks) + "\n"
 
     def store(self, folder: Path) -> None:
-        """Write both files into a folder that exists. An interruption while writing leaves the older file."""
-        for suffix, content in (("json", cards.format_json(self.results)), ("md", self.text)):
-            part = folder / f"{self.name}.{suffix}.part"
-            part.write_text(content, "utf-8")
-            part.replace(part.with_suffix(""))
+        """Write both files into a folder that exists."""
+        saving.write(folder / f"{self.name}.json", cards.format_json(self.results))
+        saving.write(folder / f"{self.name}.md", self.text)
+
+
+def read_earlier(file: Path, *keys: str) -> dict[str, Any] | None:
+    """The results that an earlier run stored, or None if there is no file. ValueError for a file that is damaged or
+    lacks one of the keys."""
+    try:
+        results = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        results = None
+    if not isinstance(results, dict) or not results.keys() >= set(keys):
+        raise ValueError(f"{file} holds no results of an earlier run; move it away, or choose another folder.")
+    return results

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from rlpips import saving
 from rlpips.data import zips
 from rlpips.quiz.questions import Question, Verdict
 from rlpips.zoo import catalog
@@ -28,9 +29,10 @@ _SIDES = (32, 256)  # the least and the largest, in pixels
 
 
 def write(path: str | Path, answered: Iterable[tuple[Question, Verdict]], heads: Mapping[str, str]) -> None:
-    """Save questions with their verdicts to a path. `heads` is {metric: sha256 of its heads}."""
-    entries, file = [], io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    """Save questions with their verdicts to a path, where the file appears whole or not at all. `heads` is
+    {metric: sha256 of its heads}."""
+    entries = []
+    with saving.beside(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for index, (question, verdict) in enumerate(answered):
             candidate = question.pictures[1 + verdict.attacked]
             change = verdict.pushed - candidate + np.uint8(128)  # uint8 wraps around
@@ -45,7 +47,6 @@ def write(path: str | Path, answered: Iterable[tuple[Question, Verdict]], heads:
             })  # fmt: skip
         value = {"format": FORMAT, "heads": dict(heads), "questions": entries}
         archive.writestr("questions.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
-    Path(path).write_bytes(file.getvalue())
 
 
 def read(path: str | Path) -> tuple[list[tuple[Question, Verdict]], dict[str, str]]:

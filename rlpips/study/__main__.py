@@ -1,11 +1,11 @@
 """`python -m rlpips.study --images FOLDER --out DIR` compares ways to train heads and writes DIR/study.json and DIR/study.md."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from rlpips.device import pick_device
+from rlpips.evaluate.report import Report, read_earlier
 from rlpips.parallel import is_first, join
 from rlpips.progress import Progress
 from rlpips.study.compare import HELD_OUT, study
@@ -14,7 +14,6 @@ from rlpips.study.variants import SHORT, VARIANTS
 from rlpips.training.command import exit_on_errors
 from rlpips.training.data import read_sources
 from rlpips.training.settings import Settings, add_settings
-from rlpips.zoo import cards
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,13 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ValueError(f"The study is only of the l_inf ball; got norm {settings.norm!r}.")
         device = join(pick_device(device))
         out.mkdir(parents=True, exist_ok=True)
-        file = out / "study.json"
-        earlier = json.loads(file.read_text("utf-8")) if file.exists() else None
+        earlier = read_earlier(out / "study.json", "how", "rows")
         sources = read_sources(images, None, settings)
         for report in study(settings, sources, HELD_OUT, only, device, earlier, Progress()):
             if is_first():
-                file.write_text(cards.format_json(report), "utf-8")
-                (out / "study.md").write_text(table(report) + "\n", "utf-8")
+                Report("study", report, [table(report)]).store(out)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """The trace of an attack: curves, layers, maps, pictures and a receipt."""
 
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from rlpips import saving
 from rlpips.traces import reader, writer
 from rlpips.traces.schema import Frame
 
@@ -82,14 +81,8 @@ class Trace:
         if not isinstance(path, str | os.PathLike):
             writer.write(self, path)
             return
-        unfinished = Path(path).with_name(
-            f".{secrets.token_hex(8)}.part"
-        )  # on the same disk, so that the move is atomic
-        try:
-            writer.write(self, unfinished)
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with saving.beside(path) as part:
+            writer.write(self, part)
 
     @staticmethod
     def load(path: str | os.PathLike | BinaryIO) -> "Trace":

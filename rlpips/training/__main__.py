@@ -1,7 +1,6 @@
 """`python -m rlpips.training`: train R-LPIPS heads and write them with their card."""
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -53,10 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 {str(layer): head.cpu() for layer, head in enumerate(heads)},
                 {"title": f"R-LPIPS heads, {settings.norm}, {settings.backbone}"},
             )
-            out.write_bytes(raw)
             card = {
-                "file": out.name,
-                "sha256": hashlib.sha256(raw).hexdigest(),
                 "backbone": settings.backbone,
                 "norm": settings.norm,
                 **_describe_data(sources, data),
@@ -65,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "command": _command(settings, images, bapps, out, data),
                 "limits": _limits(images, bapps),
             }
-            out.with_suffix(".json").write_text(cards.format_json(card), "utf-8")
+            cards.write(out, raw, card)
             state.unlink(missing_ok=True)
 
 

@@ -1,7 +1,6 @@
 """The state of a training in one safetensors file, so that an interrupted training continues to the same result."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+
+from rlpips import saving
 
 
 @dataclass
@@ -49,9 +50,7 @@ class TrainingState:
         # Clones, because safetensors refuses two names of one tensor.
         tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
         course = {"about": about, "step": self.step, "seconds": self.seconds}
-        part = path.with_name(path.name + ".part")
-        safetensors.torch.save_file(tensors, part, {"course": json.dumps(course)})
-        os.replace(part, path)  # an interruption during the writing leaves the older file intact
+        saving.write(path, safetensors.torch.save(tensors, {"course": json.dumps(course)}))
 
     def resume(self, path: Path, about: Any) -> bool:
         """Take over the state in the file. False, and nothing is changed, if there is no file or if it is about another

@@ -2,7 +2,6 @@
 `classifier_NAME.safetensors`, with a card (.json) that says what they are and how often they are correct."""
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -63,16 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         packed.load_state_dict(unpack(raw))
         packed = packed.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         card = {
-            "file": f"classifier_{options.name}.safetensors",
-            "sha256": hashlib.sha256(raw).hexdigest(),
             "name": options.name,
             **_describe_training(options, len(pictures), precision, device, seconds),
             "results": measure(packed, test),
             "limits": LIMITS,
         }
-        file = options.out / card["file"]
-        file.write_bytes(raw)
-        file.with_suffix(".json").write_text(cards.format_json(card), "utf-8")
+        file = options.out / f"classifier_{options.name}.safetensors"
+        cards.write(file, raw, card)
         state.unlink(missing_ok=True)
         progress(f"{file}: {card['results']}", keep=True)
 

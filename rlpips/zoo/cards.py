@@ -5,13 +5,14 @@ are not. `rlpips.training` writes it, `rlpips.evaluate` adds the figures, and th
 """
 
 import functools
+import hashlib
 import json
 import logging
 import re
 from pathlib import Path
 from typing import Any
 
-from rlpips import paths
+from rlpips import paths, saving
 from rlpips.zoo import catalog
 
 
@@ -36,11 +37,22 @@ def read_results() -> dict[str, Any]:
     return _read(paths.RESULTS)
 
 
+def write(weights: Path, raw: bytes, card: dict[str, Any]) -> None:
+    """Write a weights file and, beside it, its card, which begins with the file's name and digest.
+
+    The card is moved into place last. After a kill in between, the older card's digest is not that of the weights.
+    """
+    card = {"file": weights.name, "sha256": hashlib.sha256(raw).hexdigest(), **card}
+    with saving.beside(weights.with_suffix(".json")) as card_part, saving.beside(weights) as part:
+        part.write_bytes(raw)
+        card_part.write_text(format_json(card), "utf-8")
+
+
 def store(name: str, backbone: str, /, **parts: Any) -> None:
     """Write parts of a card, such as results=…, and leave the others. Without a card yet, write a new one."""
     file = path(name, backbone)
     card = _read(file) if file.exists() else {}
-    file.write_text(format_json({**card, **parts}), "utf-8")
+    saving.write(file, format_json({**card, **parts}))
 
 
 def format_json(value: Any) -> str:

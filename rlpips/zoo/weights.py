@@ -10,7 +10,6 @@ import io
 import os
 import pickle
 import sys
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from rlpips import paths
+from rlpips import paths, saving
 from rlpips.zoo.catalog import card, check, classifier_card, trunk_card
 
 # LPIPS's input normalisation, for pixels on [-1, 1]. A checkpoint with other numbers would be another metric.
@@ -249,12 +248,10 @@ def _download(title: str, url: str, file: str, kind: str, digest: str, progress:
             return target
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{file}.") as folder:
-                part = Path(folder) / file
-                _fetch(url, part, progress)
+            with saving.beside(target) as part:
+                _fetch(url, part, file, progress)
                 if not _matches(part.read_bytes(), kind, digest):
                     raise WeightsError(f"{url} sent another file than {kind} {digest[:8]}…; it was deleted.")
-                part.replace(target)
         except (OSError, HTTPException) as error:  # no network, no such page, a broken connection, a full disk
             raise WeightsError(
                 f"{title} could not be downloaded from {url}. Without a network, put {file} into the folder "
@@ -263,11 +260,11 @@ def _download(title: str, url: str, file: str, kind: str, digest: str, progress:
     return target
 
 
-def _fetch(url: str, part: Path, progress: DownloadProgress) -> None:
+def _fetch(url: str, part: Path, file: str, progress: DownloadProgress) -> None:
     with urllib.request.urlopen(url, timeout=20) as response, part.open("wb") as out:
         total = int(response.headers.get("Content-Length") or 0) or None
         done = 0
         while chunk := response.read(1 << 20):
             out.write(chunk)
             done += len(chunk)
-            progress(part.name, done, total)
+            progress(file, done, total)

@@ -16,6 +16,7 @@ from rlpips import paths
 from rlpips.classifiers.models import small_resnet
 from rlpips.evaluate import __main__ as evaluate
 from rlpips.evaluate import classifier_command, metric_commands, tables
+from rlpips.evaluate.report import Report, read_earlier
 from rlpips.zoo import cards
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
@@ -105,6 +106,33 @@ def test_cards(photographs, tmp_path, monkeypatch):
     assert {**after, "results": None} == {**before, "results": None}
 
 
+def test_a_torn_card_is_refused_before_anything_is_measured(photographs, tmp_path, monkeypatch, capsys):
+    for pattern in ("rlpips-linf_alex.*", "lpips_alex.*", "alexnet_features.*"):
+        for file in paths.WEIGHTS.glob(pattern):
+            shutil.copy(file, tmp_path)
+    monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
+    (tmp_path / "rlpips-linf_alex.json").write_text('{"file": ')
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main(["--images", str(photographs), "--metrics", "rlpips-linf", "--cards", *TINY])
+    assert stop.value.code == 2 and "rlpips-linf_alex.json in assets/weights is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", '{"how": {"pict', "[1, 2]", '{"other": 1}', b"\xff\xfe\0"])
+def test_a_torn_or_foreign_file_of_results_is_refused_in_a_sentence(tmp_path, content):
+    file = tmp_path / "results.json"
+    assert read_earlier(file, "how") is None
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=r"results\.json holds no results of an earlier run; move it away, or .*\.$"):
+        read_earlier(file, "how")
+
+
+def test_stored_results_are_read_again(tmp_path):
+    Report("results", {"how": {"steps": 2}}, ["# One", "two"]).store(tmp_path)
+    assert read_earlier(tmp_path / "results.json", "how") == {"how": {"steps": 2}}
+    assert (tmp_path / "results.md").read_text() == "# One\n\ntwo\n"
+    assert {file.name for file in tmp_path.iterdir()} == {"results.json", "results.md"}
+
+
 def write_cifar10(folder):
     """Write one picture of each class and return the folder."""
     rng = np.random.default_rng(0)
@@ -136,6 +164,11 @@ def test_classifiers(tmp_path, monkeypatch, capsys):
     assert printed.err.count("at-linf: no attack") == printed.err.count("undefended: no attack") == 1
     assert "drawn from 10 test pictures" in report["how"]["data"] and report["how"]["pictures"] == 9
     assert report["how"]["command"].startswith("python -m rlpips.evaluate classifiers --images FOLDER --pictures 9")
+
+    (tmp_path / "out" / "classifiers.json").write_text('{"how": {')
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main([*arguments, "--classifiers", "at-linf"])
+    assert stop.value.code == 2 and "holds no results of an earlier run" in " ".join(capsys.readouterr().err.split())
 
 
 def write_bapps(folder, families, count=4):

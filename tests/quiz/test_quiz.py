@@ -275,6 +275,24 @@ def test_a_damaged_file_is_an_error_of_one_sentence(tmp_path, change):
         archive.read(path)
 
 
+@pytest.mark.parametrize("cut", [0, 10, 500, -100, -1])
+def test_half_a_file_is_an_error_of_one_sentence(tmp_path, cut):
+    path = tmp_path / "a.zip"
+    archive.write(path, [answered()], dict.fromkeys(PAIR, "ab"))
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ValueError, match=r"^a\.zip is no readable file of questions in the format rlpips-judge-1\.$"):
+        archive.read(path)
+
+
+def test_an_error_while_questions_are_written_leaves_the_older_file(tmp_path):
+    path = tmp_path / "a.zip"
+    archive.write(path, [answered()], dict.fromkeys(PAIR, "ab"))
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        archive.write(path, [answered(), (None, None)], dict.fromkeys(PAIR, "ab"))
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == ["a.zip"]
+
+
 # ---- the stored questions
 
 

@@ -109,6 +109,11 @@ def test_the_command_writes_the_report_and_its_table(tmp_path, monkeypatch, caps
     rows = json.loads((out / "study.json").read_text("utf-8"))["rows"]
     assert [row["variant"] for row in rows] == ["LPIPS", "pixels", "baseline"] and set(FIGURES) < set(rows[2])
     assert (out / "study.md").read_text("utf-8").startswith("| variant |")
+    assert {file.name for file in out.iterdir()} == {"study.json", "study.md"}
+    (out / "study.json").write_text('{"how": {')
+    with pytest.raises(SystemExit) as refused:
+        command.main(["--images", str(folder), "--out", str(out)])
+    assert refused.value.code == 2 and "study.json holds no results of an earlier run" in capsys.readouterr().err
     with pytest.raises(SystemExit) as refused:
         command.main(["--images", str(folder), "--out", str(out), "--norm", "l2"])
     assert refused.value.code == 2 and "l_inf ball; got norm 'l2'" in capsys.readouterr().err

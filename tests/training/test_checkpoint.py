@@ -69,7 +69,9 @@ def test_only_a_sound_state_of_the_same_training_is_resumed(tmp_path):
     training.tensors["memory"] = torch.zeros(2)
     with pytest.raises(ValueError, match=r"not a state of this training \(.*memory.*\); delete it"):
         training.resume(file, ABOUT)
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="not a state of this training"):
-        training.resume(file, ABOUT)
+    whole = file.read_bytes()
+    for torn in (whole[:-1], whole[:100], whole[:5], b"", b"{}" * 100):
+        file.write_bytes(torn)
+        with pytest.raises(ValueError, match=r"not a state of this training \(.*\); delete it to start again\.$"):
+            training.resume(file, ABOUT)
     assert [path.name for path in tmp_path.iterdir()] == ["state"]

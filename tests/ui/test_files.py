@@ -32,7 +32,7 @@ def test_a_write_that_fails_leaves_nothing(served, monkeypatch):
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="No space left"):
         files.put("a.png", b"some bytes")
     assert not [path for path in served.rglob("*") if path.is_file()]

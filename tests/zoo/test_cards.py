@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -31,12 +32,40 @@ def test_storing_a_part_of_a_card_keeps_the_others(tmp_path, monkeypatch):
     assert "[0.5, 1e-05, 2]" in (tmp_path / "lpips_alex.json").read_text("utf-8")
 
 
+def test_weights_are_written_with_a_card_that_names_their_digest(tmp_path):
+    cards.write(tmp_path / "a.safetensors", b"raw", {"limits": "∞"})
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {
+        "file": "a.safetensors",
+        "sha256": hashlib.sha256(b"raw").hexdigest(),
+        "limits": "∞",
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.safetensors"}
+
+
+def test_an_error_between_weights_and_card_leaves_an_older_card_that_is_not_theirs(tmp_path, monkeypatch):
+    file, move = tmp_path / "a.safetensors", os.replace
+    cards.write(file, b"old", {})
+
+    def fail(part, path):
+        if path.suffix == ".json":
+            raise OSError("no right to")
+        move(part, path)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="no right to"):
+        cards.write(file, b"new", {})
+    assert file.read_bytes() == b"new"
+    assert json.loads(file.with_suffix(".json").read_text())["sha256"] == hashlib.sha256(b"old").hexdigest()
+
+
 @pytest.mark.parametrize("value", [[], [[1, 2], [3]], {"a": [{"b": [1]}]}, ["[1, 2]"], [True, None, -1.5]])
 def test_formatted_json_is_json(value):
     assert json.loads(cards.format_json(value)) == value
 
 
-@pytest.mark.parametrize("content, message", [(None, "missing"), ("{", "damaged"), ("[]", "hold a JSON object")])
+@pytest.mark.parametrize(
+    "content, message", [(None, "missing"), ("", "damaged"), ('{"a": [1, ', "damaged"), ("[]", "hold a JSON object")]
+)
 def test_a_card_that_cannot_be_read_is_an_error_in_the_log_and_a_sentence(
     content, message, tmp_path, monkeypatch, caplog
 ):

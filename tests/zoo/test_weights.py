@@ -255,6 +255,10 @@ def test_heads_are_verified_and_checked(monkeypatch, tmp_path):
     file.write_bytes(broken)
     with pytest.raises(WeightsError, match=r"new.safetensors is damaged"):
         load_heads("lpips", "alex")
+    for torn in (b"", bytes(broken[:5]), bytes(broken[:100])):
+        file.write_bytes(torn)
+        with pytest.raises(WeightsError, match=r"new.safetensors is damaged"):
+            load_heads("lpips", "alex")
     file.unlink()
     with pytest.raises(WeightsError, match=r"new.safetensors is missing"):
         load_heads("lpips", "alex")

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import math
 import os
-import secrets
 import tempfile
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any
 
 import gradio as gr
 
+from rlpips import saving
 from rlpips.ui.runtime import settings
 
 # How many bytes the pictures of runs, saved traces and uploads may take together: the pictures of 250 runs of 256×256 pixels.
@@ -43,15 +43,9 @@ def put(name: str, data: bytes) -> dict:
     try:
         os.utime(path)  # the files unused for longest are deleted first
     except FileNotFoundError:
-        # One move at the end: a file that a browser reads must not change, and no half of one may be served.
-        unfinished = place / secrets.token_hex(8)
         with ROOM.hold(len(data)):
-            try:
-                place.mkdir(parents=True, exist_ok=True)
-                unfinished.write_bytes(data)
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            place.mkdir(parents=True, exist_ok=True)
+            saving.write(path, data)  # a file that a browser reads must not change, and no half of one may be served
     return gr.FileData(path=str(path), orig_name=name).model_dump()
 
 
