@@ -59,6 +59,11 @@ export function mount({ element, props, watch }) {
     schedule();
   }
 
+  // The server is gone, and with it the run; what came stays.
+  function stop() {
+    if (model.state === "running") receive({ run: model.run, state: "stopped" });
+  }
+
   function startRun() {
     settled = false;
     patience = performance.now() + PATIENCE;
@@ -137,6 +142,7 @@ export function mount({ element, props, watch }) {
   }
 
   function listen() {
+    document.addEventListener("server-away", stop);
     for (const arrival of ["pointerenter", "focusin"]) root.addEventListener(arrival, explore, { once: true });
     find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
     find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));

@@ -56,10 +56,12 @@ class Recorder:
         return writer.meta_json(self, put)
 
     def trace(self, ruler: dict[str, Any] | None = None) -> Trace:
-        """The trace of the steps so far; ValueError before the first step."""
+        """The trace up to the last step that has pictures, so that its last numbers are theirs; ValueError before the first step."""
         if not self.has_steps:
             raise ValueError("There is no trace before the first step.")
         best = self._best_of_each_lane()
+        end = max(place for place, step in enumerate(best[0]) if step.frames) + 1
+        best = [steps[:end] for steps in best]
         curves = {
             key: np.stack(
                 [np.stack([getattr(step, key)[lane] for step in steps]) for lane, steps in enumerate(best)], axis=1

@@ -32,7 +32,7 @@ def build() -> gr.Blocks:
     cleaning = (CLEAN_EVERY_S, MAX_AGE_S)
     opening = gallery.opening()
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
-        gr.HTML(MASTHEAD, elem_id="masthead")
+        gr.HTML(MASTHEAD, elem_id="masthead", js_on_load=modules.load("away.js"))
         with gr.Tabs(elem_id="pages") as pages:
             with gr.Tab("Duel", id="duel", render_children=True):
                 view, status = duel.build(opening)

@@ -448,10 +448,15 @@ def test_verdicts_come_back(saved_verdicts):
 
 
 def test_verdicts_of_a_stopped_attack_come_back(tmp_path):
-    verdicts(count=2).save(tmp_path / "v.zip")
+    verdicts(count=3).save(tmp_path / "v.zip")
     loaded = Trace.load(tmp_path / "v.zip")
-    assert loaded.state == "stopped" and loaded.probabilities.shape == (2, 2, 3)
-    np.testing.assert_array_equal(loaded.probabilities_8bit, loaded.frames[0].probabilities_8bit)
+    assert loaded.state == "stopped" and loaded.probabilities.shape == (3, 2, 3)
+    np.testing.assert_array_equal(loaded.probabilities_8bit, loaded.frames[-1].probabilities_8bit)
+
+
+def test_numbers_and_pictures_of_a_stopped_attack_are_of_one_step():
+    trace = verdicts(count=2)  # of step 1 there are no pictures
+    assert len(trace.distance) == 1 and trace.frames[-1].step == 0
 
 
 def test_verdicts_have_titles_and_colours_and_duels_have_no_verdicts(trace):

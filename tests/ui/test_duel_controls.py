@@ -42,7 +42,7 @@ def test_read_turns_the_sliders_units_into_pixel_units():
 
 @pytest.mark.parametrize("field", ["eps", "steps", "seed", "restarts"])
 def test_read_names_the_field_that_is_empty(field):
-    with pytest.raises(ValueError, match=f"(?i){field} must be a number; the field is empty"):
+    with pytest.raises(ValueError, match=f"(?i)The field {field} is empty"):
         read(**{field: None})
 
 

@@ -11,7 +11,13 @@ import pytest
 from rlpips import paths
 
 MODULES = {file.name: file.read_text("utf-8") for file in sorted(paths.VIEWER.glob("*.js"))}
-ENTRIES = {("viewer.js", "mount"), ("chart.js", "mount"), ("judge.js", "mount"), ("judge_score.js", "mount")}
+ENTRIES = {
+    ("away.js", "mount"),
+    ("viewer.js", "mount"),
+    ("chart.js", "mount"),
+    ("judge.js", "mount"),
+    ("judge_score.js", "mount"),
+}
 WIDEST = 120  # characters
 
 IMPORTS = re.compile(r'^import \{ (.+?) \} from "\./(.+?)";', re.MULTILINE | re.DOTALL)

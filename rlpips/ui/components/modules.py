@@ -1,7 +1,9 @@
 """The page's JavaScript: ES modules in assets/viewer, served as they are. A component loads one by `js_on_load`."""
 
+import secrets
+
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -33,7 +35,15 @@ async def _file(request: Request) -> Response:
     return response
 
 
+_START = secrets.token_hex(8)
+
+
+async def _server(_: Request) -> Response:
+    """A name for this start of the server: a page sees by it whether its run is still there."""
+    return PlainTextResponse(_START, headers={"Cache-Control": "no-store"})
+
+
 # For `launch`. Without the head the browser learns of a module only from the one that imports it.
 HEAD = "\n".join(f'<link rel="modulepreload" href="viewer/{file.name}">' for file in sorted(paths.VIEWER.glob("*.js")))
 # A route for each name and no mount: Starlette's mounts miss the file behind a proxy that removes the root path.
-ROUTES = [Route("/viewer/{name}", _file)]
+ROUTES = [Route("/viewer/server", _server), Route("/viewer/{name}", _file)]

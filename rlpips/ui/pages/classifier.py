@@ -233,7 +233,7 @@ def read(client: Client, controls: Controls) -> tuple[FoolRequest, str, list[str
         raise ValueError("Choose a classifier first.")
     for label, value in (("Steps", controls.steps), ("Seed", controls.seed)):
         if value is None:
-            raise ValueError(f"{label} must be a number; the field is empty.")
+            raise ValueError(f"The field {label} is empty; please fill it in.")
     if not 1 <= controls.steps <= MAX_STEPS:
         raise ValueError(f"Steps must be from 1 to {MAX_STEPS} here; got {controls.steps}.")
     if controls.first == controls.second:

@@ -81,7 +81,7 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
             status = status_line("Loading the network… The recorded duel can be explored meanwhile.", "status")
             with gr.Accordion("More", open=False, elem_id="more"):
                 step_size = gr.Number(
-                    None, label="Step size, in eps's unit (empty: 2.5 eps / steps)", elem_id="step-size"
+                    0, label="Step size, in eps's unit (0: 2.5 eps / steps)", minimum=0, elem_id="step-size"
                 )
                 restarts = gr.Slider(1, device.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
                 size = gr.Dropdown(duel_controls.SIZES, value=256, label="Longest side of your picture", elem_id="size")
@@ -150,7 +150,8 @@ def _updates(client: Client, *values: Any) -> Generator[session.Update]:
     """A run for the values of the page's controls, whose first one is a place in the strip, and for the paths of the strip."""
     controls, strip = Controls(*values[:-1]), values[-1]
     selected = pick(controls.selected, strip, otherwise=next(iter(controls.mine), None))
-    yield from updates(client, controls._replace(selected=selected))
+    step_size = controls.step_size or None  # the field cannot stay empty: Gradio fills in 0 when it is shown
+    yield from updates(client, controls._replace(selected=selected, step_size=step_size))
 
 
 def updates(client: Client, controls: Controls) -> Generator[session.Update]:

@@ -63,9 +63,10 @@ def read(client: Client, controls: Controls) -> tuple[AttackRequest, str, list[s
     """(the request, the picture's name, notes for the visitor); ValueError for values that cannot be."""
     for label, value in (
         ("eps", controls.eps), ("Steps", controls.steps), ("Seed", controls.seed), ("Restarts", controls.restarts),
+        ("What is pushed", controls.candidate), ("Longest side", controls.size), ("Precision", controls.precision),
     ):  # fmt: skip
         if value is None:
-            raise ValueError(f"{label} must be a number; the field is empty.")
+            raise ValueError(f"The field {label} is empty; please fill it in.")
     # Written so that NaN fails.
     if not controls.steps <= device.MAX_STEPS or not controls.restarts <= device.MAX_RESTARTS:
         raise ValueError(

@@ -15,9 +15,9 @@ from PIL import Image
 
 from rlpips import paths
 from rlpips.traces.trace import Trace
-from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import thumbnail
-from rlpips.ui.runtime import messages
+from rlpips.ui.runtime import messages, session
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ def build(view: gr.HTML, status: gr.HTML, pages: gr.Tabs, duel: str) -> None:
     saved = gr.File(label="A saved trace", height=64, elem_id="saved-trace", elem_classes="upload")
 
     def open_recorded(event: gr.SelectData) -> tuple:
-        return _open(readable[event.index], "a recorded duel", duel)
+        return _open(chosen(event, readable), "a recorded duel", duel)
 
-    def open_saved(path: str) -> tuple:
-        return _open(Path(path), "a saved trace", duel)
+    def open_saved(path: str | None) -> tuple:
+        return _open(Path(path) if path else None, "a saved trace", duel)
 
     cards.select(open_recorded, None, [view, status, pages], **PRIVATE)
     saved.upload(open_saved, saved, [view, status, pages], **PRIVATE)
@@ -81,16 +81,17 @@ def _fault(readable: list[Path]) -> str:
     return "" if readable else MISSING
 
 
-def _open(path: Path, kind: str, duel: str) -> tuple:
+def _open(path: Path | None, kind: str, duel: str) -> tuple:
     """(viewer message, status, tabs) that show a trace, or a warning and nothing else."""
     try:
+        if path is None:
+            raise ValueError("Choose a trace first.")
         content = message(path)
         return content, f"Done: {kind}, {html.escape(_caption(content['meta']))}.", gr.Tabs(selected=duel)
     except ValueError as error:
         gr.Warning(html.escape(str(error)))
-    except Exception:  # a full disk, for example: the visitor reads a sentence, the host finds the reason in the log
-        log.exception("A trace was not opened.")
-        gr.Warning("The server could not open this trace.")
+    except Exception as error:
+        gr.Warning(session.fault(error))
     return gr.skip(), gr.skip(), gr.skip()
 
 

@@ -22,6 +22,7 @@ from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
+_EMPTY_JS = "() => ({ run: String(Math.random()), state: 'empty' })"  # of Gradio's values, an equal one is passed over
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
 
 
@@ -40,6 +41,8 @@ def build() -> None:
         view = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
     inputs, outputs = [first, second, backbone], [view, resize, status]
+    for field in (first, second, backbone):  # by the browser, at once: old numbers must not stand beside a new input
+        field.change(None, None, view, js=_EMPTY_JS, **PRIVATE)
     compare.click(_compare, inputs, outputs, **PRIVATE)
     example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE)
     resize.click(_resize_and_compare, inputs, outputs, **PRIVATE)

@@ -12,7 +12,7 @@ from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.evaluate import tables
 from rlpips.ui.components.chart import SWEEPS, chart, chart_value
-from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import SAMPLES, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.pages import robustness_text
@@ -68,8 +68,9 @@ def build() -> None:
     stop.click(None, status, status, js=STOPPING, **PRIVATE)
 
 
-def _select(event: gr.SelectData) -> tuple[str, None]:
-    return str(SAMPLES[event.index].path), None  # in place of the visitor's picture
+def _select(event: gr.SelectData) -> tuple:
+    sample = chosen(event, SAMPLES)
+    return (gr.skip(), gr.skip()) if sample is None else (str(sample.path), None)  # in place of the visitor's picture
 
 
 def _uploaded(request: gr.Request, path: str | None, selected: str) -> tuple:
@@ -143,7 +144,7 @@ class SweepRun(Run):
         return [
             chart_value(
                 charts.sweep(self._results, self._norm, key, self._budgets),
-                robustness_text.sweep(self._results, self._norm, key),
+                f"{self._picture.name}: {robustness_text.sweep(self._results, self._norm, key)}",
             )
             for key in SWEEPS
         ]

@@ -1,0 +1,36 @@
+// While a run's status stands still, this asks whether the server is there; if not, the status says so.
+
+const LOOK_MS = 1000;
+const STILL_MS = 4000;                // without a new text: the server is gone, or at a long step
+const GONE = "Stopped: the server does not answer. What is shown stays; press the button again when it is back.";
+const ANEW = "Stopped: the server has started anew, and has forgotten this run. Press the button again.";
+
+export function mount({ address }) {
+  const seen = new Map();             // status line -> { text, since }
+  let server = null;                  // its name, which is another one after every start
+
+  const ask = () => fetch(address("viewer/server"), { cache: "no-store", signal: AbortSignal.timeout(STILL_MS) })
+    .then((answer) => (answer.ok ? answer.text() : null), () => null);
+
+  function isStill(line) {
+    const text = line.textContent;
+    if (!/^\s*(Loading\b(?! done)|Running)/.test(text)) return false;
+    if (seen.get(line)?.text !== text) seen.set(line, { text, since: performance.now() });
+    return performance.now() - seen.get(line).since > STILL_MS;
+  }
+
+  async function look() {
+    const still = [...document.querySelectorAll(".status [role=status]")].filter(isStill);
+    if (still.length) {
+      const now = await ask();
+      for (const line of now === server ? [] : still)
+        if (line.textContent === seen.get(line).text) line.textContent = now ? ANEW : GONE;
+      if (now !== server) document.dispatchEvent(new Event("server-away"));
+      else for (const line of still) seen.delete(line);  // ask again in a while
+      server = now ?? server;
+    }
+    setTimeout(look, LOOK_MS);
+  }
+
+  ask().then((name) => { server = name; look(); });
+}
