@@ -35,7 +35,7 @@ def test_other_folders_are_refused(tmp_path):
     write_files(tmp_path, "train", 1)
     with pytest.raises(ValueError, match="split must be one of train, test; got 'validation'"):
         cifar10.read("validation", tmp_path)
-    with pytest.raises(ValueError, match=r"Expected pictures .* in .*airplane; there are none"):
+    with pytest.raises(ValueError, match=r"Expected pictures in .*airplane; there are none"):
         cifar10.read("test", tmp_path)
     Image.new("RGB", (32, 48)).save(tmp_path / "train" / "cat" / "0000.png")
     with pytest.raises(ValueError, match="must have 32×32 pixels, as CIFAR-10; it has 32×48"):

@@ -21,7 +21,7 @@ from rlpips.attacks.request import FoolRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
-from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
@@ -100,7 +100,7 @@ def build(tab: gr.Tab) -> None:
     upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
     network.change(classifier_text.trained, network, trained, **PRIVATE)
     for attack, bound in zip((first, second), visitor_bounds):
-        attack.change(_bound_field, attack, bound, **PRIVATE)
+        attack.change(refusing(_bound_field), attack, bound, **PRIVATE)
     gr.on(
         [each.change for each in (first, second, bounds, *visitor_bounds)],
         classifier_text.allowed,

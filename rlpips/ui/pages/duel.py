@@ -62,7 +62,9 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
             )
             eps = gr.Slider(0.5, 16, value=4, step=0.5, label="eps, n/255", elem_id="eps")
             budget = gr.HTML(BUDGET, elem_id="budget", elem_classes="hint")
-            steps = gr.Slider(5, device.MAX_STEPS, value=40, step=1, label="Steps", elem_id="steps")
+            steps = gr.Slider(
+                1, device.MAX_STEPS, value=min(40, device.MAX_STEPS), step=1, label="Steps", elem_id="steps"
+            )
             with gr.Row():
                 first = gr.Dropdown(
                     duel_controls.METRICS, value="lpips", label="Against", elem_id="metric-0", min_width=90

@@ -1,6 +1,7 @@
 """The Robustness page: the results of `rlpips.evaluate` as charts and tables, and a sweep on the visitor's picture."""
 
 import html
+import math
 import re
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from rlpips.evaluate import tables
 from rlpips.ui.components.chart import SWEEPS, chart, chart_value
-from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.pages import robustness_tables, robustness_text, sweep
 from rlpips.ui.pages.duel_controls import NORMS
+from rlpips.validation import check_choice, check_real
 from rlpips.zoo import cards, catalog
 
+_NORM_NAMES = [name for _, name in NORMS]
 PLAIN: dict[str, Any] = {"apply_default_css": False}
 _MISSING = (
     "<p>The metrics have not been measured yet. <code>python -m rlpips.evaluate --images FOLDER --cards</code> does "
@@ -45,9 +48,9 @@ def build(tab: gr.Tab) -> None:
         )
         sweep.build()
     by_eps, by_norm, always = [opt, families], [tiles, *sweeps], [head, charts, layers, weights, masking]
-    tab.select(_fill, norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
-    norm.input(_of_norm, norm, [eps, *by_norm, *by_eps], **PRIVATE)
-    eps.input(_of_eps, [norm, eps], by_eps, **PRIVATE)
+    tab.select(refusing(_fill), norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
+    norm.input(refusing(_of_norm), norm, [eps, *by_norm, *by_eps], **PRIVATE)
+    eps.input(refusing(_of_eps), [norm, eps], by_eps, **PRIVATE)
 
 
 def stored(part: str) -> dict[str, Any]:
@@ -92,6 +95,7 @@ def _of_norm(norm: str) -> tuple:
     """The budgets of a norm to choose from, and everything that depends on the norm."""
     from rlpips.evaluate import charts
 
+    check_choice("norm", norm, _NORM_NAMES)
     results = stored("results")
     budgets = {entry["eps"]: entry["standard"] for result in results.values() for entry in result["attacked"][norm]}
     choices = [
@@ -110,6 +114,8 @@ def _of_eps(norm: str, eps: float) -> tuple:
     """The chart and the table of one budget."""
     from rlpips.evaluate import charts
 
+    check_choice("norm", norm, _NORM_NAMES)
+    check_real("eps", eps, math.inf)
     results = stored("results")
     entries = charts.at(results, norm, eps)
     table = robustness_tables.families(results, entries)

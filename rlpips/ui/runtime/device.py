@@ -13,7 +13,7 @@ from typing import Any
 from rlpips.ui.runtime import settings, zero_gpu
 
 DEADLINE_S = settings.number("RLPIPS_DEADLINE_S", 120.0, 1, 86_400)  # how long one run may hold the device
-MAX_STEPS = int(settings.number("RLPIPS_MAX_STEPS", 200, 1, 10_000))
+MAX_STEPS = int(settings.number("RLPIPS_MAX_STEPS", 200, 2, 10_000))
 MAX_RESTARTS = 5
 # Events that Gradio runs at a time: all visitors who wait, and room for what needs no device.
 THREADS = 160
