@@ -17,6 +17,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 if sys.platform == "linux":
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(-8, 1)
+# torch gives Python's lock back for each operation. To get it again takes up to so long when a visitor's request is at work, and
+# an attack has hundreds of operations a step.
+sys.setswitchinterval(0.0005)
 # Gradio makes a table of its last events anew after each, of up to ten thousand.
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 

@@ -1,6 +1,6 @@
 """What bad and hostile input does: `python tests/measure/measure_abuse.py` starts the app and prints Markdown tables.
 
-    python tests/measure/measure_abuse.py [inputs] [calls] [visitor] [--calls 10000] [--seed 0] [--runs 3]
+    python tests/measure/measure_abuse.py [inputs] [calls] [visitor] [--calls 10000] [--seed 0] [--runs 5] [--pause 0.5]
 
 inputs   bad values and files through the library, the page and the endpoint: each must be refused in a sentence
 calls    random calls of all events of the page, valid and not: answers of 500 and above, tracebacks in the server's log
@@ -249,6 +249,16 @@ def junk(random):
     return random.choice(values)
 
 
+async def drain(client, session):
+    """Take the answers of a session until all its events have one, as a browser does."""
+    with suppress(httpx.HTTPError, TimeoutError):
+        query = {"session_hash": session}
+        async with asyncio.timeout(60), client.stream("GET", "gradio_api/queue/data", params=query) as stream:
+            async for line in stream.aiter_lines():
+                if '"close_stream"' in line:
+                    return
+
+
 async def call_rows(client, config, count, seed, log):
     """Rows on random calls. Every hundredth is a valid run of one step, which must be done."""
     random_, page = random.Random(seed), Page(config)
@@ -256,20 +266,9 @@ async def call_rows(client, config, count, seed, log):
     statuses, valid, failed, crashed = Counter(), 0, [], 0
     session, begun = secrets.token_hex(5), time.monotonic()
 
-    async def drain():
-        """Take the answers of a session, as a browser does."""
-        with suppress(httpx.HTTPError, TimeoutError):
-            async with (
-                asyncio.timeout(60),
-                client.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as stream,
-            ):
-                async for line in stream.aiter_lines():
-                    if '"close_stream"' in line:
-                        return
-
     for number in range(count):
         if number % 100 == 99:
-            await drain()
+            await drain(client, session)
             session, visitor = secrets.token_hex(5), Visitor(client, page)
             valid += 1
             try:
@@ -292,7 +291,7 @@ async def call_rows(client, config, count, seed, log):
         if status >= 500 and body["fn_index"] == event["id"]:  # others ask for an event that does not exist
             crashed += 1
             failed.append(f"{status}: {json.dumps(body):.300}")
-    await drain()
+    await drain(client, session)
     yield "random calls, seconds", f"{count}, {time.monotonic() - begun:.0f}"
     yield "answers", ", ".join(f"{status}: {number}" for status, number in sorted(statuses.items()))
     yield "answers of 500 and above to calls of events that exist", str(crashed)
@@ -334,10 +333,10 @@ def _resident(pid):
 
 
 class Abusers:
-    """Eight who do one kind of abuse each, again and again, with a pause of 0.1 s."""
+    """Eight who do one kind of abuse each, again and again, each after the answer to the last and a pause."""
 
-    def __init__(self, client, page, config):
-        self.client, self.page, self.config = client, page, config
+    def __init__(self, client, page, config, pause):
+        self.client, self.page, self.config, self.pause = client, page, config, pause
         self.counts = Counter()
         files = bad_files()
         self.kinds = {
@@ -358,7 +357,7 @@ class Abusers:
             with suppress(httpx.HTTPError, RuntimeError):
                 await self.kinds[kind]()
             self.counts[kind] += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(self.pause)
 
     async def run_file(self, name, data):
         answer = await self.client.post("gradio_api/upload", files={"files": (name, data)})
@@ -368,20 +367,22 @@ class Abusers:
 
     async def open_trace(self, data):
         answer = await self.client.post("gradio_api/upload", files={"files": ("a.zip", data)})
-        names = {each["id"]: each["props"].get("elem_id") for each in self.config["components"]}
-        event = next(
-            each
-            for each in self.config["dependencies"]
-            if any(names.get(target) == "saved-trace" for target, _ in each["targets"])
-        )
-        value = {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
-        body = {
-            "data": [value],
-            "fn_index": event["id"],
-            "session_hash": secrets.token_hex(5),
-            "trigger_id": event["targets"][0][0],
-        }
-        await self.client.post("gradio_api/queue/join", json=body)
+        if answer.status_code == 200:
+            names = {each["id"]: each["props"].get("elem_id") for each in self.config["components"]}
+            events = self.config["dependencies"]
+            event = next(
+                each for each in events if any(names.get(target) == "saved-trace" for target, _ in each["targets"])
+            )
+            value = {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
+            session = secrets.token_hex(5)
+            body = {
+                "data": [value],
+                "fn_index": event["id"],
+                "session_hash": session,
+                "trigger_id": event["targets"][0][0],
+            }
+            await self.client.post("gradio_api/queue/join", json=body)
+            await drain(self.client, session)
 
     async def body(self):
         async def chunks():
@@ -395,13 +396,13 @@ class Abusers:
         for seed in range(100):
             body = self.page.request(session, {"steps": 20, "seed": seed + random.randrange(10**6)})
             await self.client.post("gradio_api/queue/join", json=body)
-        await asyncio.sleep(5)
+        await drain(self.client, session)
 
     async def fill(self):
         await self.client.post("gradio_api/upload", files={"files": ("a.png", secrets.token_bytes(30_000_000))})
 
 
-async def visitor_rows(client, page, config, server, runs):
+async def visitor_rows(client, page, config, server, runs, pause):
     """Rows on a visitor's run, alone and among abusers."""
 
     async def times():
@@ -418,7 +419,7 @@ async def visitor_rows(client, page, config, server, runs):
     alone, _ = await times()
     memory = Memory(server.pid)
     memory.start()
-    abusers = Abusers(client, page, config)
+    abusers = Abusers(client, page, config, pause)
     tasks = [asyncio.create_task(abusers.work(kind)) for kind in abusers.kinds]
     await asyncio.sleep(5)
     among, ends = await times()
@@ -452,7 +453,7 @@ async def measure(what, options, server, title):
         rows = {
             "inputs": lambda: page_rows(client, page, server.log),
             "calls": lambda: call_rows(client, config, options.calls, options.seed, server.log),
-            "visitor": lambda: visitor_rows(client, page, config, server, options.runs),
+            "visitor": lambda: visitor_rows(client, page, config, server, options.runs, options.pause),
         }[what]()
         show(title, [row async for row in rows])
 
@@ -473,7 +474,8 @@ def main():
     parser.add_argument("what", nargs="*", choices=("inputs", "calls", "visitor"))
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--runs", type=int, default=3, help="of the visitor, alone and among abusers")
+    parser.add_argument("--runs", type=int, default=5, help="of the visitor, alone and among abusers")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds between the deeds of an abuser")
     options = parser.parse_args()
     bounds = {"calls": {"RLPIPS_DEADLINE_S": "1", "RLPIPS_MAX_STEPS": "5"}}  # so that valid calls end soon
     for what in options.what or ("inputs", "calls", "visitor"):

@@ -1,6 +1,7 @@
 """The Gallery page: what a stranger's trace may not do, pairs, and damaged recordings."""
 
 import copy
+import errno
 import json
 import logging
 import shutil
@@ -15,7 +16,7 @@ from rlpips import Trace, paths
 from rlpips.engine.compare import compare
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import gallery
-from rlpips.ui.runtime import files
+from rlpips.ui.runtime import files, session
 
 RECORDED = paths.PRECOMPUTED / gallery.OPENING
 pytestmark = pytest.mark.usefixtures("served")
@@ -119,11 +120,11 @@ def test_whatever_goes_wrong_is_said_in_a_sentence(tmp_path, warnings, monkeypat
     assert warnings.pop().startswith("This is not a readable trace")
 
     def full(*_):
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "put", full)
     assert gallery._open(RECORDED, "a saved trace", "duel") == (gr.skip(),) * 3
-    assert warnings == ["The server could not open this trace."]
+    assert warnings == [session.DISK_FULL]
     assert "No space left" in caplog.text  # for the host
 
 

@@ -26,7 +26,7 @@ from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import classifier_text
-from rlpips.ui.runtime import device, messages, pictures, session, work
+from rlpips.ui.runtime import device, messages, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
@@ -207,7 +207,7 @@ def _uploaded(request: gr.Request, path: str | None) -> tuple:
     if not path:
         return _grid(grid, 0 if grid else None), grid, None, gr.skip()
     try:
-        picture = pictures.read(Client.of(request), path)
+        picture = uploads.read_picture(Client.of(request), path)
     except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
         gr.Warning(html.escape(str(error)))
         return _grid(grid, None), grid, path, html.escape(f"Refused: {error}")
@@ -244,7 +244,7 @@ def read(client: Client, controls: Controls) -> tuple[FoolRequest, str, list[str
         selected = controls.upload or next(iter(samples()), None)
     if not selected:
         raise ValueError("Choose a picture first.")
-    picture = images.read_picture(Path(selected)) if selected in samples() else pictures.read(client, selected)
+    picture = images.read_picture(Path(selected)) if selected in samples() else uploads.read_picture(client, selected)
     request = FoolRequest(
         picture=picture.pixels,
         label=label_of(selected),

@@ -15,7 +15,7 @@ from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import duel_controls
 from rlpips.ui.pages.duel_controls import Controls
-from rlpips.ui.runtime import device, pictures, session, work
+from rlpips.ui.runtime import device, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
@@ -121,7 +121,7 @@ def _uploaded(request: gr.Request, paths: list[str] | None) -> tuple:
     mine = paths[:2]
     candidate = "mine" if len(mine) > 1 else "itself"
     try:
-        chosen = [pictures.read(Client.of(request), path) for path in mine]
+        chosen = [uploads.read_picture(Client.of(request), path) for path in mine]
     except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
         gr.Warning(html.escape(str(error)))
         grid = gr.Gallery(_sample_cards(), selected_index=None)

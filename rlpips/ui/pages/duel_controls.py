@@ -10,7 +10,7 @@ from rlpips.attacks.request import AttackRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.runtime import device, pictures, work
+from rlpips.ui.runtime import device, uploads, work
 from rlpips.ui.runtime.queue import Client
 from rlpips.zoo import catalog
 
@@ -81,7 +81,7 @@ def read(client: Client, controls: Controls) -> tuple[AttackRequest, str, list[s
         selected = mine[0] if mine else str(SAMPLES[0].path)
         candidate = "mine" if len(mine) > 1 and candidate == "itself" else candidate
     if selected in mine:
-        reference = pictures.read(client, selected, controls.size)
+        reference = uploads.read_picture(client, selected, controls.size)
     else:
         reference = images.read_picture(Path(selected))  # a sample
     notes = list(reference.notes)
@@ -89,7 +89,7 @@ def read(client: Client, controls: Controls) -> tuple[AttackRequest, str, list[s
         others = [path for path in mine if path != selected]
         if not others:
             raise ValueError("There is no second picture yet: drop two pictures, or choose something else to push.")
-        pushed = pictures.read(client, others[0], controls.size).pixels
+        pushed = uploads.read_picture(client, others[0], controls.size).pixels
     else:
         pushed = _candidate(candidate, reference)
     if pushed is not None and pushed.shape != reference.pixels.shape:

@@ -17,7 +17,8 @@ from rlpips import paths
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import thumbnail
-from rlpips.ui.runtime import messages, session
+from rlpips.ui.runtime import messages, session, uploads
+from rlpips.ui.runtime.queue import Client
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,8 @@ def build(view: gr.HTML, status: gr.HTML, pages: gr.Tabs, duel: str) -> None:
     def open_recorded(event: gr.SelectData) -> tuple:
         return _open(chosen(event, readable), "a recorded duel", duel)
 
-    def open_saved(path: str | None) -> tuple:
-        return _open(Path(path) if path else None, "a saved trace", duel)
+    def open_saved(request: gr.Request, path: str | None) -> tuple:
+        return _open(Path(path) if path else None, "a saved trace", duel, Client.of(request))
 
     cards.select(open_recorded, None, [view, status, pages], **PRIVATE)
     saved.upload(open_saved, saved, [view, status, pages], **PRIVATE)
@@ -81,11 +82,13 @@ def _fault(readable: list[Path]) -> str:
     return "" if readable else MISSING
 
 
-def _open(path: Path | None, kind: str, duel: str) -> tuple:
-    """(viewer message, status, tabs) that show a trace, or a warning and nothing else."""
+def _open(path: Path | None, kind: str, duel: str, visitor: Client | None = None) -> tuple:
+    """(viewer message, status, tabs) that show a trace, a file of the `visitor` perhaps, or a warning and nothing else."""
     try:
         if path is None:
             raise ValueError("Choose a trace first.")
+        if visitor:
+            uploads.check_trace(visitor, str(path))
         content = message(path)
         return content, f"Done: {kind}, {html.escape(_caption(content['meta']))}.", gr.Tabs(selected=duel)
     except ValueError as error:

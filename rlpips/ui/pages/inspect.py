@@ -16,7 +16,7 @@ from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import gallery
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
-from rlpips.ui.runtime import device, files, messages, pictures, session, work
+from rlpips.ui.runtime import device, files, messages, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
@@ -79,7 +79,7 @@ def updates(
     """A comparison, from loading to the distances. ValueError for pictures that cannot be read."""
     if not first or not second:
         raise ValueError("Two pictures are needed: an original and a changed one.")
-    x, y = (pictures.read(client, path) for path in (first, second))
+    x, y = (uploads.read_picture(client, path) for path in (first, second))
     if x.size != y.size and x.pixels.shape == y.pixels.shape:
         raise ValueError(
             f"The files differ in size ({_by(x.size)} and {_by(y.size)}), and only after both were reduced to {_by(x.pixels.shape)} "

@@ -28,7 +28,7 @@ from rlpips.quiz.questions import Question, Verdict
 from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
-from rlpips.ui.runtime import device, pictures, session, work
+from rlpips.ui.runtime import device, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
@@ -151,7 +151,7 @@ def _live(request: gr.Request, upload: str | None, kind: str) -> Iterator[tuple]
 
 def updates(client: Client, upload: str, kind: str) -> Generator[Update]:
     """A question from the visitor's picture, from loading to the verdict. ValueError for a picture that cannot be read."""
-    picture = pictures.read(client, upload, LARGEST_SIDE)
+    picture = uploads.read_picture(client, upload, LARGEST_SIDE)
     yield from session.updates(client, Loading(PAIR, "alex"), lambda: _QuestionRun(picture, kind))
 
 

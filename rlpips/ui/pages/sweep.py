@@ -17,7 +17,7 @@ from rlpips.ui.components.samples import SAMPLES, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.pages import robustness_text
 from rlpips.ui.pages.duel_controls import NORMS
-from rlpips.ui.runtime import device, pictures, session, work
+from rlpips.ui.runtime import device, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
@@ -80,7 +80,7 @@ def _uploaded(request: gr.Request, path: str | None, selected: str) -> tuple:
         return gr.Gallery(selected_index=index), gr.skip()
     grid = gr.Gallery(selected_index=None)
     try:
-        notes = pictures.read(Client.of(request), path).notes
+        notes = uploads.read_picture(Client.of(request), path).notes
     except ValueError as error:  # it stays selected, so that Run does not silently take another picture
         gr.Warning(html.escape(str(error)))
         return grid, html.escape(f"Refused: {error}")
@@ -98,7 +98,7 @@ def updates(
         raise ValueError("Choose a picture first.")
 
     def prepare() -> "SweepRun":
-        picture = pictures.read(client, upload) if upload else images.read_picture(Path(selected or ""))
+        picture = uploads.read_picture(client, upload) if upload else images.read_picture(Path(selected or ""))
         return SweepRun(picture, names, norm, patches)
 
     yield from session.updates(client, Loading(names, "alex"), prepare)

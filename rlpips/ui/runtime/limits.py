@@ -18,6 +18,7 @@ _UPLOAD_BYTES = 2 * FILE_BYTES + MEGABYTE  # of one request: a pair
 _UPLOAD_PARTS = 10
 _FIELD_BYTES = 10_000  # of a part of an upload that is no file; Gradio sends none
 _BODY_BYTES = MEGABYTE  # of every other request
+_CLOSE = {"connection": "close"}  # else the server reads on, to the end of the body
 _HELP = f"At most {FILE_BYTES // MEGABYTE} MB a file, and two files at a time."
 
 
@@ -47,11 +48,11 @@ class Limits:
                     return await self._app(scope, parts.looked_through(receive), send)
             return await self._app(scope, await _body(headers, receive), send)
         except Refused as refusal:
-            answer = JSONResponse({"detail": str(refusal)}, refusal.status)
+            answer = JSONResponse({"detail": str(refusal)}, refusal.status, _CLOSE)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            answer = JSONResponse({"detail": files.FULL}, 507)
+            answer = JSONResponse({"detail": files.FULL}, 507, _CLOSE)
         await answer(scope, receive, send)
 
 

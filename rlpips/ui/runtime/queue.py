@@ -3,8 +3,8 @@
 Gradio's own queue tells the browser, but not the page's status line; here the generator that writes that line waits itself. A
 visitor leaves the queue by leaving the `with` block, however that happens: done, an error, Stop, a closed tab.
 
-Turns come in order of arrival, but fairly: whoever has had fewer turns since the queue was last empty comes first, address by
-address, and at one address session by session. A session is a tab of a browser.
+Turns come in order of arrival, but fairly: whoever has had fewer turns of late comes first, address by address, and at one address
+session by session. A session is a tab of a browser.
 """
 
 import threading
@@ -22,6 +22,7 @@ _TELL_S = 0.5
 _TELL_EACH_S = 0.05  # times as many as wait
 _TELL_AT_MOST_S = 2
 
+_RECENT_S = 300  # for how long a turn counts
 OF_SESSION = 4  # places of one session in a queue: a run on each of some pages
 OF_ADDRESS = 60  # of one address, which may be that of a whole class
 
@@ -46,7 +47,7 @@ class Queue:
         self._changed = threading.Condition()
         self._active: list[Place] = []
         self._waiting: list[Place] = []  # by arrival
-        self._served: deque[Client] = deque(maxlen=1000)  # who had a turn since somebody waits
+        self._served: deque[tuple[float, Client]] = deque(maxlen=1000)  # who had a turn of late, and when
         self._durations: deque[float] = deque(maxlen=20)  # for how many seconds the last visitors had their turn
 
     @property
@@ -69,10 +70,8 @@ class Queue:
                     self._waiting.remove(place)
                 else:
                     self._active.remove(place)
-                    self._served.append(client)
+                    self._served.append((time.monotonic(), client))
                     self._durations.append(time.monotonic() - place.since)
-                if not self._waiting:
-                    self._served.clear()
                 self._changed.notify_all()
 
     def _check_room(self, client: Client) -> None:
@@ -87,7 +86,8 @@ class Queue:
 
     def _order(self) -> list["Place"]:
         """Those who wait, in the order of their turns."""
-        served = [*self._served, *(place.client for place in self._active)]
+        recent = time.monotonic() - _RECENT_S
+        served = [client for when, client in self._served if when > recent] + [place.client for place in self._active]
         sessions, addresses = Counter(served), Counter(client.address for client in served)
         nth_of_session = {place: _count(sessions, place.client) for place in self._waiting}
         by_session = sorted(self._waiting, key=nth_of_session.__getitem__)  # by arrival where equal
