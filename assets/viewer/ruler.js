@@ -14,6 +14,7 @@ function scale(model, distortionName, metric) {
 export function rulerText(model, distortionName, metric, distance) {
   const steps = scale(model, distortionName, metric);
   if (!steps || distance === null) return { long: "", short: "–" };
+  if (distance === 0) return { long: "identical", short: "identical" };
   const { words, title, distance: known } = steps;
   const bare = (text) => (text.startsWith(`${title} `) ? text.slice(title.length + 1) : text);
   if (distance > known.at(-1))

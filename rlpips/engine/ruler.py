@@ -36,12 +36,14 @@ class Ruler:
 
     def read(self, metric: str, distance: float, distortion: str = "jpeg") -> str:
         """A distance as a text: "as far as JPEG quality 7", "further than any JPEG tried (quality 1)" or "nearer than the mildest
-        JPEG tried (quality 88)". It is the table's entry nearest in log distance. ValueError for an unknown name."""
+        JPEG tried (quality 88)", or "identical" for 0. It is the table's entry nearest in log distance. ValueError for an unknown name."""
         for what, value, names in (("metric", metric, self.metrics), ("distortion", distortion, tuple(self.scales))):
             if value not in names:
                 raise ValueError(f"This ruler's {what} must be one of {', '.join(names)}; got {value!r}.")
         if not distance >= 0:
             raise ValueError(f"A distance is a number of at least 0; got {distance!r}.")
+        if distance == 0:
+            return "identical"
         scale = self.scales[distortion]
         distances = scale.distance[:, self.metrics.index(metric)]
         if distance > distances[-1]:

@@ -27,7 +27,8 @@ class PerceptualMetric(nn.Module):
 
     `heads` has one weight vector (C_l,) per layer of the trunk, each >= 0. All methods take `x` and `y`, float tensors
     (N, 3, H, W) in [0, 1] of the same shape, at least 32 pixels a side, on the metric's device, and raise ValueError for
-    anything else. Gradients flow to both; the network itself is frozen.
+    anything else. Gradients flow to both; the network itself is frozen. `torch.export` works, without the check of values, which a
+    graph cannot hold; `torch.vmap` does not, for the same reason: give it a batch.
     """
 
     def __init__(self, trunk: Trunk, heads: Sequence[Tensor], name: str) -> None:
@@ -87,6 +88,8 @@ def check_images(x: Any, name: str = "images") -> None:
         raise ValueError(f"{name} must be a float tensor of shape (N, 3, H, W); got {kind}.")
     if min(x.shape[-2:]) < 32:
         raise ValueError(f"{name} must be at least 32 pixels a side; got {x.shape[-2]}×{x.shape[-1]} (H×W).")
+    if torch.compiler.is_exporting():
+        return
     low, high = (value.item() for value in x.detach().aminmax())
     if not (low >= -_SLACK and high <= 1 + _SLACK):  # also catches NaN
         hint = " Pixels on the [-1, 1] scale become [0, 1] by (x + 1) / 2." if -1 - _SLACK <= low < 0 else ""

@@ -62,7 +62,7 @@ def test_ruler_reads_a_distance_as_a_distortion():
     assert ruler.read("a", 0.5) == "further than any JPEG tried (quality 1)"
     assert ruler.read("a", 0.005) == "nearer than the mildest JPEG tried (quality 80)"
     assert ruler.read("a", 0.5, "blur") == "further than any blur tried (σ 1 px)"
-    assert ruler.read("a", 0, "blur") == "as far as blur σ 1 px"
+    assert ruler.read("a", 0, "blur") == "identical"
     for wrong in (("c", 1), ("a", 1, "fog"), ("a", float("nan")), ("a", -1)):
         with pytest.raises(ValueError):
             ruler.read(*wrong)

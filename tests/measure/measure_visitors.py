@@ -3,12 +3,14 @@
     python tests/measure/measure_visitors.py [crowd] [--visitors 50] [--within 5] [--pictures own|seeds|same] [--steps 20]
                                      [--through page|client]
     python tests/measure/measure_visitors.py memory [--runs 200] [--through page|client]
+    python tests/measure/measure_visitors.py steady [--minutes 10] [--every 5] [--through page|client]
 
 Through the page: a visitor uses the protocol of the page (the request of Run, the stream of messages, the pictures that they
 name). Through the client: a script calls the public endpoint with Gradio's client library; all scripts together are one
 process, which takes much of a small machine. Nothing else should run meanwhile.
 
 memory: the server's memory after runs of 5 steps on 64 pixels, by one visitor, and by a new visitor for each.
+steady: a new visitor with a picture of their own every few seconds; how long their runs take, and the server's memory.
 """
 
 # ruff: noqa: E402
@@ -330,9 +332,37 @@ async def measure_memory(server, visit, options):
     return rows
 
 
+async def measure_steady(server, visit, options):
+    """Rows on a steady load."""
+    await visit().run(steps=5)
+    megabytes, seconds, ends, coming = [], [], [], []
+
+    async def come(n):
+        visitor = visit()
+        changes = await visitor.with_picture(photograph(n))
+        await visitor.run(steps=options.steps, **changes)
+        seconds.append(visitor.statuses[-1][0])
+        ends.append(visitor.statuses[-1][1].split(":")[0])
+
+    begun = time.monotonic()
+    while (now := time.monotonic() - begun) < 60 * options.minutes:
+        if now >= 60 * len(megabytes):
+            megabytes.append(f"{memory(server.pid)[0]:.0f}")
+        coming.append(asyncio.create_task(come(len(coming))))
+        await asyncio.sleep(options.every)
+    errors = [end for end in await asyncio.gather(*coming, return_exceptions=True) if end]
+    tenths = statistics.quantiles(seconds, n=10)
+    return [
+        ("minutes, visitors, done, errors", f"{options.minutes}, {len(coming)}, {ends.count('Done')}, {len(errors)}"),
+        ("done: median, 90 % within, the last", f"{tenths[4]:.1f} / {tenths[8]:.1f} / {max(seconds):.1f} s"),
+        ("MB of the server at the beginning of each minute", ", ".join(megabytes)),
+        ("MB after, at most", " / ".join(f"{each:.0f}" for each in memory(server.pid))),
+    ]
+
+
 async def measure(server, options, folder):
     """Print the measurement that the options name."""
-    what = {"crowd": measure_crowd, "memory": measure_memory}[options.what]
+    what = {"crowd": measure_crowd, "memory": measure_memory, "steady": measure_steady}[options.what]
     # The server lets go of a connection that is idle for 5 s. A browser that uses it just then asks again; httpx does not.
     limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=server.url, timeout=600, limits=limits, trust_env=False) as client:
@@ -345,13 +375,15 @@ async def measure(server, options, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("crowd", "memory"), nargs="?", default="crowd")
+    parser.add_argument("what", choices=("crowd", "memory", "steady"), nargs="?", default="crowd")
     parser.add_argument("--through", choices=("page", "client"), default="page")
     parser.add_argument("--visitors", type=int, default=50)
     parser.add_argument("--within", type=float, default=5, help="seconds in which they come")
     parser.add_argument("--pictures", choices=("own", "seeds", "same"), default="own")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--runs", type=int, default=200, help="for memory")
+    parser.add_argument("--minutes", type=float, default=10, help="for steady")
+    parser.add_argument("--every", type=float, default=5, help="seconds from one visitor to the next, for steady")
     options = parser.parse_args()
     if options.visitors < 2 or options.runs < 1:
         parser.error(f"there must be at least 2 visitors and 1 run; got {options.visitors} and {options.runs}")

@@ -168,3 +168,9 @@ def test_a_device_that_does_not_exist_is_refused(device):
         pytest.skip("with a GPU, its driver refuses the device")
     with pytest.raises(ValueError, match=r"device|GPU"):
         rlpips.load_metric("lpips", device=device)
+
+
+def test_an_exported_graph_has_the_same_distances():
+    metric, (x, y) = rlpips.load_metric("rlpips-linf"), pair((2, 3, 40, 52))
+    exported = torch.export.export(metric, (x, y)).module()
+    torch.testing.assert_close(exported(y, x), metric(y, x))

@@ -1,6 +1,7 @@
 """For tests in the browser: chromium, the app as a server without a network, and pages that fail on any error of their own."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -96,8 +97,11 @@ def _answers(url):
 
 
 @contextmanager
-def visit(browser, url, width=1440, height=900, **options):
-    """A page in a context of its own; fails at the end after an error in the console or a request to another server."""
+def visit(browser, url, width=1440, height=900, offline_after=False, **options):
+    """A page in a context of its own; fails at the end after an error in the console or a request to another server.
+
+    `offline_after`: the server ends while the page is open, so errors of connections are no fault.
+    """
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     context.set_default_timeout(PATIENCE)
     context.add_init_script("performance.setResourceTimingBufferSize(5000)")
@@ -119,6 +123,8 @@ def visit(browser, url, width=1440, height=900, **options):
         yield page
     finally:
         context.close()
+    if offline_after:
+        complaints = [text for text in complaints if not re.search("net::ERR_|network error|Connection errored", text)]
     assert not complaints, complaints
 
 

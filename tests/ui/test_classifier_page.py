@@ -71,8 +71,8 @@ def test_matched_bounds_are_the_stored_ones(monkeypatch):
     [
         ({"second": "ppgd"}, "two different attacks"),
         ({"steps": 61}, "from 1 to 60"),
-        ({"steps": None}, "Steps must be a number"),
-        ({"seed": None}, "Seed must be a number"),
+        ({"steps": None}, "The field Steps is empty"),
+        ({"seed": None}, "The field Seed is empty"),
         ({"bounds": "own", "second_bound": None}, "must be numbers"),
         ({"classifier": None}, "Choose a classifier"),
         ({"selected": None}, "Choose a picture"),

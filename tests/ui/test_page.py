@@ -1,8 +1,10 @@
 """The page in a real browser, the server without a network. Every visit fails on an error in the console."""
 
 import io
+import os
 import re
 import shutil
+import signal
 
 import browser as b
 import numpy as np
@@ -166,17 +168,40 @@ def test_stop_keeps_what_is_there(page):
     b.enter(page, "#steps", 200)
     b.watch(page)
     page.click("#run")
-    page.wait_for_function("window.states.includes('running') && window.steps.at(-1) >= 4")
+    page.wait_for_function("window.states.includes('running') && window.steps.at(-1) >= 10")
     page.click("#stop")
     status = b.wait_for_status(page, "Stopped")
     state, step, steps = viewer(page)
-    assert state == "stopped" and 4 <= step < 200 and steps == 200
+    assert state == "stopped" and 8 <= step < 200 and steps == 200
     assert status.startswith(f"Stopped: {step} steps in")
     wait_painted(page)
+    assert all(text.endswith(f"step {step}") for text in page.locator("#viewer .rv-keyframe").all_inner_texts())
     assert len(curves(page)) == 6 and min(readings(page)) > 0
     b.enter(page, "#steps", STEPS)
     b.run(page)
     assert viewer(page) == ("done", STEPS, STEPS)
+
+
+def test_opening_more_changes_nothing(page):
+    """Its number fields are filled when they are shown, and an empty one with 0."""
+    page.click("#more button")
+    page.wait_for_selector("#step-size input")
+    assert b.run(page).startswith(f"Done: {STEPS} steps")
+    page.click("#viewer .rv-receipt summary")
+    assert re.search(r"step size\W+0\.0049", page.inner_text("#viewer .rv-receipt"))
+
+
+def test_without_the_server_the_status_says_so(chromium, tmp_path):
+    with b.serve(tmp_path) as server, b.visit(chromium, server.url, offline_after=True) as page:
+        b.ready(page)
+        b.enter(page, "#steps", 200)
+        b.watch(page)
+        page.click("#run")
+        page.wait_for_function("window.steps.at(-1) >= 3")
+        os.kill(server.pid, signal.SIGKILL)
+        assert "the server does not answer" in b.wait_for_status(page, "Stopped")
+        assert viewer(page)[0] == "stopped"
+        wait_painted(page)
 
 
 def test_uploads_good_and_bad(page, tmp_path):
