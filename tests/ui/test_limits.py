@@ -65,6 +65,7 @@ def test_uploads_are_bounded_in_bytes_files_and_fields(client):
         (_upload(client, *many), "An upload may have at most 10 files."),
         (_upload(client, ("a.png", bytes(70 * 1024**2))), "This upload has 70 MB. At most 32 MB a file"),
         (_upload(client, many[0], note="x" * 20_000), "An upload holds files, and no long fields."),
+        (_upload(client, many[0], filename="x" * 20_000), "An upload holds files, and no long fields."),
     ):
         assert answer.status_code == 413 and answer.json()["detail"].startswith(sentence)
 

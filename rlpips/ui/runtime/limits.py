@@ -1,8 +1,7 @@
 """What a request may send: an ASGI middleware in front of Gradio, which would take bodies of any size and keep them."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 from python_multipart.exceptions import MultipartParseError
@@ -44,7 +43,8 @@ class Limits:
         try:
             if scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/upload"):
                 length, parts = _check_upload(headers)
-                with _room(length):
+                with ExitStack() as stack:
+                    _make_room(stack, length)
                     return await self._app(scope, parts.looked_through(receive), send)
             return await self._app(scope, await _body(headers, receive), send)
         except Refused as refusal:
@@ -96,11 +96,9 @@ def _check_upload(headers: dict[bytes, bytes]) -> tuple[int, "_Parts"]:
     return length, _Parts(boundary)
 
 
-@contextmanager
-def _room(length: int) -> Iterator[None]:
+def _make_room(stack: ExitStack, length: int) -> None:
     try:
-        with files.ROOM.hold(length, files.UPLOADS):
-            yield
+        stack.enter_context(files.ROOM.hold(length, files.UPLOADS))
     except ValueError as error:
         raise Refused(507, str(error)) from error
 
@@ -109,10 +107,11 @@ class _Parts:
     """The parts of an upload: few, and fields short."""
 
     def __init__(self, boundary: bytes):
-        self._count, self._header, self._field_bytes = 0, b"", 0
+        self._count, self._field_bytes, self._is_file = 0, 0, False
+        self._name, self._value = b"", b""  # of a header
         callbacks: dict[str, Any] = {
-            "on_part_begin": self._begin, "on_header_field": self._header_data, "on_header_value": self._header_data,
-            "on_part_data": self._data,
+            "on_part_begin": self._begin, "on_header_field": self._header_name, "on_header_value": self._header_value,
+            "on_header_end": self._header_end, "on_part_data": self._data,
         }  # fmt: skip
         self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
 
@@ -130,15 +129,23 @@ class _Parts:
         return look
 
     def _begin(self) -> None:
-        self._count, self._header, self._field_bytes = self._count + 1, b"", 0
+        self._count, self._field_bytes, self._is_file = self._count + 1, 0, False
         if self._count > _UPLOAD_PARTS:
             raise Refused(413, f"An upload may have at most {_UPLOAD_PARTS} files. {_HELP}")
 
-    def _header_data(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._is_file = b"filename" in parse_options_header(self._value)[1]
+        self._name, self._value = b"", b""
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        if b"filename" in self._header:
+        if self._is_file:
             return
         self._field_bytes += end - start
         if self._field_bytes > _FIELD_BYTES:
