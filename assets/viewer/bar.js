@@ -5,6 +5,7 @@ import { lecture } from "./lecture.js";
 import { frameAt, isPair, lastStep } from "./model.js";
 import { hasVerdicts } from "./verdicts.js";
 
+const SCHEDULES = { cosine: "cosine steps", fixed: "fixed steps", apgd: "APGD" };
 const ORIGINS = { running: "live, running", done: "live", stopped: "live, stopped" };
 
 export function writeBar(root, model, view) {
@@ -19,7 +20,8 @@ export function writeBar(root, model, view) {
   find("play").setAttribute("aria-label", view.playing ? "Pause" : "Play");
   find("play").classList.toggle("rv-playing", view.playing);
   find("origin").textContent = isPair(model) ? "measured" : ORIGINS[model.state] ?? model.state;
-  find("device").textContent = `${model.meta.backbone} · ${model.meta.device}`;
+  find("device").textContent = [SCHEDULES[model.meta.schedule], model.meta.backbone, model.meta.device]
+    .filter(Boolean).join(" · ");
   if (hasVerdicts(model)) find("says").textContent = lecture(model, view.step);
   writeNumbersTitle(root, model, view);
 }

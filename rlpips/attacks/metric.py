@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlpips.attacks.pgd import inside, pgd
+from rlpips.attacks.pgd import apgd, inside, pgd
 from rlpips.attacks.request import OBJECTIVES, AttackRequest, from_fields
+from rlpips.attacks.schedule import step_sizes
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.bfloat16 import pick_precision
@@ -71,7 +72,6 @@ class _Loaded:
     reference: Tensor  # (N, 3, H, W)
     start: Tensor  # (N, 3, H, W), the picture that is pushed
     metrics: list[PerceptualMetric]
-    step_size: float
     precision: str
     name: str
     notes: list[str]  # what was changed when the pictures were read
@@ -92,6 +92,15 @@ class _Loaded:
             for n, (reference, start) in enumerate(zip(self.reference, self.start, strict=True))
         ]
 
+    @property
+    def schedule(self) -> str:
+        return self.request.schedule if self.request.step_size is None else "fixed"
+
+    def sizes(self) -> list[float]:
+        """The sizes of the steps, but for APGD, which chooses them."""
+        size = None if self.request.step_size is None else float(self.request.step_size)
+        return step_sizes(self.schedule, float(self.request.eps), self.request.steps, size)
+
     def receipt(self, n: int, reference: Tensor, start: Tensor) -> dict[str, Any]:
         """What identifies the attack on picture n, and repeats it."""
         request = self.request
@@ -100,7 +109,8 @@ class _Loaded:
             "norm": request.norm,
             "eps": float(request.eps),
             "steps": int(request.steps),
-            "step_size": self.step_size,
+            "schedule": self.schedule,
+            **({"step_size": self.sizes()[0]} if self.schedule == "fixed" else {}),
             "restarts": int(request.restarts),
             "seed": int(request.seed) + n,
             "backbone": request.backbone,
@@ -128,8 +138,7 @@ def _load(request: AttackRequest) -> _Loaded:
     metrics = [
         shared_metric(each, request.backbone, device) for each in check_metrics(request.metrics, request.backbone)
     ]
-    step_size = float(request.step_size or 2.5 * request.eps / request.steps)
-    return _Loaded(request, reference, start, metrics, step_size, precision, name, notes)
+    return _Loaded(request, reference, start, metrics, precision, name, notes)
 
 
 def _read(source: Any, device: torch.device) -> tuple[Tensor, str, list[str]]:
@@ -174,7 +183,10 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
         with torch.no_grad():
             first = repeated(loaded.start + _draw(loaded.start, norm, eps, generators))
         pending: list[Reading] = []  # on the device still
-        iterates = pgd(start, first, objective, norm, eps, request.steps, loaded.step_size)
+        if loaded.schedule == "apgd":
+            iterates = apgd(start, first, objective, norm, eps, request.steps)
+        else:
+            iterates = pgd(start, first, objective, norm, eps, loaded.sizes())
         for index, (x, *reading) in enumerate(iterates):
             pending.append(Reading(*reading))
             if index not in frame_steps and device.type != "cpu":

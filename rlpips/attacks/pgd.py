@@ -1,5 +1,7 @@
-"""Projected gradient ascent on a batch of pictures (Madry et al., arXiv 1706.06083), for any objective."""
+"""Projected gradient ascent on a batch of pictures, for any objective: PGD (Madry et al., arXiv 1706.06083) with steps of given sizes,
+and APGD (Croce and Hein, arXiv 2003.01690), which chooses them."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -9,51 +11,116 @@ from torch import Tensor
 from rlpips.norms import Norm
 
 Objective = Callable[[Tensor], tuple[Tensor, ...]]  # x (B, 3, H, W) -> (the values to raise (B,), *readings)
+_Row = tuple[Tensor, ...]  # (iterate, values, *readings), whose first dimension is B
 
 
 def pgd(
-    start: Tensor, initial: Tensor, objective: Objective, norm: Norm, eps: Any, steps: int, step_size: Any
+    start: Tensor, initial: Tensor, objective: Objective, norm: Norm, eps: Any, sizes: Iterable[Any]
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Yields (iterate, *readings) steps + 1 times, the initial point first.
+    """Yields (iterate, *readings) once more than there are `sizes`, the initial point first, and last, row by row, the best one.
 
     start      (B, 3, H, W) in [0, 1], the centres of the balls
     initial    the first iterate, same shape; it is projected into the balls
-    objective  gives the values to raise, and readings: tensors that are yielded with the iterate they belong to
+    objective  gives the values to raise, and readings: tensors (B, …) that are yielded with the iterate they belong to
     norm       one of the values of `rlpips.norms.NORMS`
-    eps, step_size  numbers, or tensors (B, 1, 1, 1), in [0, 1] pixel units
+    eps        a number, or a tensor (B, 1, 1, 1), in [0, 1] pixel units
+    sizes      of the steps, like eps (`rlpips.attacks.schedule`)
     """
-    start, initial = (each.contiguous(memory_format=torch.channels_last) for each in (start, initial))
-    x = inside(initial - start, start, norm, eps)
-    for _ in range(steps):
-        moved, *readings = ascend(x, start, objective, norm, eps, step_size)
+    start, x = _begin(start, initial, norm, eps)
+    best: _Row | None = None
+    for size in sizes:
+        gradient, values, *readings = climb(x, objective)
         yield x, *readings
-        x = moved
-    with torch.no_grad():  # ends before the yield, because the caller has a gradient mode of their own
-        readings = list(objective(x)[1:])
-    yield x, *readings
+        best = _better((x, values, *readings), best)
+        x = _move(x, gradient, size, start, norm, eps)
+    yield _last(x, objective, best)
+
+
+def apgd(
+    start: Tensor, initial: Tensor, objective: Objective, norm: Norm, eps: Any, steps: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """The same by Algorithm 1 of APGD: steps of 2 eps with momentum, halved at checkpoints, back at the best iterate, where they have
+    found little. Every row has a step size of its own."""
+    start, x = _begin(start, initial, norm, eps)
+    checkpoints = _checkpoints(steps)
+    size = torch.as_tensor(2 * eps, dtype=x.dtype, device=x.device).expand(len(x), 1, 1, 1)
+    rises, halved = torch.zeros(len(x), device=x.device), torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    previous, before, at_checkpoint, last_checkpoint = x, rises, rises, 0
+    best: _Row | None = None
+    for step in range(steps):
+        gradient, values, *readings = climb(x, objective)
+        yield x, *readings
+        best = _better((x, values, gradient, *readings), best)
+        if step:
+            rises = rises + (values > before)
+        else:
+            at_checkpoint = values
+        before = values
+        if step in checkpoints:
+            few = rises < 0.75 * (step - last_checkpoint)
+            halved = few | (~halved & (at_checkpoint == best[1]))
+            rows = halved.view(-1, 1, 1, 1)
+            size = torch.where(rows, size / 2, size)
+            x, gradient = torch.where(rows, best[0], x), torch.where(rows, best[2], gradient)
+            previous = torch.where(rows, best[0], previous)
+            before = torch.where(halved, best[1], before)
+            at_checkpoint, last_checkpoint, rises = best[1], step, torch.zeros_like(rises)
+        moved = _move(x, gradient, size, start, norm, eps)
+        if step:  # momentum
+            moved = inside(x + 0.75 * (moved - x) + 0.25 * (x - previous) - start, start, norm, eps)
+        previous, x = x, moved
+    yield _last(x, objective, best and (*best[:2], *best[3:]))
+
+
+def _checkpoints(steps: int) -> set[int]:
+    """The steps after which APGD looks back: shares 0, 0.22, 0.41, … of all, whose distances fall by 0.03 to 0.06."""
+    shares = [0.0, 0.22]
+    while shares[-1] < 1:
+        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
+    return {math.ceil(share * steps) for share in shares[1:] if share < 1}
+
+
+def _begin(start: Tensor, initial: Tensor, norm: Norm, eps: Any) -> tuple[Tensor, Tensor]:
+    """(the centres, the first iterate) in the layout that networks are fast in."""
+    start, initial = (each.contiguous(memory_format=torch.channels_last) for each in (start, initial))
+    return start, inside(initial - start, start, norm, eps)
 
 
 @torch.no_grad()
-def ascend(x: Tensor, start: Tensor, objective: Objective, norm: Norm, eps: Any, step_size: Any) -> tuple[Tensor, ...]:
-    """One step of `pgd` from `x`: (the next iterate, *readings of `x`)."""
+def climb(x: Tensor, objective: Objective) -> tuple[Tensor, ...]:
+    """(the gradient, the values, *readings) of an objective at x."""
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         values, *readings = objective(x)
         (gradient,) = torch.autograd.grad(values.sum(), x)
-    moved = norm.step(gradient, step_size).add_(x).sub_(start)
-    return inside(moved, start, norm, eps), *(each.detach() for each in readings)
+    return gradient, values.detach(), *(each.detach() for each in readings)
+
+
+@torch.no_grad()
+def _move(x: Tensor, gradient: Tensor, size: Any, start: Tensor, norm: Norm, eps: Any) -> Tensor:
+    return inside(norm.step(gradient, size).add_(x).sub_(start), start, norm, eps)
+
+
+@torch.no_grad()
+def _better(row: _Row, best: _Row | None) -> _Row:
+    """Row by row the one with the higher value."""
+    if best is None:
+        return row
+    better = row[1] > best[1]
+    return tuple(
+        torch.where(better.view(-1, *[1] * (new.ndim - 1)), new, old) for new, old in zip(row, best, strict=True)
+    )
+
+
+def _last(x: Tensor, objective: Objective, best: _Row | None) -> tuple[Tensor, ...]:
+    """What an attack yields last: the best of the last iterate `x` and of those before, without the values."""
+    with torch.no_grad():  # ends before the yield, because the caller has a gradient mode of their own
+        values, *readings = objective(x)
+    x, _, *readings = _better((x, values, *readings), best)
+    return x, *readings
 
 
 def inside(delta: Tensor, start: Tensor, norm: Norm, eps: Any) -> Tensor:
     """The point of [0, 1] and of the ball around `start` that is nearest to start + delta; may write over `delta`."""
     # Clipping moves every value towards `start`, which is an image itself, so the point stays in either ball.
     return norm.project(delta, eps).add_(start).clamp_(0, 1)
-
-
-def best_iterate(iterates: Iterable[tuple[Tensor, ...]], x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Row by row the (x, value) with the highest value, of `x` (B, 3, H, W) with `values` (B,) and of `iterates`, (x, values) each."""
-    for iterate, reached in iterates:
-        better = reached > values
-        x = torch.where(better.view(-1, 1, 1, 1), iterate.detach(), x)
-        values = torch.where(better, reached, values)
-    return x, values

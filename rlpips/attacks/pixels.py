@@ -41,7 +41,7 @@ def _pgd(classifier, x, labels, norm: Norm, eps, steps, step_size, seed):
         return F.cross_entropy(logits, labels, reduction="none"), margins(logits, labels)
 
     best, all_rows = Best(x), torch.arange(len(x), device=x.device)
-    iterates = ascend(x, _random_points(x, norm, eps, seed), objective, norm, eps, steps, step_size)
+    iterates = ascend(x, _random_points(x, norm, eps, seed), objective, norm, eps, [step_size] * steps)
     for index, (iterate, reached) in enumerate(iterates):
         best.update(all_rows, iterate, reached)
         yield iterate if index < steps else best.x

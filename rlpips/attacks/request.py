@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from rlpips import validation
+from rlpips.attacks.schedule import SCHEDULES
 from rlpips.zoo.attack_cards import ATTACKS
 from rlpips.zoo.catalog import PAIR, check_metrics
 
@@ -30,11 +31,13 @@ class AttackRequest:
     backbone   "alex", "vgg" or "squeeze"
     norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values
     steps      1 to 10,000
-    step_size  in the unit of eps; None for 2.5 eps / steps
+    step_size  of all steps, in the unit of eps; None for the sizes of the schedule
     objective  "away": make each metric say "different"; "toward": make a different candidate look identical to it
     seed       a whole number; picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
     device     "cpu", "cuda", or None for the GPU where there is one
     restarts   1 to 100; each lane keeps the restart with its best final distance
+    schedule   "cosine": steps from 2 eps to 0, which find more in ten steps than fixed ones in forty; "fixed": steps of 2.5 eps / steps;
+               "apgd": sizes that follow what is found (`rlpips.attacks.pgd.apgd`). A step_size means "fixed"
     precision  of the convolutions: "float32", or "bfloat16" on differences from the reference, which changes distances by
                less than 1 % (`rlpips.engine.bfloat16`); None for bfloat16 where the device has it in hardware
 
@@ -54,11 +57,13 @@ class AttackRequest:
     device: Any = None
     restarts: int = 1
     precision: str | None = None
+    schedule: str = "cosine"
 
     def __post_init__(self) -> None:
         check_metrics(self.metrics, self.backbone)
         validation.check_choice("norm", self.norm, NORMS)
         validation.check_choice("objective", self.objective, OBJECTIVES)
+        validation.check_choice("schedule", self.schedule, SCHEDULES)
         validation.check_whole("steps", self.steps, 1, MAX_STEPS)
         validation.check_whole("restarts", self.restarts, 1, MAX_RESTARTS)
         validation.check_whole("seed", self.seed, 0, MAX_SEED)

@@ -5,13 +5,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rlpips.attacks.pgd import best_iterate, pgd
+from rlpips.attacks.pgd import apgd, pgd
+from rlpips.attacks.schedule import SCHEDULES, step_sizes
 from rlpips.data.triplets import Triplets
 from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.norms import NORMS
 from rlpips.parallel import share
+from rlpips.validation import check_choice
 
 _AT_ONCE = 24  # pictures: enough to fill a CPU at 64 pixels, few enough to share out to processes
 
@@ -25,12 +27,13 @@ def attack_triplets(
     steps: int = 20,
     restarts: int = 1,
     seed: int = 0,
+    schedule: str = "fixed",
 ) -> Triplets:
     """The same triplets with one candidate of each, chosen at random, moved inside its ball.
 
     The candidate that the judges find nearer is pushed away from the reference, the one they find farther is pulled towards it.
     The reference and the other candidate stay as they are. White box: `metric` itself is attacked, by PGD from a random start
-    with steps of 2.5 eps / steps; the best iterate is kept. eps is in [0, 1] pixel units. ValueError for triplets without a judge.
+    with steps by a `schedule` of `rlpips.attacks.request.AttackRequest`; the best iterate is kept. eps is in [0, 1] pixel units. ValueError for triplets without a judge.
     """
     if triplets.judge.isnan().any():
         raise ValueError("An attack turns the judges' choice, and these triplets have no judge.")
@@ -38,7 +41,7 @@ def attack_triplets(
     p0_is_attacked, sign = draw_candidates(triplets.judge, generator)
     where = p0_is_attacked.view(-1, 1, 1, 1)
     start = torch.where(where, triplets.p0, triplets.p1)
-    attacked = push(metric, triplets.reference, start, sign, norm, eps, steps, restarts, generator)
+    attacked = push(metric, triplets.reference, start, sign, norm, eps, steps, restarts, generator, schedule)
     return replace(triplets, p0=torch.where(where, attacked, triplets.p0), p1=torch.where(where, triplets.p1, attacked))
 
 
@@ -60,12 +63,14 @@ def push(
     steps: int,
     restarts: int,
     generator: torch.Generator,
+    schedule: str = "fixed",
 ) -> Tensor:
     """The points in the balls around `start` (N, 3, H, W) at which PGD found the largest sign·d(reference, point).
 
     `sign` is 1 (away) or -1 (towards), a number or (N,). A short attack can do worse than none, so the start counts as well. Where
     several processes run, each attacks some of the pictures and all get all of them.
     """
+    check_choice("schedule", schedule, SCHEDULES)
     ball = NORMS[norm]
     signs = torch.as_tensor(sign, dtype=torch.float32).expand(len(start)).to(start.device)
     pieces = torch.arange(len(start)).split(_AT_ONCE)
@@ -86,8 +91,14 @@ def push(
             best, highest = centre, objective(centre)[0]
         for _ in range(restarts):
             initial = centre + ball.random(centre, eps, piece_generator)
-            iterates = pgd(centre, initial, objective, ball, eps, steps, 2.5 * eps / steps)
-            best, highest = best_iterate(iterates, best, highest)
+            if schedule == "apgd":
+                iterates = apgd(centre, initial, objective, ball, eps, steps)
+            else:
+                iterates = pgd(centre, initial, objective, ball, eps, step_sizes(schedule, eps, steps))
+            *_, (x, values) = iterates  # the last is the best
+            better = values > highest
+            best = torch.where(better.view(-1, 1, 1, 1), x, best)
+            highest = torch.where(better, values, highest)
         return best
 
     # In one memory layout whatever happened before: a network rounds differently where channels lie last.

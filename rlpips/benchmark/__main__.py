@@ -13,8 +13,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch is imported, as
 
 import torch
 
+from rlpips.benchmark.ours import EPS, sample_pictures
 from rlpips.benchmark.packages import load_packages
 from rlpips.benchmark.perceptual import perceptual_table
+from rlpips.benchmark.strength import strength_table
 from rlpips.benchmark.tables import accuracy_table, engine_table, floor_table
 from rlpips.benchmark.timing import Table
 from rlpips.classifiers.models import load_classifier
@@ -23,7 +25,7 @@ from rlpips.engine.bfloat16 import PRECISIONS, pick_precision
 from rlpips.engine.provenance import surroundings
 from rlpips.zoo.catalog import PAIR
 
-TABLES = ("engine", "floor", "accuracy", "perceptual")
+TABLES = ("engine", "floor", "accuracy", "perceptual", "strength")
 # (height and width, batch, norm)
 CASES = [
     ((64, 64), 1, "linf"),
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--norms", nargs="+", choices=("linf", "l2"))
     parser.add_argument("--steps", type=int, default=40, help="of the whole attack; keyframes depend on their number")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pictures", type=int, default=3, help="for strength")
     parser.add_argument("--device", help='"cpu" or "cuda"; default: the GPU where there is one')
     parser.add_argument("--backbone", default="alex", choices=("alex", "vgg"))
     options = parser.parse_args(arguments)
@@ -82,6 +85,10 @@ def report(options: argparse.Namespace) -> Iterator[str | Table]:
         elif name == "accuracy":
             for size in sizes:
                 yield accuracy_table(size, device=device, backbone=backbone)
+        elif name == "strength":
+            for size, norm in itertools.product(sizes, options.norms or EPS):
+                pictures = sample_pictures(options.pictures, size, device)
+                yield strength_table(pictures, norm, EPS[norm] * (size[0] / 64 if norm == "l2" else 1))
         elif name == "perceptual":
             classifier = load_classifier("undefended", device)
             yield perceptual_table(classifier, batches=options.batches or (1, 16), rounds=rounds, device=device)

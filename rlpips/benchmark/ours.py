@@ -1,6 +1,7 @@
 """Our engine as a contestant: the whole attack, as users call it, and its steps alone."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 import rlpips
 from rlpips import paths
 from rlpips.attacks.pgd import pgd
+from rlpips.attacks.schedule import step_sizes
 from rlpips.data import images
 from rlpips.engine.panel import Panel
 from rlpips.metrics.lpips import shared_metric
@@ -66,7 +68,7 @@ class AttackSteps:
         self._start = reference.repeat_interleave(len(PAIR), 0).contiguous(memory_format=torch.channels_last)
         self._initial = random_start(reference, norm, self._eps).repeat_interleave(len(PAIR), 0)
         self._attacked = torch.arange(len(PAIR), device=reference.device).repeat(len(reference))  # each lane's metric
-        self._endless = self._iterates(10**9, 2.5 * self._eps / 40)
+        self._endless = self._iterates(itertools.repeat(2.5 * self._eps / 40))
 
     def run(self, steps: int) -> None:
         """The next `steps` steps of an attack that never ends."""
@@ -76,10 +78,10 @@ class AttackSteps:
     def iterates(self, steps: int) -> Iterator[tuple[Tensor, ...]]:
         """An attack from the beginning: steps + 1 times an iterate (N·M, 3, H, W), its distances per layer (N·M, M, L), and its
         two norms (N·M,)."""
-        return self._iterates(steps, 2.5 * self._eps / steps)
+        return self._iterates(step_sizes("fixed", self._eps, steps))
 
-    def _iterates(self, steps: int, step_size: float) -> Iterator[tuple[Tensor, ...]]:
-        return pgd(self._start, self._initial, self._objective, self._norm, self._eps, steps, step_size)
+    def _iterates(self, sizes: Iterable[float]) -> Iterator[tuple[Tensor, ...]]:
+        return pgd(self._start, self._initial, self._objective, self._norm, self._eps, sizes)
 
     def _objective(self, x: Tensor) -> tuple[Tensor, ...]:
         reading = self._panel.read(x, self._start)

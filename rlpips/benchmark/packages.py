@@ -6,7 +6,7 @@ neither has R-LPIPS, so both get the weights of our metrics.
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,28 @@ class Package:
         return torch.stack([self._attack(model, reference, start, norm, eps, steps) for model in self.models])
 
     def _attack(self, attacked: nn.Module, reference: Tensor, x: Tensor, norm: str, eps: float, steps: int) -> Tensor:
-        step_size, readings = 2.5 * eps / steps, []
+        readings = []
+        for iterate, _, layers in self.iterates(attacked, reference, x, norm, eps, steps):
+            with torch.no_grad():
+                # The attacked metric has its distances from the forward pass already.
+                parts = [
+                    layers if model is attacked else self.measure(model, reference, iterate)[1] for model in self.models
+                ]
+                readings.append(torch.stack([torch.cat(list(part), 1).flatten(1) for part in parts], 1).detach())
+        return torch.stack(readings)
+
+    def iterates(
+        self, attacked: nn.Module, reference: Tensor, x: Tensor, norm: str, eps: float, steps: int
+    ) -> Iterator[tuple[Tensor, Tensor, Sequence[Tensor]]]:
+        """PGD with fixed steps against one model, in the simplest way: yields (iterate, its distances (N, 1, 1, 1), their parts per
+        layer) `steps` times."""
+        step_size = 2.5 * eps / steps
         for _ in range(steps):
             x = x.detach().requires_grad_()
             distance, layers = self.measure(attacked, reference, x)
             (gradient,) = torch.autograd.grad(distance.sum(), x)
+            yield x.detach(), distance.detach(), layers
             with torch.no_grad():
-                # The attacked metric has its distances from the forward pass already.
-                parts = [layers if model is attacked else self.measure(model, reference, x)[1] for model in self.models]
-                readings.append(torch.stack([torch.cat(list(part), 1).flatten(1) for part in parts], 1).detach())
                 if norm == "linf":
                     delta = (x + step_size * gradient.sign() - reference).clamp(-eps, eps)
                 else:
@@ -51,7 +64,6 @@ class Package:
                     length = delta.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
                     delta = delta * (eps / length).clamp(max=1)
                 x = (reference + delta).clamp(0, 1)
-        return torch.stack(readings)
 
 
 def lpips_package(metrics: Sequence[str], backbone: str = "alex", device: str | torch.device = "cpu") -> Package:

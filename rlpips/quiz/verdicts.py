@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlpips.attacks.pgd import pgd
+from rlpips.attacks.schedule import step_sizes
 from rlpips.data.images import to_uint8
 from rlpips.data.triplets import Triplets
 from rlpips.engine.panel import Panel, in_8_bits
@@ -127,10 +128,10 @@ class _Attacks:
             start, objective = self.start[rows], self._objective(rows)
             best, highest = start, objective(start)[0]  # a short attack can do worse than none
             initial = start + eps * self.noise[rows]
-            for x, values in pgd(start, initial, objective, LINF, eps, steps, 2.5 * eps / steps):
-                better = values > highest
-                best = torch.where(better.view(-1, 1, 1, 1), x.detach(), best)
-                highest = torch.where(better, values, highest)
+            *_, (x, values) = pgd(start, initial, objective, LINF, eps, step_sizes("fixed", eps, steps))
+            better = values > highest
+            best = torch.where(better.view(-1, 1, 1, 1), x, best)
+            highest = torch.where(better, values, highest)
             pictures.append(best)
             turned.append(highest > 0)
         return torch.cat(pictures), torch.cat(turned)
@@ -142,9 +143,12 @@ class _Attacks:
             left = torch.arange(first, min(first + _AT_ONCE, len(rows)), device=rows.device)
             radius = eps[left].view(-1, 1, 1, 1)
             x = self.start[rows[left]] + radius * self.noise[rows[left]]
-            for count in (steps // 4, steps - steps // 4):  # rows turned in the first quarter are not pushed further
-                start, size = self.start[rows[left]], 2.5 * radius / steps
-                for iterate, values in pgd(start, x, self._objective(rows[left]), LINF, radius, count, size):
+            for part in (
+                slice(steps // 4),
+                slice(steps // 4, None),
+            ):  # rows turned in the first quarter are not pushed further
+                start, sizes = self.start[rows[left]], step_sizes("fixed", radius, steps)[part]
+                for iterate, values in pgd(start, x, self._objective(rows[left]), LINF, radius, sizes):
                     turned[left] |= values > 0
                     last = iterate
                 x, radius, left = (each[~turned[left]] for each in (last, radius, left))

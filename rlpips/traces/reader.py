@@ -177,6 +177,8 @@ def _receipt(value):
     """The known entries, each of its type."""
     receipt = {key: _RECEIPT[key](entry) for key, entry in value.items() if key in _RECEIPT and entry is not None}
     objective = receipt.get("objective", "")
+    if objective in ("away", "toward"):
+        receipt.setdefault("schedule", "fixed")  # the only one that there was
     _require("objective" not in receipt or objective in _NEEDED, "its objective is unknown")
     needed = ["objective", "steps", "backbone", "device", "precision", *_NEEDED.get(objective, ())]
     missing = [key for key in needed if key not in receipt]
@@ -238,14 +240,14 @@ def _attack(value):
 
 
 _NEEDED = {
-    **dict.fromkeys(("away", "toward"), ("norm", "eps", "step_size", "restarts", "seed")),
+    **dict.fromkeys(("away", "toward"), ("norm", "eps", "restarts", "seed")),
     "pair": (),
     "fool": ("attacks", "classifier", "restarts", "seed"),
 }
 
 
 _RECEIPT = {
-    **dict.fromkeys(("objective", "norm", "backbone", "device", "precision", "rlpips", "torch"), _text),
+    **dict.fromkeys(("objective", "norm", "schedule", "backbone", "device", "precision", "rlpips", "torch"), _text),
     **dict.fromkeys(("reference_sha256", "start_sha256"), _text),
     **dict.fromkeys(("steps", "restarts", "seed"), _whole),
     **dict.fromkeys(("eps", "step_size"), _real),

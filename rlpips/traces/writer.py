@@ -63,7 +63,7 @@ def meta_json(trace: Any, put: Put) -> dict[str, Any]:
         "lanes": list(trace.lanes), "metrics": list(trace.metrics), "layers": list(trace.layers),
         "titles": {name: card.title for name, card in cards.items()},
         "colors": {name: card.color for name, card in cards.items()},
-        **{key: receipt.get(key) for key in ("objective", "norm", "eps", "step_size", "restarts", "seed")},
+        **{key: receipt.get(key) for key in ("objective", "norm", "eps", "schedule", "step_size", "restarts", "seed")},
         "backbone": catalog.trunk_card(receipt["backbone"]).title,
         "device": f"{receipt['device']} {receipt['precision']}",
         "reference": put("reference.png", _source_png(trace.reference)),

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rlpips.attacks.balls import Ball, MetricBall, SelfBall
 from rlpips.attacks.lpa import fast_lpa_iterates
-from rlpips.attacks.pgd import ascend, inside
+from rlpips.attacks.pgd import climb, inside
 from rlpips.classifiers.models import Classifier
 from rlpips.metrics.lpips import load_metric
 from rlpips.norms import NORMS
@@ -61,7 +61,8 @@ def pgd_in_pixels(
 
     iterate = inside(ball.random(x, eps, torch.Generator().manual_seed(seed)), x, ball, eps)
     for _ in range(steps):  # not `pgd`, which evaluates the last iterate: a pass that nobody needs here
-        (iterate,) = ascend(iterate, x, objective, ball, eps, step_size)
+        gradient, _ = climb(iterate, objective)
+        iterate = inside(ball.step(gradient, step_size).add_(iterate).sub_(x), x, ball, eps)
     return iterate
 
 

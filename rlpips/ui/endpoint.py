@@ -30,12 +30,13 @@ def attack(
     backbone: str = "alex",
     norm: Literal["linf", "l2"] = "linf",
     eps: float = 4 / 255,
-    steps: int = 40,
+    steps: int = 20,
     step_size: float | None = None,
     objective: Literal["away", "toward"] = "away",
     seed: int = 0,
     restarts: int = 1,
     precision: Literal["float32"] | None = None,
+    schedule: Literal["cosine", "fixed", "apgd"] = "cosine",
     longest_side: int = 256,
 ) -> tuple[str, gr.FileData | None, list[gr.FileData]]:  # of each message; Gradio makes the outputs of the API from it
     """Push a picture against two metrics by PGD, live, and get all measurements. Pixels are RGB in [0, 1].
@@ -48,11 +49,12 @@ def attack(
         norm: of the ball around the picture that is pushed
         eps: the ball's radius in [0, 1] pixel units; above 0, at most 1 for "linf" and sqrt(3·H·W) for "l2"
         steps: 1 to 200, or what the host allows
-        step_size: in the unit of eps; 2.5 eps / steps unless given
+        step_size: of all steps, in the unit of eps; none for the sizes of the schedule
         objective: "away" makes each metric say "different", "toward" makes a different candidate look identical to it
         seed: of the random start, a whole number from 0
         restarts: 1 to 5; each lane keeps its best
         precision: "float32", or none for bfloat16 where the device has it in hardware
+        schedule: of the step sizes: "cosine" from 2 eps to 0, "fixed" at 2.5 eps / steps, or "apgd"
         longest_side: larger pictures are scaled down to it, 32 to 1024 pixels
     Returns:
         A sentence on the progress, many times. The last one begins with "Done" or, if the host's deadline ended the attack,
@@ -80,7 +82,7 @@ def _controls(picture, candidate, metrics, longest_side, norm, eps, step_size, p
     if not isinstance(metrics, list) or list(map(type, metrics)) != [str, str]:
         raise ValueError(f"metrics must be a list of two names; got {metrics!r}.")
     for name, value in {"eps": eps, "step_size": step_size, "longest_side": longest_side, **others}.items():
-        is_text = name in ("backbone", "objective")
+        is_text = name in ("backbone", "objective", "schedule")
         if not isinstance(value, str if is_text else int | float) and not (name == "step_size" and value is None):
             raise ValueError(f"{name} must be a {'text' if is_text else 'number'}; got {value!r}.")
     if not images.SMALLEST_SIDE <= longest_side <= images.LARGEST_SIDE:

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -73,16 +75,18 @@ def test_readings_are_those_of_the_lpips_package_on_the_saved_pictures():
         np.testing.assert_allclose(frame.psnr[row], -10 * np.log10((delta**2).mean()), rtol=1e-4)
 
 
+@pytest.mark.parametrize("schedule", ["fixed", "cosine"])
 @pytest.mark.parametrize("norm, eps", BUDGETS)
-def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps):
+def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps, schedule):
     """Lane 0 against a loop written out here, gradients from the package."""
     reference, theirs = photograph(), official("alex")
-    trace = rlpips.attack(reference, norm=norm, eps=eps, steps=4, seed=5)
+    trace = rlpips.attack(reference, norm=norm, eps=eps, steps=4, seed=5, schedule=schedule)
     generator = torch.Generator().manual_seed(5)
     NORMS[norm].random(reference, eps, generator)  # the noise lane is drawn first
     x = (reference + NORMS[norm].random(reference, eps, generator)).clamp(0, 1)
-    step_size, distances = 2.5 * eps / 4, []
-    for _ in range(5):
+    distances = []
+    for k in range(5):
+        step_size = 2.5 * eps / 4 if schedule == "fixed" else eps * (1 + math.cos(math.pi * k / 4))
         x.requires_grad_()
         distance = theirs(2 * reference - 1, 2 * x - 1)
         distances.append(distance.item())
@@ -92,6 +96,7 @@ def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps):
             delta = x + step_size * step - reference
             delta = delta.clamp(-eps, eps) if norm == "linf" else delta * min(1, eps / delta.norm())
             x = (reference + delta).clamp(0, 1)
+    distances[-1] = max(distances)  # the best is kept
     np.testing.assert_allclose(trace.distance[:, 0, 0], distances, rtol=2e-2)
 
 

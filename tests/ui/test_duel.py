@@ -23,7 +23,7 @@ def controls(**changes):
     """The values that the page sends at first, with few steps, but for the changes."""
     values = {
         "selected": 0, "mine": [], "upload": None, "objective": "away", "norm": "linf", "candidate": "itself", "eps": 4,
-        "steps": 3, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1,
+        "steps": 3, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1, "schedule": "cosine",
         "backbone": "alex", "size": 256, "precision": "auto",
     }  # fmt: skip
     return Controls(**{**values, **changes})

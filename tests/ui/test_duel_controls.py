@@ -17,7 +17,7 @@ def read(**changes):
     """The request, name and notes for the values that the page opens with, but for the changes."""
     values = {
         "selected": str(SAMPLES[0].path), "mine": [], "objective": "away", "norm": "linf", "candidate": "itself", "eps": 4,
-        "steps": 40, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1,
+        "steps": 40, "first": "lpips", "second": "rlpips-linf", "seed": 0, "step_size": None, "restarts": 1, "schedule": "cosine",
         "backbone": "alex", "size": 256, "precision": "auto", **changes,
     }  # fmt: skip
     return duel_controls.read(VISITOR, duel_controls.Controls(**{"upload": values["mine"], **values}))

@@ -93,12 +93,13 @@ def test_a_request_has_the_values_that_the_page_would_send(served):
     settings = {
         "metrics": ["lpips", "rlpips-l2"], "backbone": "alex", "steps": 40, "objective": "away", "seed": 2, "restarts": 1,
         "picture": served_files.put("a.png", b"a"), "candidate": None, "longest_side": 256, "step_size": None,
-        "precision": None,
+        "precision": None, "schedule": "fixed",
     }  # fmt: skip
     path = settings["picture"]["path"]
     assert endpoint._controls(**settings, norm="linf", eps=4 / 255) == Controls(
         selected=path, mine=[path], upload=[path], objective="away", norm="linf", candidate="itself", eps=4.0, steps=40,
         first="lpips", second="rlpips-l2", seed=2, step_size=None, restarts=1, backbone="alex", size=256, precision="auto",
+        schedule="fixed",
     )  # fmt: skip
     assert endpoint._controls(**settings, norm="l2", eps=2.5).eps == 2.5
     with pytest.raises(ValueError, match="another picture than the reference"):

@@ -63,7 +63,7 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
             eps = gr.Slider(0.5, 16, value=4, step=0.5, label="eps, n/255", elem_id="eps")
             budget = gr.HTML(BUDGET, elem_id="budget", elem_classes="hint")
             steps = gr.Slider(
-                1, device.MAX_STEPS, value=min(40, device.MAX_STEPS), step=1, label="Steps", elem_id="steps"
+                1, device.MAX_STEPS, value=min(20, device.MAX_STEPS), step=1, label="Steps", elem_id="steps"
             )
             with gr.Row():
                 first = gr.Dropdown(
@@ -82,8 +82,11 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
                 stop = gr.Button("Stop", elem_id="stop", min_width=80)
             status = status_line("Loading the network… The recorded duel can be explored meanwhile.", "status")
             with gr.Accordion("More", open=False, elem_id="more"):
+                schedule = gr.Dropdown(
+                    duel_controls.SCHEDULES, value="cosine", label="Sizes of the steps", elem_id="schedule"
+                )
                 step_size = gr.Number(
-                    0, label="Step size, in eps's unit (0: 2.5 eps / steps)", minimum=0, elem_id="step-size"
+                    0, label="One size for all, in eps's unit (0: as above)", minimum=0, elem_id="step-size"
                 )
                 restarts = gr.Slider(1, device.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
                 size = gr.Dropdown(duel_controls.SIZES, value=256, label="Longest side of your picture", elem_id="size")
@@ -100,7 +103,7 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
 
     controls = Controls(
         place, mine, upload, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size,
-        precision,
+        precision, schedule,
     )  # fmt: skip
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
     return view, status

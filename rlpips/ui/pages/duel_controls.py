@@ -23,6 +23,7 @@ DUEL_BACKBONES = [
 OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
+SCHEDULES = [("from 2 eps to 0", "cosine"), ("all the same", "fixed"), ("APGD", "apgd")]
 PRECISIONS = [("automatic", "auto"), ("float32", "float32")]
 # What to push when it is not the picture itself: a copy under one of `rlpips.data.distortions`, or another picture.
 COPIES = [
@@ -57,6 +58,7 @@ class Controls(NamedTuple):
     backbone: Any
     size: Any  # the visitor's pictures have at most so many pixels a side
     precision: Any  # "auto": the one that the device is fastest in
+    schedule: Any
 
 
 def read(client: Client, controls: Controls) -> tuple[AttackRequest, str, list[str]]:
@@ -110,6 +112,7 @@ def read(client: Client, controls: Controls) -> tuple[AttackRequest, str, list[s
         seed=_whole(controls.seed),
         restarts=_whole(controls.restarts),
         precision=None if controls.precision == "auto" else controls.precision,
+        schedule=controls.schedule,
     )
     return request, reference.name, notes
 
