@@ -49,6 +49,7 @@ CLASSIFIER_EXAMPLES = (
     ("truck-03", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
 QUESTIONS_OF_FAMILY, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
+STEPS = 40  # of the duels
 SEED = 0  # of the questions, which are the first that are drawn, whatever the metrics say about them
 
 
@@ -73,7 +74,7 @@ def make_duels() -> None:
         candidate = DISTORTIONS[distortion](reference, 0.6) if distortion else None
         eps = n / 255 if norm == "linf" else n
         trace = rlpips.attack(  # in float32, so that every machine gives the same up to the last bits
-            picture, candidate, PAIR, norm=norm, eps=eps, objective=objective, precision="float32"
+            picture, candidate, PAIR, norm=norm, eps=eps, steps=STEPS, objective=objective, precision="float32"
         )
         assert isinstance(trace, Trace)  # of one picture
         path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{n}.zip"
