@@ -44,7 +44,7 @@ def test_a_body_of_a_megabyte_passes_and_a_larger_one_does_not(client):
     assert client.post(join, content=_chunks(10)).text == "1000000"  # without a length in its head
     for body in (b"x" * (1024**2 + 1), _chunks(11)):
         answer = client.post(join, content=body)
-        assert answer.status_code == 413 and answer.json() == {"detail": "A request may have at most 1 MB."}
+        assert answer.status_code == 413 and answer.text == "A request may have at most 1 MB."
 
 
 def _upload(client, *uploads, **fields):
@@ -67,7 +67,7 @@ def test_uploads_are_bounded_in_bytes_files_and_fields(client):
         (_upload(client, many[0], note="x" * 20_000), "An upload holds files, and no long fields."),
         (_upload(client, many[0], filename="x" * 20_000), "An upload holds files, and no long fields."),
     ):
-        assert answer.status_code == 413 and answer.json()["detail"].startswith(sentence)
+        assert answer.status_code == 413 and answer.text.startswith(sentence)
 
 
 def test_uploads_that_are_none_are_refused(client):
@@ -84,10 +84,10 @@ def test_uploads_leave_room_for_runs(client):
         assert _upload(client, ("a.png", bytes(30_000_000)), ("b.png", bytes(30_000_000))).status_code == 200
         files.put("a.png", bytes(30_000_000))
     answer = _upload(client, ("a.png", bytes(30_000_000)), ("b.png", bytes(30_000_000)))
-    assert answer.status_code == 507 and answer.json() == {"detail": files.FULL}
+    assert answer.status_code == 507 and answer.text == files.FULL
     files.put("b.png", bytes(40_000_000))
 
 
 def test_a_full_disk_is_a_sentence(client):
     answer = client.post("/gradio_api/queue/join?full", content=b"{}")
-    assert answer.status_code == 507 and answer.json() == {"detail": files.FULL}
+    assert answer.status_code == 507 and answer.text == files.FULL

@@ -6,7 +6,7 @@ from typing import Any
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.responses import JSONResponse
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlpips.ui.runtime import files
@@ -48,11 +48,11 @@ class Limits:
                     return await self._app(scope, parts.looked_through(receive), send)
             return await self._app(scope, await _body(headers, receive), send)
         except Refused as refusal:
-            answer = JSONResponse({"detail": str(refusal)}, refusal.status, _CLOSE)
+            answer = PlainTextResponse(str(refusal), refusal.status, _CLOSE)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            answer = JSONResponse({"detail": files.FULL}, 507, _CLOSE)
+            answer = PlainTextResponse(files.FULL, 507, _CLOSE)
         await answer(scope, receive, send)
 
 
