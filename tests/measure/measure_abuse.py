@@ -478,7 +478,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="of the visitor, alone and among abusers")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between the deeds of an abuser")
     options = parser.parse_args()
-    bounds = {"calls": {"RLPIPS_DEADLINE_S": "1", "RLPIPS_MAX_STEPS": "5"}}  # so that valid calls end soon
+    bounds = {"calls": {"RLPIPS_DEADLINE_S": "3", "RLPIPS_MAX_STEPS": "5"}}  # so that valid calls end soon
     for what in options.what or ("inputs", "calls", "visitor"):
         if what == "inputs":
             show("library", list(library_rows()))

@@ -142,7 +142,7 @@ def _candidate_for(objective: str, candidate: str) -> str:
     """A picture to pull toward the reference has to differ from it; the picture to push away usually is the reference."""
     if objective == "toward":
         return "blur" if candidate == "itself" else candidate
-    return "itself" if candidate in {name for _, name in duel_controls.COPIES} else candidate
+    return "itself" if candidate in [name for _, name in duel_controls.COPIES] else candidate
 
 
 def _eps_slider(norm: str) -> gr.Slider:
