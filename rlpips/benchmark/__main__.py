@@ -25,7 +25,8 @@ from rlpips.engine.bfloat16 import PRECISIONS, pick_precision
 from rlpips.engine.provenance import surroundings
 from rlpips.zoo.catalog import PAIR
 
-TABLES = ("engine", "floor", "accuracy", "perceptual", "strength")
+DEFAULT = ("engine", "floor", "accuracy", "perceptual")
+TABLES = (*DEFAULT, "strength")
 # (height and width, batch, norm)
 CASES = [
     ((64, 64), 1, "linf"),
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m rlpips.benchmark", description="Print tables of how fast the engine is."
     )
-    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(TABLES)}; default: all")
+    parser.add_argument("tables", nargs="*", metavar="table", help=f"of {', '.join(TABLES)}; default: all but strength")
     parser.add_argument(
         "--sizes", type=int, nargs="+", help="sides of square pictures, each with all --batches and --norms"
     )
@@ -76,7 +77,7 @@ def report(options: argparse.Namespace) -> Iterator[str | Table]:
     yield f"# Benchmark\n\n{machine}; {hardware}; {backbone}; {rounds} rounds.\n"
     if missing := load_packages(PAIR, backbone)[1]:
         yield f"Not installed, and left out: {', '.join(missing)}. `pip install lpips torchmetrics`\n"
-    for name in options.tables or TABLES:
+    for name in options.tables or DEFAULT:
         if name == "engine":
             yield engine_table(cases, options.steps, rounds, device, precisions, backbone)
         elif name == "floor":
