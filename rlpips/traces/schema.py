@@ -25,8 +25,8 @@ MEASURES = ("distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 
 
 def keyframes(steps: int, height: int, width: int) -> list[int]:
-    """The steps at which pictures and maps are kept, denser early: about 16, fewer for large pictures."""
-    count = max(6, min(16, round(16 * (256 * 256) / (height * width))))
+    """The steps at which pictures and maps are kept, denser early: about 10, fewer for large pictures."""
+    count = max(6, min(10, round(10 * (256 * 256) / (height * width))))
     return sorted({round(steps * (index / (count - 1)) ** 1.6) for index in range(count)})
 
 
