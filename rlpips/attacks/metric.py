@@ -19,9 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlpips.attacks.pgd import apgd, inside, pgd
+from rlpips.attacks.pgd import inside, scheduled
 from rlpips.attacks.request import OBJECTIVES, AttackRequest, from_fields
-from rlpips.attacks.schedule import step_sizes
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.bfloat16 import pick_precision
@@ -96,10 +95,13 @@ class _Loaded:
     def schedule(self) -> str:
         return self.request.schedule if self.request.step_size is None else "fixed"
 
-    def sizes(self) -> list[float]:
-        """The sizes of the steps, but for APGD, which chooses them."""
-        size = None if self.request.step_size is None else float(self.request.step_size)
-        return step_sizes(self.schedule, float(self.request.eps), self.request.steps, size)
+    @property
+    def step_size(self) -> float | None:
+        """Of all steps, if the schedule is fixed."""
+        request = self.request
+        if self.schedule != "fixed":
+            return None
+        return float(2.5 * request.eps / request.steps if request.step_size is None else request.step_size)
 
     def receipt(self, n: int, reference: Tensor, start: Tensor) -> dict[str, Any]:
         """What identifies the attack on picture n, and repeats it."""
@@ -110,7 +112,7 @@ class _Loaded:
             "eps": float(request.eps),
             "steps": int(request.steps),
             "schedule": self.schedule,
-            **({"step_size": self.sizes()[0]} if self.schedule == "fixed" else {}),
+            **({"step_size": self.step_size} if self.schedule == "fixed" else {}),
             "restarts": int(request.restarts),
             "seed": int(request.seed) + n,
             "backbone": request.backbone,
@@ -183,10 +185,7 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
         with torch.no_grad():
             first = repeated(loaded.start + _draw(loaded.start, norm, eps, generators))
         pending: list[Reading] = []  # on the device still
-        if loaded.schedule == "apgd":
-            iterates = apgd(start, first, objective, norm, eps, request.steps)
-        else:
-            iterates = pgd(start, first, objective, norm, eps, loaded.sizes())
+        iterates = scheduled(loaded.schedule, start, first, objective, norm, eps, request.steps, loaded.step_size)
         for index, (x, *reading) in enumerate(iterates):
             pending.append(Reading(*reading))
             if index not in frame_steps and device.type != "cpu":

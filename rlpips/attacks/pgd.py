@@ -8,10 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlpips.attacks.schedule import step_sizes
 from rlpips.norms import Norm
 
 Objective = Callable[[Tensor], tuple[Tensor, ...]]  # x (B, 3, H, W) -> (the values to raise (B,), *readings)
 _Row = tuple[Tensor, ...]  # (iterate, values, *readings), whose first dimension is B
+
+
+def scheduled(
+    schedule: str, start: Tensor, initial: Tensor, objective: Objective, norm: Norm, eps: float, steps: int,
+    step_size: float | None = None,
+) -> Iterator[tuple[Tensor, ...]]:  # fmt: skip
+    """`pgd` or `apgd`, by the name of a schedule; `step_size` is of a fixed one."""
+    if schedule == "apgd":
+        return apgd(start, initial, objective, norm, eps, steps)
+    return pgd(start, initial, objective, norm, eps, step_sizes(schedule, eps, steps, step_size))
 
 
 def pgd(

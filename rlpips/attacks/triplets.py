@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rlpips.attacks.pgd import apgd, pgd
-from rlpips.attacks.schedule import SCHEDULES, step_sizes
+from rlpips.attacks.pgd import scheduled
+from rlpips.attacks.schedule import SCHEDULES
 from rlpips.data.triplets import Triplets
 from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
@@ -91,11 +91,7 @@ def push(
             best, highest = centre, objective(centre)[0]
         for _ in range(restarts):
             initial = centre + ball.random(centre, eps, piece_generator)
-            if schedule == "apgd":
-                iterates = apgd(centre, initial, objective, ball, eps, steps)
-            else:
-                iterates = pgd(centre, initial, objective, ball, eps, step_sizes(schedule, eps, steps))
-            *_, (x, values) = iterates  # the last is the best
+            *_, (x, values) = scheduled(schedule, centre, initial, objective, ball, eps, steps)  # the last is the best
             better = values > highest
             best = torch.where(better.view(-1, 1, 1, 1), x, best)
             highest = torch.where(better, values, highest)

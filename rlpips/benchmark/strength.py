@@ -80,7 +80,7 @@ def _package_rows(pictures: Tensor, norm: str, eps: float, steps: int, highest: 
 
 
 def _enough(rows: Sequence[Sequence]) -> str:
-    """The quickest row of each kind that reaches enough of both metrics."""
+    """The three quickest rows that reach enough of both metrics."""
     good = [row for row in rows if min(map(float, row[3:5])) >= ENOUGH]
     quickest = sorted(good, key=lambda row: float(row[5]))[:3]
     return "; ".join(f"{row[0]}, {row[1]} steps, {row[5]} s" for row in quickest) or "none"

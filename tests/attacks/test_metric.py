@@ -26,14 +26,14 @@ def photograph(n=1, height=72, width=56, seed=0):
 @pytest.mark.parametrize("objective", ["away", "toward"])
 def test_every_iterate_stays_in_the_ball_and_in_the_range_of_images(norm, eps, objective, monkeypatch):
     seen = []
-    honest = attacks.pgd
+    honest = attacks.scheduled
 
-    def spying(start, *rest):
-        for x, *readings in honest(start, *rest):
+    def spying(schedule, start, *rest):
+        for x, *readings in honest(schedule, start, *rest):
             seen.append((x.clone(), start))
             yield x, *readings
 
-    monkeypatch.setattr(attacks, "pgd", spying)
+    monkeypatch.setattr(attacks, "scheduled", spying)
     reference = photograph(2)
     rlpips.attack(reference, photograph(2, seed=1), norm=norm, eps=eps, objective=objective, steps=6, restarts=2)
     assert len(seen) == 2 * 7

@@ -1,5 +1,6 @@
 """The Inspect page: a pair of the visitor's pictures, attacked elsewhere perhaps, under every metric."""
 
+import json
 import secrets
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -22,8 +23,9 @@ from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
-_EMPTY_JS = "() => ({ run: String(Math.random()), state: 'empty' })"  # of Gradio's values, an equal one is passed over
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
+# The page as it opens. Gradio passes over a value that equals the one before.
+_EMPTY_JS = f"() => [{{ run: String(Math.random()), state: 'empty' }}, {json.dumps(_HELP)}]"
 
 
 def build() -> None:
@@ -42,7 +44,7 @@ def build() -> None:
 
     inputs, outputs = [first, second, backbone], [view, resize, status]
     for field in (first, second, backbone):  # by the browser, at once: old numbers must not stand beside a new input
-        field.change(None, None, view, js=_EMPTY_JS, **PRIVATE)
+        field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
     compare.click(_compare, inputs, outputs, **PRIVATE)
     example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE)
     resize.click(_resize_and_compare, inputs, outputs, **PRIVATE)
