@@ -31,31 +31,40 @@ def test_the_example_is_the_recorded_pair():
 
 
 def test_different_sizes_are_refused_and_can_be_resized(pair):
-    ((message, button, status),) = inspect._compare(request(), *pair, "alex")
-    assert status.startswith("Refused: the pictures differ in size (64×48 and 40×40)") and message["state"] == "empty"
+    ((result, button, status),) = inspect._compare(request(), *pair, "alex")
+    assert (
+        status.startswith("Refused: the pictures differ in size (64×48 and 40×40)")
+        and result["message"]["state"] == "empty"
+    )
     assert button.visible and button.value == "Resize 40×40 to 64×48 and compare"
-    *_, (message, button, status) = inspect._resize_and_compare(request(), *pair, "alex")
+    *_, (result, button, status) = inspect._resize_and_compare(request(), *pair, "alex")
     assert status.startswith("Done: measured in") and status.endswith("The changed picture was resized to 64×48.")
+    message = result["message"]
     assert message["state"] == "done" and message["meta"]["name"] == "a" and button.visible == "hidden"
+    assert result["inputs"] == [*pair, "alex"]
 
 
 def test_sizes_are_compared_before_pictures_are_reduced(tmp_path):
     files = [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
     for file, width in zip(files, (2000, 1500, 1500)):
         Image.new("RGB", (width, width * 4 // 5)).save(file)
-    ((message, _, status),) = inspect._compare(request(), files[0], files[1], "alex")
+    ((result, _, status),) = inspect._compare(request(), files[0], files[1], "alex")
     assert (
-        status.startswith("Refused: The files differ in size (2000×1600 and 1500×1200)") and message["state"] == "empty"
+        status.startswith("Refused: The files differ in size (2000×1600 and 1500×1200)")
+        and result["message"]["state"] == "empty"
     )
-    *_, (message, _, status) = inspect._compare(request(), files[1], files[2], "alex")
+    *_, (result, _, status) = inspect._compare(request(), files[1], files[2], "alex")
     assert status.startswith("Done") and "The numbers are those of the reduced pictures" in status
-    assert message["meta"]["width"] == 1024
+    assert result["message"]["meta"]["width"] == 1024
 
 
 def test_a_missing_picture_and_a_failure_are_sentences(pair, monkeypatch, caplog):
     monkeypatch.setattr(gr, "Warning", lambda text: None)
-    ((message, _, status),) = inspect._compare(request(), pair[0], None, "alex")
-    assert message["state"] == "empty" and status == "Refused: Two pictures are needed: an original and a changed one."
+    ((result, _, status),) = inspect._compare(request(), pair[0], None, "alex")
+    assert (
+        result["message"]["state"] == "empty"
+        and status == "Refused: Two pictures are needed: an original and a changed one."
+    )
 
     def fail(*_):
         raise RuntimeError("out of memory")

@@ -376,6 +376,19 @@ def test_inspect_a_pair(page, tmp_path):
     wait_painted(page, "#pair-viewer")
     assert len(readings(page, "#pair-viewer")) == 3
 
+    # A result that comes after another file was chosen is not shown beside it.
+    first.write_bytes(png(scene(500, 700)))
+    second.write_bytes(png(scene(500, 700)))
+    b.upload(page, "#pair-first", first)
+    b.upload(page, "#pair-second", second)
+    b.watch(page, "pair-")
+    page.click("#compare")
+    b.wait_for_status(page, "Running")
+    page.click("#pair-second button[aria-label=Clear]")
+    b.wait_for_status(page, "Done")
+    told("Choose an original and a changed picture")
+    assert "Choose two pictures" in page.inner_text("#pair-viewer")
+
 
 def test_how_it_works_is_rendered_here(page):
     b.tab(page, "How it works")

@@ -26,6 +26,11 @@ METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
 # The page as it opens. Gradio passes over a value that equals the one before.
 _EMPTY_JS = f"() => [{{ run: String(Math.random()), state: 'empty' }}, {json.dumps(_HELP)}]"
+# Shows a result only beside the inputs it belongs to: others may have been chosen while it was computed.
+_SHOW_JS = f"""(result, status, first, second, backbone) => {{
+  const now = [first?.path, second?.path, backbone];
+  return result.inputs.every((input, index) => input === (now[index] ?? null)) ? [result.message, status] : ({_EMPTY_JS})();
+}}"""
 
 
 def build() -> None:
@@ -42,12 +47,18 @@ def build() -> None:
             status = status_line(_HELP, "pair-status")
         view = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
-    inputs, outputs = [first, second, backbone], [view, resize, status]
-    for field in (first, second, backbone):  # by the browser, at once: old numbers must not stand beside a new input
+        result = gr.HTML(html_template="", visible="hidden")  # of all components the one whose files get addresses
+
+    inputs, outputs = [first, second, backbone], [result, resize, status]
+    for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
         field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
-    compare.click(_compare, inputs, outputs, **PRIVATE)
-    example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE)
-    resize.click(_resize_and_compare, inputs, outputs, **PRIVATE)
+        field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
+    for comparison in (
+        compare.click(_compare, inputs, outputs, **PRIVATE),
+        example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE),
+        resize.click(_resize_and_compare, inputs, outputs, **PRIVATE),
+    ):
+        comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
 
 
 def _example() -> list[str]:
@@ -58,21 +69,24 @@ def _example() -> list[str]:
 
 
 def _compare(request: gr.Request, first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
-    yield from _outputs(updates(Client.of(request), first, second, backbone))
+    yield from _outputs(request, first, second, backbone)
 
 
 def _resize_and_compare(request: gr.Request, first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
-    yield from _outputs(updates(Client.of(request), first, second, backbone, resize=True))
+    yield from _outputs(request, first, second, backbone, resize=True)
 
 
-def _outputs(updates: Generator[Update]) -> Iterator[tuple]:
-    """Yields (viewer message, the resize button, status)."""
-    with closing(session.guarded(updates)) as messages:
+def _outputs(
+    request: gr.Request, first: str | None, second: str | None, backbone: str, resize: bool = False
+) -> Iterator[tuple]:
+    """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status)."""
+    with closing(session.guarded(updates(Client.of(request), first, second, backbone, resize))) as messages:
         for update in messages:
             # After a refusal the numbers of other pictures must not stand beside these.
-            message = _placeholder() if update.refused else gr.skip()
+            message = _placeholder() if update.refused else None
             message, button = update.content or (message, gr.Button(visible="hidden"))
-            yield message, button, update.as_html()
+            result = gr.skip() if message is None else {"message": message, "inputs": [first, second, backbone]}
+            yield result, button, update.as_html()
 
 
 def updates(
