@@ -24,7 +24,8 @@ export function mount({ element, props, watch }) {
   const host = element.closest(".block") || element;  // the one with the elem_id
   const find = (name) => root.querySelector(`.rv-${name}`);
   const model = newModel();
-  const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", ruler: "jpeg", against: "reference",
+  const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", against: "reference",
+    ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
     log: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
@@ -47,6 +48,7 @@ export function mount({ element, props, watch }) {
     if (view.following) view.step = lastStep(model);
     mirrorState();
     writeRuler(root, model, view);
+    if (message.files) offerFiles();
     load().then(() => settle(model.frames.length > 0));
     curves.draw();
     schedule();
@@ -57,6 +59,10 @@ export function mount({ element, props, watch }) {
     const pictures = model.pixels.reference && model.frames.some((frame) => frame.decoded);
     settled ||= Boolean(pictures) || loaded || performance.now() > patience;
     schedule();
+  }
+
+  function offerFiles() {
+    if (model.meta && find("downloads").open) writeDownloads(root, model, view);
   }
 
   // The server is gone, and with it the run; what came stays.
@@ -147,8 +153,8 @@ export function mount({ element, props, watch }) {
     find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
     find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
-    find("ruler").addEventListener("change", (event) => act({ ruler: event.target.value }));
-    find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
+    find("ruler").addEventListener("change", ({ target }) => act({ ruler: target.value, wanted: target.value }));
+    find("downloads").addEventListener("toggle", offerFiles);
     for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);
   }
 
