@@ -179,7 +179,8 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
         reading = panel.read(x, start)
         return sign * reading.per_layer.sum(-1).gather(1, metric_of_lane)[:, 0], *reading
 
-    frame_steps = set(keyframes(request.steps, *loaded.reference.shape[-2:], request.backbone))
+    height, width = loaded.reference.shape[-2:]
+    frame_steps = set(keyframes(request.steps, height, width, request.backbone))
     for restart in range(request.restarts):
         # All lanes of a picture start at the same point, so that they differ by metric alone.
         with torch.no_grad():

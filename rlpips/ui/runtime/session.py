@@ -175,15 +175,14 @@ def rest(state: Run | Rest | str | None) -> Generator[Update]:
 
 
 def completed(updates: Generator[Update]) -> Generator[Update]:
-    """The updates of a run, and the rest of its result."""
-    state = None
+    """The updates of a run, and last its complete result."""
+    last = None
     with closing(updates):
-        for update in updates:
-            state = update.state
-            yield update
-    for update in rest(state):
-        if update.content is not None:
-            yield replace(update, state=ENDED)
+        for last in updates:
+            yield last
+    for update in rest(last.state if last else None):
+        if last and update.content is not None:
+            yield replace(last, content=update.content, state=ENDED, partial=False)
 
 
 def guarded(updates: Generator[Update]) -> Generator[Update]:
