@@ -7,7 +7,7 @@ import { newCache } from "./cache.js";
 import { newColumn, showColumn } from "./column.js";
 import { newCurves } from "./curves.js";
 import { newLoader } from "./loader.js";
-import { closeOutside, writeDownloads, writeReceipt } from "./menus.js";
+import { closeOutside, writeDownloads, writeReceipt, writeTraceLink } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
 import { newTable } from "./table.js";
@@ -48,7 +48,7 @@ export function mount({ element, props, watch }) {
     if (view.following) view.step = lastStep(model);
     mirrorState();
     writeRuler(root, model, view);
-    if (message.files) offerFiles();
+    if (message.files) writeTraceLink(root, model);
     load().then(() => settle(model.frames.length > 0));
     curves.draw();
     schedule();
@@ -59,10 +59,6 @@ export function mount({ element, props, watch }) {
     const pictures = model.pixels.reference && model.frames.some((frame) => frame.decoded);
     settled ||= Boolean(pictures) || loaded || performance.now() > patience;
     schedule();
-  }
-
-  function offerFiles() {
-    if (model.meta && find("downloads").open) writeDownloads(root, model, view);
   }
 
   // The server is gone, and with it the run; what came stays.
@@ -154,7 +150,7 @@ export function mount({ element, props, watch }) {
     find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
     find("ruler").addEventListener("change", ({ target }) => act({ ruler: target.value, wanted: target.value }));
-    find("downloads").addEventListener("toggle", offerFiles);
+    find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
     for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);
   }
 
