@@ -243,25 +243,34 @@ def connect(
     js       changes the values of the inputs in the browser
     """
     *components, status, _ = outputs
+    computing: dict[str, Run] = {}  # which run each tab has under way
 
     def start(request: gr.Request, *values: Any) -> Iterator[tuple]:
-        with closing(guarded(updates(Client.of(request), *values))) as messages:
-            for update in messages:
-                yield output_values(update, len(components))
+        client = Client.of(request)
+        try:
+            with closing(guarded(updates(client, *values))) as messages:
+                for update in messages:
+                    if isinstance(update.state, Run):
+                        computing[client.session] = update.state
+                    yield output_values(update, len(components))
+        finally:
+            computing.pop(client.session, None)
 
-    def finish(state: Run | Rest | str | None) -> Iterator[tuple]:
+    def finish(request: gr.Request, state: Run | Rest | str | None) -> Iterator[tuple]:
         update = stopped(state)
         *values, _ = output_values(update, len(components))
         yield *values, None  # so that Stop cuts off nothing of this run when the next one has just begun
-        with closing(rest(update.state if update else state)) as more:
+        ended = update.state if update else state
+        with closing(rest(ended)) as more:
             for update in more:
+                if isinstance(ended, Rest) and computing.get(Client.of(request).session, ended.run) is not ended.run:
+                    return  # the next run comes first
                 *values, _, _ = output_values(update, len(components))
                 yield *values, gr.skip(), gr.skip()  # which may be those of the next run already
 
     run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # by the browser, so that it appears at once
     event = run.click(start, inputs, outputs, js=js, **PRIVATE)
-    completing = event.then(finish, outputs[-1], outputs, **PRIVATE)
-    run.click(None, cancels=[completing], api_visibility="private")  # what is asked for now comes first
+    event.then(finish, outputs[-1], outputs, trigger_mode="multiple", **PRIVATE)  # the next run may end before this has
     stop.click(None, cancels=[event], api_visibility="private")
 
 
