@@ -127,7 +127,7 @@ def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):
 
 def test_the_same_request_is_answered_from_the_cache_with_the_same_numbers():
     warm_up().wait()
-    first, again = (list(session.completed(duel._updates(VISITOR, *controls(seed=41), STRIP))) for _ in range(2))
+    first, again = (list(duel._updates(VISITOR, *controls(seed=41), STRIP)) for _ in range(2))
     assert len(first) > 1 and len(again) == 1
     assert again[0].content["curve"] == first[-1].content["curve"] and "computed before" in again[0].text
     assert again[0].content["run"] != first[-1].content["run"]

@@ -278,13 +278,12 @@ def test_a_stopped_run_is_completed_and_not_remembered():
     assert not list(session.rest(ENDED)) and not list(session.rest(None)) and not list(session.rest(InParts()))
 
 
-def test_those_who_wait_find_the_complete_result():
+def test_who_asks_for_the_same_meanwhile_gets_the_complete_result():
     ahead, behind = start(InParts(2, key="two")), start(InParts(2, key="two"))
     next(ahead), next(behind)
-    *_, last = ahead
-    assert last.content["complete"] and last.state == ENDED
+    *_, partial = ahead
     (last,) = behind
-    assert last.content["complete"] and "computed before" in last.text
+    assert "complete" not in partial.content and last.content["complete"] and "computed before" in last.text
 
 
 def test_a_rest_that_fails_leaves_the_result_and_is_in_the_log(caplog):

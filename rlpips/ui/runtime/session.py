@@ -9,6 +9,7 @@ import errno
 import html
 import logging
 import secrets
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -98,6 +99,10 @@ class Rest:
     remember: bool  # whether it is the whole answer to the request
 
 
+# By key, what is being completed; whoever asks for the same meanwhile gets it complete.
+_PARTIAL: weakref.WeakValueDictionary[str, Rest] = weakref.WeakValueDictionary()
+
+
 def updates(client: Client, loading: Loading, prepare: Callable[[], Run]) -> Generator[Update]:
     """Everything from loading to the result. `prepare` checks the request, after loading: ValueError if it cannot be done.
 
@@ -118,7 +123,13 @@ def updates(client: Client, loading: Loading, prepare: Callable[[], Run]) -> Gen
 
 
 def _remembered(run: Run) -> Update | None:
-    finished = FINISHED.get(run.key) if run.key else None
+    if run.key is None:
+        return None
+    finished = FINISHED.get(run.key)
+    if finished is None and (partial := _PARTIAL.get(run.key)):
+        for _ in rest(partial):
+            pass
+        finished = FINISHED.get(run.key)
     if finished is None:
         return None
     message, text = finished
@@ -137,9 +148,6 @@ def _compute(run: Run) -> Generator[Update, None, Update]:
                 break
             yield replace(update, state=run)
     result = run.result()
-    if result.partial and QUEUE.waiting:  # those who wait may have asked for the same, and then find it complete
-        *_, rest = run.rest()
-        result = replace(rest, text=result.text)
     if complete and not result.partial:
         _remember(run, result)
     return _last(result, run, complete)
@@ -153,6 +161,8 @@ def _remember(run: Run, result: Update) -> None:
 def _last(result: Update, run: Run, complete: bool = False) -> Update:
     """A result with the notes; `complete`: whether nothing cut the run off."""
     state = Rest(run, result.text, complete) if result.partial else ENDED
+    if complete and run.key and isinstance(state, Rest):
+        _PARTIAL[run.key] = state
     return replace(result, text=" ".join([result.text.strip(), *run.notes]), state=state)
 
 
