@@ -131,7 +131,7 @@ def steps_of_batch(
     stacked = {key: torch.stack([getattr(reading, key) for reading in readings], 1) for key in still}
     pushed = _by_picture(stacked, count)  # (N, K, T, …)
     for at in range(len(readings)):
-        per_layer, linf, l2 = (np.concatenate([pushed[key][:, :, at], still[key]], 1) for key in Reading._fields)
+        per_layer, linf, l2 = (np.concatenate([pushed[key][:, :, at], still[key]], 1) for key in still)
         shown = frames if frames and at == len(readings) - 1 else [()] * count
         yield [
             Step(last + 1 + at - len(readings), restart, per_layer[n].sum(-1), per_layer[n], linf[n], l2[n], shown[n])
