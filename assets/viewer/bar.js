@@ -34,13 +34,13 @@ function writeNumbersTitle(root, model, view) {
   if (keyframe !== view.step) title.append(make("span", { textContent: ` 8 bits: ${keyframe}` }));
 }
 
-// The list of distortions to compare with.
+// The list of distortions to compare with. It may come in parts: the visitor's choice stands as soon as it is there.
 export function writeRuler(root, model, view) {
   const select = root.querySelector(".rv-ruler");
   const offered = (model.ruler?.distortions || []).map((d) => [d.name, d.title]);
   select.parentElement.hidden = !offered.length;
   const listed = [...select.options].map((option) => option.value);
   if (!offered.length || String(listed) === String(offered.map(([name]) => name))) return;
-  if (!offered.some(([name]) => name === view.ruler)) view.ruler = offered[0][0];
+  view.ruler = (offered.find(([name]) => name === view.wanted) ?? offered[0])[0];
   select.replaceChildren(...options(offered, view.ruler));
 }

@@ -22,13 +22,19 @@ export function writeDownloads(root, model, view) {
     button.onclick = () => savePicture(model, view, lane, kind);
     return make("li", {}, button);
   }));
-  const trace = model.files?.trace;
-  if (trace) {
-    const name = trace.orig_name || trace.path.split("/").pop();
-    const link = make("a", { href: trace.url, download: name, textContent: `The whole trace, ${name}` });
-    items.push(make("li", {}, link));
-  }
   list.replaceChildren(...items);
+  writeTraceLink(root, model);
+}
+
+// The file of a trace comes after its end, when the menu may be open: what has the focus there must stay.
+export function writeTraceLink(root, model) {
+  const trace = model.files?.trace;
+  if (!trace) return;
+  const list = root.querySelector(".rv-downloads ul");
+  const name = trace.orig_name || trace.path.split("/").pop();
+  const link = make("a", { href: trace.url, download: name, textContent: `The whole trace, ${name}` });
+  list.querySelector("a")?.parentElement.remove();
+  list.append(make("li", {}, link));
 }
 
 function savePicture(model, view, lane, kind) {

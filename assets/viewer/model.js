@@ -4,6 +4,7 @@
 export function newModel() {
   return {
     run: null, state: "empty", meta: null, ruler: null, files: null,
+    past: new Set(),      // runs whose place another has taken: what comes late of them is of no use
     curve: { distance: [], per_layer: [], linf: [], l2: [], probabilities: [] },
     pixels: {},           // the reference and the start as ImageData, once they are decoded
     frames: [],           // sorted by step; each {step, lanes, perturbation, maps, ..., decoded, requested}
@@ -15,8 +16,9 @@ export function newModel() {
 
 // Takes a message, whose curve and ruler are JSON. Returns true if it starts another run: then the views begin anew.
 export function accept(model, message) {
+  if (model.past.has(message.run)) return false;
   const fresh = message.run !== model.run;
-  if (fresh) Object.assign(model, newModel(), { run: message.run });
+  if (fresh) Object.assign(model, newModel(), { run: message.run, past: model.past.add(model.run) });
   model.state = message.state || model.state;
   for (const key of ["meta", "files"]) if (message[key]) model[key] = message[key];
   if (message.ruler) model.ruler = JSON.parse(message.ruler);

@@ -7,7 +7,7 @@ import { newCache } from "./cache.js";
 import { newColumn, showColumn } from "./column.js";
 import { newCurves } from "./curves.js";
 import { newLoader } from "./loader.js";
-import { closeOutside, writeDownloads, writeReceipt } from "./menus.js";
+import { closeOutside, writeDownloads, writeReceipt, writeTraceLink } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
 import { newTable } from "./table.js";
@@ -24,7 +24,8 @@ export function mount({ element, props, watch }) {
   const host = element.closest(".block") || element;  // the one with the elem_id
   const find = (name) => root.querySelector(`.rv-${name}`);
   const model = newModel();
-  const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", ruler: "jpeg", against: "reference",
+  const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", against: "reference",
+    ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
     log: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
@@ -47,6 +48,7 @@ export function mount({ element, props, watch }) {
     if (view.following) view.step = lastStep(model);
     mirrorState();
     writeRuler(root, model, view);
+    if (message.files) writeTraceLink(root, model);
     load().then(() => settle(model.frames.length > 0));
     curves.draw();
     schedule();
@@ -147,7 +149,7 @@ export function mount({ element, props, watch }) {
     find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
     find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
-    find("ruler").addEventListener("change", (event) => act({ ruler: event.target.value }));
+    find("ruler").addEventListener("change", ({ target }) => act({ ruler: target.value, wanted: target.value }));
     find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
     for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);
   }

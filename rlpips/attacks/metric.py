@@ -126,7 +126,6 @@ class _Loaded:
 
 def _load(request: AttackRequest) -> _Loaded:
     device = pick_device(request.device)
-    precision = pick_precision(request.precision, device)
     reference, name, notes = _read(request.reference, device)
     start = reference
     if request.candidate is not None:
@@ -136,6 +135,8 @@ def _load(request: AttackRequest) -> _Loaded:
         sizes = " and ".join("×".join(map(str, each.shape)) for each in (reference, start))
         raise ValueError(f"reference and candidate must have the same size; got {sizes} (N×3×H×W).")
     images.check_size(reference)
+    height, width = reference.shape[-2:]
+    precision = pick_precision(request.precision, device, (height, width))
     request.check_size(reference[0].numel())
     metrics = [
         shared_metric(each, request.backbone, device) for each in check_metrics(request.metrics, request.backbone)
@@ -164,14 +165,13 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
     with torch.no_grad():  # the noise never moves: it is measured once
         noise = inside(_draw(loaded.start, norm, eps, generators), loaded.start, norm, eps)
         noise_reading = panel.read(noise, loaded.start)
-        noise_frames = panel_8bit.frame(0, (lanes,), noise, start_8bit)
 
     def repeated(pictures: Tensor) -> Tensor:  # (N, …) -> (N·K, …): the K pushed lanes of each picture
         return pictures.repeat_interleave(lanes, 0)
 
     # As networks like it, as every step reads it.
     start = repeated(loaded.start).contiguous(memory_format=torch.channels_last)
-    start_8bit = repeated(start_8bit)
+    pushed_8bit = repeated(start_8bit)
     metric_of_lane = torch.arange(lanes, device=device).repeat(count)[:, None]  # (N·K, 1)
     sign = OBJECTIVES[request.objective]
 
@@ -179,7 +179,8 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
         reading = panel.read(x, start)
         return sign * reading.per_layer.sum(-1).gather(1, metric_of_lane)[:, 0], *reading
 
-    frame_steps = set(keyframes(request.steps, *loaded.reference.shape[-2:]))
+    height, width = loaded.reference.shape[-2:]
+    frame_steps = set(keyframes(request.steps, height, width, request.backbone))
     for restart in range(request.restarts):
         # All lanes of a picture start at the same point, so that they differ by metric alone.
         with torch.no_grad():
@@ -192,9 +193,10 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
                 continue  # reading numbers from a GPU waits for it
             frames: list[tuple[Frame, ...]] = []
             if index in frame_steps:
-                frames = [(frame,) for frame in _frames(panel_8bit, index, lanes, x, start_8bit)]
                 if index == 0:
-                    frames = [(*pushed, still) for pushed, still in zip(frames, noise_frames, strict=True)]
+                    frames = _first_frames(panel_8bit, lanes, x, noise, start_8bit)
+                else:
+                    frames = [(frame,) for frame in panel_8bit.frame(index, range(lanes), x, pushed_8bit)]
             yield from steps_of_batch(pending, noise_reading, index, restart, frames, count)
             pending = []
 
@@ -204,12 +206,19 @@ def _draw(pictures: Tensor, norm: Norm, eps: float, generators: list[torch.Gener
     return torch.cat([norm.random(x, eps, g) for x, g in zip(pictures.split(1), generators, strict=True)])
 
 
-def _frames(panel: Panel, index: int, lanes: int, x: Tensor, start: Tensor) -> list[Frame]:
-    """The frame of each picture's pushed lanes. At step 0 all lanes are one picture, which is measured once."""
-    if index > 0:
-        return panel.frame(index, range(lanes), x, start)
-    frames = []
-    for frame in panel.frame(0, (0,), x[::lanes], start[::lanes]):
-        arrays = {key: np.repeat(getattr(frame, key), lanes, 0) for key in ("attacked", "maps", *MEASURES)}
-        frames.append(replace(frame, lanes=tuple(range(lanes)), **arrays))  # type: ignore[arg-type]  # arrays alone
+def _first_frames(panel: Panel, lanes: int, x: Tensor, noise: Tensor, start: Tensor) -> list[tuple[Frame, ...]]:
+    """The frames of each picture at step 0: of its pushed lanes, which are one picture yet and measured once, and of the noise."""
+    both = torch.stack([x[::lanes], noise], 1).flatten(0, 1)
+    frames: list[tuple[Frame, ...]] = []
+    for frame in panel.frame(0, (0, lanes), both, start.repeat_interleave(2, 0)):
+        first, still = (
+            {key: getattr(frame, key)[row : row + 1] for key in ("attacked", "maps", *MEASURES)} for row in (0, 1)
+        )
+        repeated = {key: np.repeat(array, lanes, 0) for key, array in first.items()}
+        frames.append(
+            (
+                replace(frame, lanes=tuple(range(lanes)), **repeated),  # type: ignore[arg-type]  # arrays alone
+                replace(frame, lanes=(lanes,), **still),  # type: ignore[arg-type]
+            )
+        )
     return frames

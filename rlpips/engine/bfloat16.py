@@ -6,29 +6,71 @@ picture differs from its reference by less than a hundredth. Only the difference
 what is measured: distances stay within one per cent of float32's, at any eps.
 """
 
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from rlpips.engine.convolutions import Convolution, Convolver, multiplies_bfloat16
+from rlpips.engine.convolutions import Convolution, Convolver, bfloat16_tiles, multiplies_bfloat16
 
 LOW = torch.bfloat16
 PRECISIONS = ("float32", "bfloat16")
 
 
-def pick_precision(precision: str | None = None, device: torch.device | str = "cpu") -> str:
+def pick_precision(
+    precision: str | None = None, device: torch.device | str = "cpu", size: tuple[int, int] | None = None
+) -> str:
     """The named precision; for None "bfloat16" where the device multiplies it in hardware fast enough to pay, else "float32".
-    ValueError for another name."""
+    ValueError for another name.
+
+    A GPU, and a CPU with tiles (AMX), says so itself. On a CPU with AVX-512's dot products alone a measurement decides, once for
+    pictures of a `size` (height, width) like this; without a size the answer is float32 there.
+    """
     if precision is None:
-        return PRECISIONS[_multiplies_bfloat16(torch.device(device))]
+        return PRECISIONS[_pays(torch.device(device), size)]
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be None or one of {', '.join(PRECISIONS)}; got {precision!r}.")
     return precision
 
 
-def _multiplies_bfloat16(device: torch.device) -> bool:
+def _pays(device: torch.device, size: tuple[int, int] | None) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return multiplies_bfloat16()
+    if bfloat16_tiles() or not multiplies_bfloat16():
+        return bfloat16_tiles()
+    # What a processor is like shows at any size; where pictures are small, what surrounds the sums takes longer than they do.
+    return size is not None and share_of_float32(size[0] * size[1] < 128 * 128) < _WORTH_IT
+
+
+_WORTH_IT = 0.8  # of float32's time for a convolution, as the rest of a step takes as long as ever
+
+
+@cache  # once for the process
+def share_of_float32(small: bool) -> float:
+    """How long a convolution of two lanes takes in bfloat16, on differences and as a step computes it, as a share of its time in
+    float32: AlexNet's third, for pictures of 256×256 pixels, or, if `small`, of 64×64. The best of eight; some 40 ms."""
+    side = 3 if small else 15
+    layer = Convolution(torch.nn.Conv2d(192, 384, 3, padding=1))
+    reference, lanes = (
+        torch.rand(count, 192, side, side).contiguous(memory_format=torch.channels_last) for count in (1, 2)
+    )
+    exact, low = Convolver(), DifferenceConvolver()
+    with torch.no_grad():
+        low.keep(layer, reference)
+        return _best_time(lambda: low.forward(layer, lanes)) / _best_time(lambda: exact.forward(layer, lanes))
+
+
+def _best_time(call: Callable[[], Any]) -> float:
+    """Seconds, the best of eight."""
+    times = []
+    for _ in range(9):  # the first one brings weights into order
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return min(times[1:])
 
 
 class DifferenceConvolver:

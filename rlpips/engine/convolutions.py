@@ -135,9 +135,18 @@ def _log_slow_path():
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 in tiles (AMX). With the dot products of AVX-512 alone it was slower than float32. Older
-    releases of torch cannot tell."""
-    return bool(hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities().get("amx_bf16"))
+    """Whether this CPU multiplies bfloat16 in hardware: in tiles, or by the dot products of AVX-512, which on some processors take
+    half of float32's time and on others more than it. Older releases of torch cannot tell."""
+    return bfloat16_tiles() or _can("avx512_bf16")
+
+
+def bfloat16_tiles() -> bool:
+    """Whether this CPU multiplies bfloat16 in tiles (AMX), which takes a fraction of float32's time."""
+    return _can("amx_bf16")
+
+
+def _can(capability: str) -> bool:
+    return bool(hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities().get(capability))
 
 
 def _blocks(x):

@@ -1,16 +1,15 @@
 """What several metrics say about several lanes against their references, in one forward pass per trunk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlpips.data import images
 from rlpips.engine.lanes import Lanes
 from rlpips.metrics.backbones import Trunk
-from rlpips.metrics.fidelity import psnr, ssim
+from rlpips.metrics.fidelity import Ssim, psnr
 from rlpips.metrics.lpips import PerceptualMetric, layer_shares, merge_maps, stack_heads
 from rlpips.norms import L2, LINF
 from rlpips.traces.schema import Frame, Step
@@ -45,6 +44,7 @@ class Panel:
                 order += members
         # Brings the groups' results back into the order of `metrics`.
         self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
+        self._ssim: tuple[Tensor, Ssim] | None = None  # of the last start: an attack has one for all its frames
 
     def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer, (N·K, M, L); they sum over layers to the distances. Gradients flow to `x`."""
@@ -69,24 +69,30 @@ class Panel:
 
         `start` (N·K, 3, H, W) is the picture that was pushed, in 8 bits (see `in_8_bits`), as people see it.
         """
-        x = in_8_bits(x)
+        levels = (x * 255).round()
+        x = levels / 255
         maps = self.maps(x)
         height, width = maps[0].shape[-2:]
         scale = min(1, _MAP_SIDE / max(height, width))
         tensors = {
-            "attacked": torch.from_numpy(images.to_uint8(x)),
+            "attacked": levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous(),
             "maps": merge_maps(maps, (max(1, round(height * scale)), max(1, round(width * scale)))),
             "distance_8bit": layer_shares(maps).sum(-1),
             "linf_8bit": LINF.measure(x - start),
             "l2_8bit": L2.measure(x - start),
             "psnr": psnr(x, start),
-            "ssim": ssim(x, start),
+            "ssim": self._ssim_with(start)(x),
         }
-        arrays = {key: _by_picture(tensor, len(self.reference)) for key, tensor in tensors.items()}
+        arrays = _by_picture(tensors, len(self.reference))
         return [
             Frame(step=step, lanes=tuple(lanes), **{key: array[index] for key, array in arrays.items()})
             for index in range(len(self.reference))
         ]
+
+    def _ssim_with(self, start: Tensor) -> Ssim:
+        if self._ssim is None or self._ssim[0] is not start:
+            self._ssim = start, Ssim(start)
+        return self._ssim[1]
 
 
 def _by_trunk(metrics: Sequence[PerceptualMetric]) -> list[tuple[Trunk, list[int]]]:
@@ -121,12 +127,11 @@ def steps_of_batch(
     noise     the reading of the lane that never moves
     frames    those of the last iterate, a tuple for each picture, or none
     """
-    pushed = [
-        _by_picture(torch.stack(part), count, 1) for part in zip(*readings, strict=True)
-    ]  # (T, N, K, …), one transfer
-    still = [_by_picture(part, count) for part in noise]
+    still = _by_picture(noise._asdict(), count)
+    stacked = {key: torch.stack([getattr(reading, key) for reading in readings], 1) for key in still}
+    pushed = _by_picture(stacked, count)  # (N, K, T, …)
     for at in range(len(readings)):
-        per_layer, linf, l2 = (np.concatenate([part[at], rest], 1) for part, rest in zip(pushed, still, strict=True))
+        per_layer, linf, l2 = (np.concatenate([pushed[key][:, :, at], still[key]], 1) for key in still)
         shown = frames if frames and at == len(readings) - 1 else [()] * count
         yield [
             Step(last + 1 + at - len(readings), restart, per_layer[n].sum(-1), per_layer[n], linf[n], l2[n], shown[n])
@@ -134,6 +139,9 @@ def steps_of_batch(
         ]
 
 
-def _by_picture(tensor: Tensor, count: int, dim: int = 0) -> np.ndarray:
-    """(…, N·K, …) on any device -> numpy (…, N, K, …)."""
-    return tensor.detach().cpu().unflatten(dim, (count, -1)).numpy()
+def _by_picture(tensors: Mapping[str, Tensor], count: int) -> dict[str, np.ndarray]:
+    """Tensors (N·K, …) on one device as arrays (N, K, …)."""
+    copies = {key: tensor.detach().to("cpu", non_blocking=True) for key, tensor in tensors.items()}
+    for device in {tensor.device for tensor in tensors.values() if tensor.is_cuda}:
+        torch.cuda.current_stream(device).synchronize()  # once for all of them
+    return {key: copy.unflatten(0, (count, -1)).numpy() for key, copy in copies.items()}

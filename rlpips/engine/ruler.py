@@ -1,6 +1,6 @@
 """The ruler: distances have no unit, so it gives the natural distortion of the same picture that a metric finds equally far."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,8 +89,6 @@ class Ruler:
 _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its memory
 
 
-@in_neutral_state
-@torch.no_grad()
 def make_ruler(
     reference: Tensor,
     metrics: Sequence[PerceptualMetric],
@@ -111,6 +109,21 @@ def make_ruler(
     A metric may find a stronger distortion nearer (a shift by a whole period, say); the running maximum makes every table rise.
     ValueError for more than one picture.
     """
+    scales = make_scales(reference, metrics, severities, distortions, between, precision, panel)
+    return Ruler(tuple(metric.name for metric in metrics), {scale.name: scale for scale in scales})
+
+
+@in_neutral_state
+def make_scales(
+    reference: Tensor,
+    metrics: Sequence[PerceptualMetric],
+    severities: Sequence[float] = SEVERITIES,
+    distortions: Sequence[str] = tuple(DISTORTIONS),
+    between: int = 2,
+    precision: str = "float32",
+    panel: type[Panel] = Panel,
+) -> Iterator[Scale]:
+    """The scales of a ruler, one after another, each when it is measured. The arguments are those of `make_ruler`."""
     check_images(reference, "reference")
     if len(reference) != 1:
         raise ValueError(f"A ruler belongs to one picture; got {len(reference)}.")
@@ -118,13 +131,14 @@ def make_ruler(
     count = len(severities)
     entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
     measuring = panel(metrics, reference, precision)
-    scales = {}
     for name in distortions:
         family = DISTORTIONS[name]
-        pictures = torch.cat([family(reference, severity) for severity in severities])
-        chunks = pictures.split(max(1, _AT_ONCE // reference[0, 0].numel()))
-        measured = torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()  # (S, M)
+        with torch.no_grad():  # ends before the yield, because the caller has a gradient mode of their own
+            pictures = torch.cat([family(reference, severity) for severity in severities])
+            chunks = pictures.split(max(1, _AT_ONCE // reference[0, 0].numel()))
+            measured = (
+                torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()
+            )  # (S, M)
         distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
         words = tuple(family.describe(severity) for severity in entries)
-        scales[name] = Scale(name, family.title, words, np.maximum.accumulate(distance))
-    return Ruler(tuple(metric.name for metric in metrics), scales)
+        yield Scale(name, family.title, words, np.maximum.accumulate(distance))

@@ -18,16 +18,37 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004, with their settings: a Gaussian
     window of sigma 1.5 over 11×11 pixels, K1 = 0.01, K2 = 0.03, averaged over the positions where the window fits.
     """
-    dtype = x.dtype
+    return Ssim(y)(x)
+
+
+class Ssim:
+    """`ssim` with fixed pictures y (N, 3, H, W), of which what does not depend on the other pictures is computed once."""
+
+    def __init__(self, y: Tensor):
+        self._luma = _luma(y)
+        self._mean, squares = _blur(torch.stack([self._luma, self._luma.square()]))
+        self._mean_square = self._mean.square()
+        self._variance = squares - self._mean_square
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The structural similarity (N,) of x (N, 3, H, W) with them."""
+        luma = _luma(x)
+        mean, squares, products = _blur(torch.stack([luma, luma.square(), luma * self._luma]))
+        c1, c2 = 0.01**2, 0.03**2
+        mean_product, mean_square = mean * self._mean, mean.square()
+        covariance = products - mean_product
+        variances = squares - mean_square + self._variance
+        index = (2 * mean_product + c1) * (2 * covariance + c2)
+        index /= (mean_square + self._mean_square + c1) * (variances + c2)
+        return index.flatten(1).mean(1).to(x.dtype)
+
+
+def _luma(x: Tensor) -> Tensor:
+    """(N, 3, H, W) -> (N, H, W)."""
     if x.is_cuda:  # in float32 cuDNN may compute in TF32, too coarse for variances
-        x, y = x.double(), y.double()
-    luma = x.new_tensor(_LUMA).view(3, 1, 1)
-    x, y = (x * luma).sum(1), (y * luma).sum(1)
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = _blur(torch.stack([x, y, x * x, y * y, x * y]))
-    var_x, var_y, cov = mean_xx - mean_x**2, mean_yy - mean_y**2, mean_xy - mean_x * mean_y
-    c1, c2 = 0.01**2, 0.03**2
-    index = (2 * mean_x * mean_y + c1) * (2 * cov + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
-    return index.flatten(1).mean(1).to(dtype)
+        x = x.double()
+    red, green, blue = (weight * plane for weight, plane in zip(_LUMA, x.unbind(1)))
+    return red + green + blue
 
 
 def _blur(pictures: Tensor) -> Tensor:

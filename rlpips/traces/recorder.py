@@ -107,6 +107,9 @@ class Recorder:
         for place, step in enumerate(best[0]):
             for index, frame in enumerate(step.frames):
                 sources = [best[lane][place].frames[index] for lane in frame.lanes]
+                if all(source is sources[0] for source in sources):
+                    yield sources[0]
+                    continue
                 rows = {
                     key: np.stack([getattr(source, key)[row] for row, source in enumerate(sources)])
                     for key in ("attacked", "maps", *measure_keys(frame))

@@ -1,7 +1,7 @@
 """The trace of an attack: curves, layers, maps, pictures and a receipt."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -72,9 +72,12 @@ class Trace:
         """This trace with a `rlpips.engine.ruler.Ruler` for its reference."""
         return replace(self, ruler=ruler.to_json())
 
-    def to_json(self, put: Callable[[str, bytes], Any]) -> dict[str, Any]:
-        """Everything as plain JSON; `put(file_name, image_bytes)` stores a picture and returns what stands for it."""
-        return writer.to_json(self, put)
+    def to_json(
+        self, put: Callable[[str, bytes], Any], stored: Mapping[Frame, dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """Everything as plain JSON; `put(file_name, image_bytes)` stores a picture and returns what stands for it. `stored` is the
+        JSON of frames that need not be stored again."""
+        return writer.to_json(self, put, stored=stored)
 
     def save(self, path: str | os.PathLike | BinaryIO) -> None:
         """Write a zip archive to a path, where it appears whole or not at all, or to a binary file."""

@@ -22,15 +22,19 @@ Put = Callable[
 ]  # (file name, image bytes) -> what stands for the picture in the JSON, after it is stored
 
 
-def to_json(trace: Any, put: Put, chained: bool = False) -> dict[str, Any]:
+def to_json(
+    trace: Any, put: Put, chained: bool = False, stored: Mapping[Frame, dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """A `Trace` as plain JSON; `put` stores its pictures.
 
-    `chained` codes every perturbation against the frame before, as in a file, and not against `start`.
+    `chained` codes every perturbation against the frame before, as in a file, and not against `start`. `stored` is the JSON of
+    frames whose pictures are stored already, coded against `start`.
     """
     frames: list[dict[str, Any]] = []
     base: dict[tuple[int, ...], np.ndarray] = {}
     for frame in trace.frames:
-        frames.append(frame_json(frame, base.get(frame.lanes, trace.start), put))
+        known = stored.get(frame) if stored else None
+        frames.append(known or frame_json(frame, base.get(frame.lanes, trace.start), put))
         if chained:
             base[frame.lanes] = frame.attacked
     return {

@@ -64,7 +64,7 @@ def attack(
     try:
         arguments = locals()
         client = Client.of(arguments.pop("request"))
-        with closing(duel.updates(client, _controls(**arguments))) as updates:
+        with closing(session.completed(duel.updates(client, _controls(**arguments)))) as updates:
             for update in updates:
                 is_complete = update.content and "files" in update.content
                 yield update.text, *(_results(update.content) if is_complete else (None, []))

@@ -73,6 +73,7 @@ class TrunkCard:
     megabytes: int  # size of torchvision's file
     source: str
     licence: str
+    cost: int = 1  # how many times as long as AlexNet's a pass takes, roughly
 
     @property
     def url(self) -> str:
@@ -131,6 +132,7 @@ TRUNKS: dict[str, TrunkCard] = {
             megabytes=528,
             source="torchvision VGG16 IMAGENET1K_V1, convolutions only",
             licence="BSD-3-Clause",
+            cost=20,
         ),
         TrunkCard(
             name="squeeze",

@@ -4,6 +4,7 @@ import torch
 from truth import official, random_trunk
 
 import rlpips
+from rlpips.engine import bfloat16
 from rlpips.engine.bfloat16 import pick_precision
 from rlpips.engine.panel import Panel
 from rlpips.metrics.backbones import Trunk
@@ -94,8 +95,21 @@ def test_a_very_different_candidate_is_pulled_as_exactly():
 def test_the_precision_is_picked_by_the_hardware_or_named(monkeypatch):
     for tiles, expected in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda tiles=tiles: {"amx_bf16": tiles}, raising=False)
-        assert pick_precision(None, "cpu") == expected
+        assert pick_precision(None, "cpu") == pick_precision(None, "cpu", (256, 256)) == expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # older releases of torch
     assert pick_precision(None) == "float32" and pick_precision("bfloat16") == "bfloat16"
     with pytest.raises(ValueError, match="None or one of float32, bfloat16; got 'fp16'"):
         rlpips.attack_steps(photographs(1), precision="fp16")
+
+
+def test_where_dot_products_alone_multiply_bfloat16_a_measurement_decides(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    for large, small in ((0.5, 0.9), (1.4, 1.4)):
+        monkeypatch.setattr(bfloat16, "share_of_float32", {False: large, True: small}.get)
+        assert pick_precision(None, "cpu", (256, 256)) == ("bfloat16" if large < 0.8 else "float32")
+        assert pick_precision(None, "cpu", (64, 90)) == pick_precision(None, "cpu") == "float32"
+
+
+def test_the_measurement_is_made_once():
+    share = bfloat16.share_of_float32(True)
+    assert 0 < share < 1000 and bfloat16.share_of_float32(True) == share

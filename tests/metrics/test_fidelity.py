@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from rlpips.metrics.fidelity import psnr, ssim
+from rlpips.metrics.fidelity import Ssim, psnr, ssim
 
 
 @pytest.fixture
@@ -33,6 +33,13 @@ def test_ssim_equals_skimages_with_wangs_settings(pair):
         )
         expected.append(full[5:-5, 5:-5].mean())  # where the window fits
     np.testing.assert_allclose(ssim(*pair), expected, atol=2e-4)
+
+
+def test_ssim_with_fixed_pictures_is_the_same_for_one_batch_after_another(pair):
+    x, y = pair
+    with_y = Ssim(y)
+    for other in (x, y, x.contiguous(memory_format=torch.channels_last)):
+        torch.testing.assert_close(with_y(other), ssim(other, y))
 
 
 def test_equal_pictures_have_infinite_psnr_and_ssim_1(pair):

@@ -1,12 +1,16 @@
 """The Duel page without a browser: a run from its controls to the last message, cut off, ended and refused."""
 
+import itertools
 import json
 
 import gradio as gr
 import pytest
 from visitors import VISITOR
 
+from rlpips import Trace
 from rlpips.attacks.request import AttackRequest
+from rlpips.data.distortions import DISTORTIONS
+from rlpips.engine import ruler as ruler_module
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import duel
 from rlpips.ui.pages.duel_controls import Controls
@@ -45,7 +49,7 @@ def test_a_run_stopped_before_its_first_step_says_so():
         [],
         work.duel,
         duel._verdict,
-        work.stopped_duel_ruler,
+        work.duel_ruler,
     )
     steps = run.steps()
     assert next(steps).text == "Running…"
@@ -62,6 +66,52 @@ def test_a_stopped_run_keeps_its_steps_and_gets_its_ruler():
     last = session.stopped(update.state)
     assert last.text.startswith("Stopped: ") and "LPIPS" in last.text and last.content["state"] == "stopped"
     assert json.loads(last.content["ruler"])["metrics"] == ["lpips", "rlpips-linf"]
+
+
+def test_done_comes_with_what_the_sentence_needs_and_the_rest_follows():
+    warm_up().wait()
+    *_, last = duel._updates(VISITOR, *controls(seed=77), [str(SAMPLES[1].path)])
+    ruler = json.loads(last.content["ruler"])
+    assert last.text.startswith("Done: 3 steps") and "JPEG" in last.text and "files" not in last.content
+    assert [each["name"] for each in ruler["distortions"]] == ["jpeg"] and last.content["state"] == "done"
+    *waiting, complete = session.rest(last.state)
+    assert len(waiting) >= len(DISTORTIONS) - 1 and not any(update.content for update in waiting)
+    whole = json.loads(complete.content["ruler"])
+    assert [each["name"] for each in whole["distortions"]] == list(DISTORTIONS)
+    assert ruler["distortions"][0] in whole["distortions"]
+    assert complete.content["run"] == last.content["run"] and complete.content["curve"] == last.content["curve"]
+    trace = Trace.load(complete.content["files"]["trace"]["path"])
+    assert trace.ruler == whole and trace.state == "done"
+
+
+def test_the_ruler_of_a_picture_is_measured_once(monkeypatch):
+    measured, make_scales = [], ruler_module.make_scales
+
+    def counting(*arguments, distortions, **settings):
+        for scale in make_scales(*arguments, distortions=distortions, **settings):
+            measured.append(scale.name)
+            yield scale
+
+    monkeypatch.setattr(ruler_module, "make_scales", counting)
+    request = AttackRequest(SAMPLES[2].picture().pixels[:40, :56], steps=1)
+    first = next(work.duel_ruler(request, None))
+    assert measured == ["jpeg"] == [each["name"] for each in first["distortions"]]
+    *_, whole = work.duel_ruler(request, None, first)
+    *_, again = work.duel(request)
+    assert sorted(measured) == sorted(DISTORTIONS) and again == whole
+    assert not list(work.duel_ruler(request, None, whole)) and len(measured) == len(DISTORTIONS)
+
+
+def test_a_long_run_says_how_long_it_takes(monkeypatch):
+    warm_up().wait()
+    moments = itertools.chain([2], itertools.count(3.0, 1.5))  # the first step takes as long as two
+    monkeypatch.setattr(device, "stopwatch", lambda: lambda: next(moments))
+    monkeypatch.setattr(device, "DEADLINE_S", 1000.0)
+    request = AttackRequest(SAMPLES[2].picture().pixels[:40, :56], steps=12)
+    run = AttackRun(request, "picture", [], work.duel, duel._verdict, work.duel_ruler)
+    texts = [update.text for update in run.steps()]
+    assert texts[:2] == ["Running…", "Running: about 10 s for 12 steps…"]
+    assert texts[5] == "Running: step 4 of 12, about 10 s left" and texts[-2] == "Running: step 11 of 12"
 
 
 def test_a_run_ends_at_its_deadline_and_keeps_what_is_there(monkeypatch):

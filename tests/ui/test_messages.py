@@ -76,5 +76,27 @@ def test_stream_repeats_a_few_steps_so_that_a_message_may_be_lost():
         new |= {(2,): 0} if at == 1 else {}
         assert {tuple(frame["lanes"]): frame["step"] for frame in message["frames"].values()} == new
     # Gradio sends what changes from message to message, and its client puts it together again.
-    for old, new in itertools.pairwise([*messages, viewer_messages.whole("run", "done", recorder.trace())]):
+    trace = recorder.trace()
+    for old, new in itertools.pairwise([*messages, stream.last(trace), stream.whole(trace)]):
         assert apply_diff(copy.deepcopy(old), diff(old, new)) == new
+
+
+def test_the_end_of_a_stream_is_the_whole_trace_whose_pictures_are_stored_once(monkeypatch):
+    steps = work.duel(AttackRequest(SAMPLES[0].picture().pixels[:64, :48], steps=6))
+    recorder = next(steps)
+    recorder.name = "corner"
+    stream = viewer_messages.Stream("run", recorder)
+    for step in steps:
+        if isinstance(step, dict):
+            break
+        recorder.add(step)
+        stream.add(step)
+        stream.next()
+    trace, stored = recorder.trace(), []
+    expected = viewer_messages.whole("run", "done", trace)
+    put = viewer_messages.files.put
+    monkeypatch.setattr(viewer_messages.files, "put", lambda name, data: stored.append(name) or put(name, data))
+    last, whole = stream.last(trace), stream.whole(trace)
+    assert whole == expected and last == {key: value for key, value in whole.items() if key != "files"}
+    late = [name for name in stored if name.startswith("perturbation")]
+    assert set(late) == {"perturbation-00000-0-1.webp"}  # the first message holds this one itself

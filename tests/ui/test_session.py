@@ -5,6 +5,7 @@ import html
 import logging
 import secrets
 import threading
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -51,6 +52,21 @@ class Counting(Run):
     def result(self):
         state = "Done" if self.count == self.limit else "Stopped"
         return Update(f"{state}: counted to {self.count}.", {"count": self.count})
+
+
+class InParts(Counting):
+    """Its result is complete after two more updates."""
+
+    rest_fails = False
+
+    def result(self):
+        return replace(super().result(), partial=True)
+
+    def rest(self):
+        yield Update("")
+        if self.rest_fails:
+            raise RuntimeError("out of memory")
+        yield Update("", {"count": self.count, "complete": True})
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +249,49 @@ def test_visitors_on_several_threads_compute_one_at_a_time():
     for thread in threads:
         thread.join(20)
     assert ends == ["Done: counted to 50."] * 5
+
+
+def test_the_rest_of_a_result_comes_after_it_and_is_remembered(queue):
+    run = InParts(2, notes=["A note."], key="two")
+    *_, last = start(run)
+    assert last.text == "Done: counted to 2. A note." and last.content == {"count": 2} and is_free(queue)
+    assert session.stopped(last.state) is None and session.FINISHED.get("two") is None
+    assert [update.content for update in session.rest(last.state)] == [None, {"count": 2, "complete": True}]
+    (again,) = start(InParts(2, key="two", notes=["Theirs."]))
+    assert again.content["complete"] and again.text.startswith("Done: counted to 2. This was computed before")
+    assert again.text.endswith("Theirs.") and again.state == ENDED
+
+
+def test_a_script_gets_the_complete_result():
+    *_, partial, last = session.completed(start(InParts(2, notes=["A note."])))
+    assert partial.text == last.text == "Done: counted to 2. A note." and last.state == ENDED
+    assert "complete" not in partial.content and last.content["complete"]
+
+
+def test_a_stopped_run_is_completed_and_not_remembered():
+    updates = start(InParts(9, key="nine"))
+    state = next(updates).state
+    updates.close()
+    last = session.stopped(state)
+    assert last.text == "Stopped: counted to 1." and list(session.rest(last.state))[-1].content["complete"]
+    assert session.FINISHED.get("nine") is None
+    assert not list(session.rest(ENDED)) and not list(session.rest(None)) and not list(session.rest(InParts()))
+
+
+def test_who_asks_for_the_same_meanwhile_gets_the_complete_result():
+    ahead, behind = start(InParts(2, key="two")), start(InParts(2, key="two"))
+    next(ahead), next(behind)
+    *_, partial = ahead
+    (last,) = behind
+    assert "complete" not in partial.content and last.content["complete"] and "computed before" in last.text
+
+
+def test_a_rest_that_fails_leaves_the_result_and_is_in_the_log(caplog):
+    run = InParts(2, key="two")
+    run.rest_fails = True
+    *_, last = start(run)
+    assert [update.content for update in session.rest(last.state)] == [None]
+    assert "out of memory" in caplog.text and session.FINISHED.get("two") is None
 
 
 def test_values_for_the_components_of_a_page():

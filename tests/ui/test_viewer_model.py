@@ -109,6 +109,15 @@ def test_another_run_forgets_the_last_one(blank):
     assert model["meta"] is None and model["ruler"] is None
 
 
+def test_what_comes_late_of_a_run_that_another_has_replaced_changes_nothing(blank):
+    ruler = json.dumps({"metrics": [], "distortions": []})
+    sent = [message(curve(0, 2), meta=META), message(curve(0, 1), run="b", meta=META)]
+    late = message(curve(0, 8), [frame(0)], ruler=ruler, state="done")
+    model = blank.evaluate(ACCEPT, [*sent, late])
+    assert model["fresh"] == [True, True, False] and model["run"] == "b" and model["state"] == "running"
+    assert len(model["curve"]["distance"]) == 1 and model["ruler"] is None and model["frames"] == []
+
+
 def test_peaks_are_the_largest_of_all_steps_lanes_and_frames(blank):
     piece, frames = curve(0, 6), [frame(0, (0, 1, 2)), frame(3), frame(5, (1,))]
     model = blank.evaluate(ACCEPT, [message(piece, frames, meta=META)])

@@ -264,6 +264,6 @@ def _updates(client: Client, *values: Any) -> Generator[session.Update]:
     def prepare() -> AttackRun:
         selected = pick(controls.selected, strip, otherwise=controls.mine)
         request, name, notes = read(client, controls._replace(selected=selected))
-        return AttackRun(request, name, notes, work.fool, classifier_text.verdict, work.stopped_fool_ruler)
+        return AttackRun(request, name, notes, work.fool, classifier_text.verdict, work.fool_ruler)
 
     yield from session.updates(client, Loading(PAIR, "alex"), prepare)

@@ -167,7 +167,7 @@ def updates(client: Client, controls: Controls) -> Generator[session.Update]:
 
 def _prepare(client: Client, controls: Controls) -> AttackRun:
     request, name, notes = duel_controls.read(client, controls)
-    return AttackRun(request, name, notes, work.duel, _verdict, work.stopped_duel_ruler)
+    return AttackRun(request, name, notes, work.duel, _verdict, work.duel_ruler)
 
 
 def _verdict(trace: Trace) -> str:

@@ -6,13 +6,15 @@ from contextlib import closing
 from typing import Any
 
 from rlpips.traces.recorder import Recorder
+from rlpips.traces.schema import Step
 from rlpips.traces.trace import Trace
 from rlpips.ui.runtime import cache, device, messages
-from rlpips.ui.runtime.queue import QUEUE
+from rlpips.ui.runtime.queue import QUEUE, duration
 from rlpips.ui.runtime.session import NOTHING_YET, Run, Update
 
 _PULSE_S = 0.06  # between messages, so that a fast device does not flood the browser
 _FIRST_S = 0.3  # how long the start, at which there is nothing to see, waits for the first step
+_LONG_S = 5  # how much has to be left to be told so
 _CROWDED_S = 0.3  # between messages while others wait: a message costs as much as a step
 
 
@@ -20,9 +22,9 @@ class AttackRun(Run):
     """Shows an attack step by step; its result is the complete trace.
 
     request  the attack, which together with the picture's name is the key
-    attack   runs it: yields a `Recorder`, then every `Step`, then the ruler's JSON
+    attack   runs it: yields a `Recorder`, then every `Step`, then the ruler's JSON, whole or as much as the verdict needs
     verdict  the result of a trace in a sentence
-    ruler    the ruler's JSON for (request, recorder), of an attack that was cut off before it yielded its own
+    rulers   completes the ruler for (request, recorder, what there is of it or None): yields its JSON, ever more of it
     """
 
     def __init__(
@@ -32,15 +34,16 @@ class AttackRun(Run):
         notes: Iterable[str],
         attack: Callable[[Any], Generator[Any]],
         verdict: Callable[[Trace], str],
-        ruler: Callable[[Any, Recorder], dict],
+        rulers: Callable[[Any, Recorder, dict | None], Generator[dict]],
     ):
         super().__init__(notes)
         self.key = cache.key(request, name)
         self._request, self._name = request, name
-        self._attack, self._verdict, self._make_ruler = attack, verdict, ruler
+        self._attack, self._verdict, self._rulers = attack, verdict, rulers
         self._id = secrets.token_hex(4)
         self.no_result = {"run": self._id, "state": "stopped"}
         self._recorder: Recorder | None = None
+        self._stream: messages.Stream | None = None
         self._ruler: dict | None = None
         self._seconds = 0.0  # until the last step that was shown
 
@@ -49,32 +52,55 @@ class AttackRun(Run):
         with closing(self._attack(self._request)) as steps:
             recorder = self._recorder = next(steps)
             recorder.name = self._name
-            stream = messages.Stream(self._id, recorder)
+            stream = self._stream = messages.Stream(self._id, recorder)
             count, restarts = recorder.receipt["steps"], recorder.receipt["restarts"]
-            seconds = device.stopwatch()
+            last = (count + 1) * restarts - 1  # place of the last step in all restarts
+            seconds, until_first = device.stopwatch(), 0.0
             yield Update("Running…", stream.first())
-            for step in steps:
+            for place, step in enumerate(steps):
                 if isinstance(step, dict):
                     self._ruler = step  # comes last
                     break
                 recorder.add(step)
                 stream.add(step)
-                is_last = step.index == count and step.restart == restarts - 1
+                now = seconds()
+                # Before the first step as much is computed as in a step.
+                until_first, each = (now, now / 2) if place == 0 else (until_first, (now - until_first) / place)
                 pulse = _CROWDED_S if QUEUE.waiting else _PULSE_S if self._seconds or step.index else _FIRST_S
-                if is_last or (step.index == 0 and step.restart) or seconds() - self._seconds > pulse:
-                    self._seconds = seconds()
-                    restart = f", restart {step.restart + 1} of {restarts}" if restarts > 1 else ""
-                    text = (
-                        "comparing with natural distortions…" if is_last else f"step {step.index} of {count}{restart}"
-                    )
+                if place == last or (step.index == 0 and step.restart) or now - self._seconds > pulse:
+                    self._seconds = now
+                    text = _progress(step, count, restarts, each * (last - place))
                     yield Update(f"Running: {text}", stream.next())
 
     def result(self) -> Update:
-        """The complete trace, as far as it goes."""
-        recorder = self._recorder
-        if recorder is None or not recorder.has_steps:
+        """The trace, as far as it goes, with as much of the ruler as the verdict needs; `rest` adds what else it has, and its file."""
+        recorder, stream = self._recorder, self._stream
+        if recorder is None or stream is None or not recorder.has_steps:
             return Update(NOTHING_YET, self.no_result)
-        trace = recorder.trace(self._ruler or self._make_ruler(self._request, recorder))
+        if self._ruler is None:
+            with closing(self._rulers(self._request, recorder, None)) as rulers:
+                self._ruler = next(rulers)
+        trace = recorder.trace(self._ruler)
         count = len(trace.distance) - 1
         text = f"{trace.state.capitalize()}: {count} step{'s' * (count != 1)} in {self._seconds:.1f} s. "
-        return Update(text + self._verdict(trace), messages.whole(self._id, trace.state, trace))
+        return Update(text + self._verdict(trace), stream.last(trace), partial=True)
+
+    def rest(self) -> Generator[Update]:
+        """The whole ruler, and the file of the trace."""
+        recorder, stream = self._recorder, self._stream
+        assert recorder is not None and stream is not None
+        with closing(self._rulers(self._request, recorder, self._ruler)) as rulers:
+            for self._ruler in rulers:
+                yield Update("")
+        yield Update("", stream.whole(recorder.trace(self._ruler)))
+
+
+def _progress(step: Step, count: int, restarts: int, left: float) -> str:
+    """Where a run is, after a step of `restarts` times `count`; and, where that is long, how many seconds are left."""
+    if left == 0:
+        return "comparing with natural distortions…"
+    if left > _LONG_S and step.index == step.restart == 0:
+        return f"about {duration(left)} for {count} steps…"
+    restart = f", restart {step.restart + 1} of {restarts}" if restarts > 1 else ""
+    rest = f", about {duration(left)} left" if left > _LONG_S else ""
+    return f"step {step.index} of {count}{restart}{rest}"

@@ -76,5 +76,5 @@ def describe_device() -> str:
     from rlpips.engine.provenance import surroundings
 
     where = pick_device()
-    facts = surroundings(where, pick_precision(None, where))
+    facts = surroundings(where, pick_precision(None, where, (256, 256)))
     return f"{facts['device']} {facts['precision']}"

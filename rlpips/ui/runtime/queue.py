@@ -119,7 +119,7 @@ class Queue:
             average = sum(self._durations) / len(self._durations)
             since = min((place.since for place in self._active if place.since is not None), default=None)
             spent = time.monotonic() - since if since is not None else 0
-            text += f", about {_duration((average * ahead - min(spent, average)) / self._at_once)}"
+            text += f", about {duration((average * ahead - min(spent, average)) / self._at_once)}"
         return text + ")"
 
 
@@ -150,7 +150,7 @@ def _ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """No more exact than it is: "3 s", "20 s", "2 min"."""
     if seconds > 90:
         return f"{seconds / 60:.0f} min"

@@ -1,13 +1,15 @@
-"""The one life of a run, whatever the page: load, wait in the queue, compute, show, stop, refuse, fail, tidy up.
+"""The one life of a run, whatever the page: load, wait in the queue, compute, show, complete, stop, refuse, fail, tidy up.
 
 A page says in a `Run` what to compute and how to show it. `updates` runs it, `guarded` turns errors into sentences,
-`stopped` completes what Stop has cut off, and `connect` gives all of this to a Run and a Stop button.
+`stopped` makes a result of what Stop has cut off, `rest` completes a result, and `connect` gives all of this to a Run and a Stop
+button.
 """
 
 import errno
 import html
 import logging
 import secrets
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -39,10 +41,10 @@ class Update:
 
     text: str  # of the status line, as plain text; begins with Loading, Running, Done, Stopped or Refused
     content: Any = None  # what the page shows with it; None leaves the page as it is
-    state: "Run | str | None" = (
-        None  # what `stopped` needs if Stop comes now: the run, ENDED, or None before it computes
-    )
+    # What `stopped` and `rest` need if the event ends now: the run, its rest, ENDED, or None before it computes.
+    state: "Run | Rest | str | None" = None
     progress: tuple[int, int] | None = None  # (done, total) of a progress bar
+    partial: bool = False  # whether this is a result that `Run.rest` adds to
 
     @property
     def refused(self) -> bool:
@@ -81,7 +83,24 @@ class Run(ABC):
 
     @abstractmethod
     def result(self) -> Update:
-        """The last update, of a run that is complete or was cut off at any update."""
+        """The last update, of a run that is complete or was cut off at any update; or a partial one, which `rest` adds to."""
+
+    def rest(self) -> Generator[Update]:
+        """Complete a partial result: the last update has the complete content. Closed if the visitor does not wait for it."""
+        yield from ()
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The state of a page whose run is over and has a result, which `rest` completes."""
+
+    run: Run
+    text: str  # of the result
+    remember: bool  # whether it is the whole answer to the request
+
+
+# By key, what is being completed; whoever asks for the same meanwhile gets it complete.
+_PARTIAL: weakref.WeakValueDictionary[str, Rest] = weakref.WeakValueDictionary()
 
 
 def updates(client: Client, loading: Loading, prepare: Callable[[], Run]) -> Generator[Update]:
@@ -104,7 +123,13 @@ def updates(client: Client, loading: Loading, prepare: Callable[[], Run]) -> Gen
 
 
 def _remembered(run: Run) -> Update | None:
-    finished = FINISHED.get(run.key) if run.key else None
+    if run.key is None:
+        return None
+    finished = FINISHED.get(run.key)
+    if finished is None and (partial := _PARTIAL.get(run.key)):
+        for _ in rest(partial):
+            pass
+        finished = FINISHED.get(run.key)
     if finished is None:
         return None
     message, text = finished
@@ -123,13 +148,51 @@ def _compute(run: Run) -> Generator[Update, None, Update]:
                 break
             yield replace(update, state=run)
     result = run.result()
-    if complete and run.key:
+    if complete and not result.partial:
+        _remember(run, result)
+    return _last(result, run, complete)
+
+
+def _remember(run: Run, result: Update) -> None:
+    if run.key:
         FINISHED.put(run.key, result.content, result.text)
-    return _last(result, run)
 
 
-def _last(result: Update, run: Run) -> Update:
-    return replace(result, text=" ".join([result.text.strip(), *run.notes]), state=ENDED)
+def _last(result: Update, run: Run, complete: bool = False) -> Update:
+    """A result with the notes; `complete`: whether nothing cut the run off."""
+    state = Rest(run, result.text, complete) if result.partial else ENDED
+    if complete and run.key and isinstance(state, Rest):
+        _PARTIAL[run.key] = state
+    return replace(result, text=" ".join([result.text.strip(), *run.notes]), state=state)
+
+
+def rest(state: Run | Rest | str | None) -> Generator[Update]:
+    """What completes the result of a run, after it is shown; nothing if it is complete. The last update has the content.
+
+    This waits for no turn. It takes place between two steps of whoever has the device by then, piece by piece, so that the page
+    can start another run at once: all in all the device has no more to do, and the result was there earlier.
+    """
+    if not isinstance(state, Rest):
+        return
+    try:
+        with closing(state.run.rest()) as updates:
+            for update in updates:
+                if update.content is not None and state.remember:
+                    _remember(state.run, replace(update, text=state.text))
+                yield update
+    except Exception as error:
+        log.error("A result was not completed; what is shown is right.", exc_info=error)
+
+
+def completed(updates: Generator[Update]) -> Generator[Update]:
+    """The updates of a run, and last its complete result."""
+    last = None
+    with closing(updates):
+        for last in updates:
+            yield last
+    for update in rest(last.state if last else None):
+        if last and update.content is not None:
+            yield replace(last, content=update.content, state=ENDED, partial=False)
 
 
 def guarded(updates: Generator[Update]) -> Generator[Update]:
@@ -157,12 +220,12 @@ def fault(error: Exception) -> str:
     return NO_MEMORY if full or isinstance(error, MemoryError) else FAILED
 
 
-def stopped(state: Run | str | None) -> Update | None:
+def stopped(state: Run | Rest | str | None) -> Update | None:
     """The last update of a run that Stop has cut off; None if the run is over.
 
     If others have the device by then, this takes place between two of their steps, and delays them no more than the run itself.
     """
-    if state == ENDED:
+    if state == ENDED or isinstance(state, Rest):
         return None
     if not isinstance(state, Run):
         return Update(NOTHING_YET, state=ENDED)
@@ -172,7 +235,7 @@ def stopped(state: Run | str | None) -> Update | None:
         return Update(fault(error), _no_result(state), ENDED)
 
 
-def _no_result(state: Run | str | None) -> Any:
+def _no_result(state: Run | Rest | str | None) -> Any:
     return state.no_result if isinstance(state, Run) else None
 
 
@@ -190,19 +253,34 @@ def connect(
     js       changes the values of the inputs in the browser
     """
     *components, status, _ = outputs
+    computing: dict[str, Run] = {}  # which run each tab has under way
 
     def start(request: gr.Request, *values: Any) -> Iterator[tuple]:
-        with closing(guarded(updates(Client.of(request), *values))) as messages:
-            for update in messages:
-                yield output_values(update, len(components))
+        client = Client.of(request)
+        try:
+            with closing(guarded(updates(client, *values))) as messages:
+                for update in messages:
+                    if isinstance(update.state, Run):
+                        computing[client.session] = update.state
+                    yield output_values(update, len(components))
+        finally:
+            computing.pop(client.session, None)
 
-    def finish(state: Run | str | None) -> tuple:
-        *values, _ = output_values(stopped(state), len(components))
-        return *values, None  # so that Stop cuts off nothing of this run when the next one has just begun
+    def finish(request: gr.Request, state: Run | Rest | str | None) -> Iterator[tuple]:
+        update = stopped(state)
+        *values, _ = output_values(update, len(components))
+        yield *values, None  # so that Stop cuts off nothing of this run when the next one has just begun
+        ended = update.state if update else state
+        with closing(rest(ended)) as more:
+            for update in more:
+                if isinstance(ended, Rest) and computing.get(Client.of(request).session, ended.run) is not ended.run:
+                    return  # the next run comes first
+                *values, _, _ = output_values(update, len(components))
+                yield *values, gr.skip(), gr.skip()  # which may be those of the next run already
 
     run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # by the browser, so that it appears at once
     event = run.click(start, inputs, outputs, js=js, **PRIVATE)
-    event.then(finish, outputs[-1], outputs, **PRIVATE)
+    event.then(finish, outputs[-1], outputs, trigger_mode="multiple", **PRIVATE)  # the next run may end before this has
     stop.click(None, cancels=[event], api_visibility="private")
 
 

@@ -16,6 +16,7 @@ from rlpips.traces.schema import Step
 from rlpips.traces.trace import Trace
 from rlpips.ui.runtime import device
 from rlpips.ui.runtime.device import computing, on_gpu
+from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
 
 _RULER_SECONDS = 15
@@ -29,23 +30,32 @@ def _seconds_of_duel(request):
 
 @on_gpu(_seconds_of_duel)
 def duel(request: AttackRequest) -> Generator[Recorder | Step | dict]:
-    """Run an attack: yields the `Recorder`, then every `Step`, then the ruler's JSON."""
+    """Run an attack: yields the `Recorder`, then every `Step`, then the ruler's JSON, as `duel_ruler` yields it first."""
     from rlpips.attacks.metric import start
 
     steps = start(request)
     yield steps.recorders[0]
     yield from steps
-    yield _duel_ruler(request)
+    yield next(_rulers_of_duel(request))
+
+
+def duel_ruler(request: AttackRequest, recorder: Recorder, known: dict | None = None) -> Generator[dict]:
+    """Complete the ruler of a duel: yields its JSON, of ever more distortions, until it is whole.
+
+    `known` is what there is of it, None for nothing. Whoever asks for less closes the generator.
+    """
+    measured = [each["name"] for each in known["distortions"]] if known else []
+    if set(measured) != set(_distortions_of(request.reference, request.backbone)):
+        yield from _lent_rulers_of_duel(request)
 
 
 @on_gpu(lambda *_: _RULER_SECONDS)
-def stopped_duel_ruler(request: AttackRequest, recorder: Recorder) -> dict:
-    """The ruler's JSON for a duel that was cut off, which asks for the device itself."""
-    return _duel_ruler(request)
+def _lent_rulers_of_duel(request):
+    yield from _rulers_of_duel(request)
 
 
-def _duel_ruler(request):
-    return _ruler(request.reference, tuple(request.metrics), request.backbone, request.precision)
+def _rulers_of_duel(request):
+    return _rulers(request.reference, tuple(request.metrics), request.backbone, request.precision)
 
 
 def _seconds_of_fool(request):
@@ -64,9 +74,14 @@ def fool(request: FoolRequest) -> Generator[Recorder | Step | dict]:
     yield _fool_ruler(recorder)
 
 
+def fool_ruler(request: FoolRequest, recorder: Recorder, known: dict | None = None) -> Generator[dict]:
+    """The same of attacks on a classifier, whole at once. The metrics measure its picture enlarged."""
+    if known is None:
+        yield _lent_fool_ruler(recorder)
+
+
 @on_gpu(lambda *_: _RULER_SECONDS)
-def stopped_fool_ruler(request: FoolRequest, recorder: Recorder) -> dict:
-    """The same of attacks on a classifier. The metrics measure its picture enlarged."""
+def _lent_fool_ruler(recorder):
     return _fool_ruler(recorder)
 
 
@@ -81,30 +96,62 @@ def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], bac
     """What every metric says about two pictures, uint8 (H, W, 3) of one size: a `Trace` with its ruler."""
     from rlpips.engine.compare import compare
 
-    return replace(compare(reference, other, metrics, backbone), ruler=_ruler(reference, metrics, backbone, "float32"))
+    *_, ruler = _rulers(reference, metrics, backbone, "float32")
+    return replace(compare(reference, other, metrics, backbone), ruler=ruler)
 
 
-def _ruler(reference, metrics, backbone, precision):
-    """The ruler's JSON for a picture, uint8 (H, W, 3)."""
-    return _cached_ruler(reference.tobytes(), reference.shape, metrics, backbone, precision)
+def _distortions_of(reference, backbone):
+    """The names of the distortions that a ruler measures."""
+    from rlpips.data.distortions import DISTORTIONS
+
+    # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
+    height, width = reference.shape[:2]
+    slow = height * width * catalog.trunk_card(backbone).cost > 4 * 256**2
+    return [name for name in DISTORTIONS if not slow or name in ("noise", "blur", "jpeg")]
+
+
+def _rulers(reference, metrics, backbone, precision):
+    """Yields the ruler's JSON for a picture, uint8 (H, W, 3), until it is whole: on a GPU at once; on a CPU, which takes longer,
+    first with JPEG, which the page's sentences are about, then with one distortion more each time."""
+    from rlpips.device import pick_device
+
+    where = pick_device()
+    rulers = _growing_rulers(reference, metrics, backbone, precision, where)
+    if where.type == "cpu":
+        yield from rulers
+    else:
+        *_, whole = rulers
+        yield whole
+
+
+def _growing_rulers(reference, metrics, backbone, precision, where):
+    from rlpips.data import images
+    from rlpips.engine.bfloat16 import pick_precision
+    from rlpips.engine.ruler import Ruler, make_scales
+    from rlpips.metrics.lpips import shared_metric
+
+    names = _distortions_of(reference, backbone)
+    known = _known_scales(reference.tobytes(), reference.shape, metrics, backbone, precision)
+
+    def ruler():
+        return Ruler(metrics, {name: known[name] for name in names if name in known}).to_json()
+
+    missing = sorted(set(names) - set(known), key=lambda name: (name != "jpeg", names.index(name)))
+    if "jpeg" in known:
+        yield ruler()
+    if not missing:
+        return
+    loaded = [shared_metric(name, backbone, where) for name in metrics]
+    precision = pick_precision(precision, where, reference.shape[:2])
+    for scale in make_scales(images.to_tensor(reference, where), loaded, distortions=missing, precision=precision):
+        known[scale.name] = scale
+        yield ruler()
 
 
 @lru_cache(maxsize=32)  # the same picture is attacked again and again
-def _cached_ruler(data, shape, metrics, backbone, precision):
-    from rlpips.data import images
-    from rlpips.data.distortions import DISTORTIONS
-    from rlpips.device import pick_device
-    from rlpips.engine.bfloat16 import pick_precision
-    from rlpips.engine.ruler import make_ruler
-    from rlpips.metrics.lpips import shared_metric
-
-    where = pick_device()
-    reference = images.to_tensor(np.frombuffer(data, np.uint8).reshape(shape), where)
-    # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
-    slow = shape[0] * shape[1] * (1 if backbone != "vgg" else 18) > 4 * 256**2
-    distortions = ("jpeg", "noise", "blur") if slow else tuple(DISTORTIONS)
-    loaded = [shared_metric(name, backbone, where) for name in metrics]
-    return make_ruler(reference, loaded, distortions=distortions, precision=pick_precision(precision, where)).to_json()
+def _known_scales(data, shape, metrics, backbone, precision):
+    """What is measured of the ruler of a picture, {name: `Scale`}, to be added to."""
+    return {}
 
 
 @computing
