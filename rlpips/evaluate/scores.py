@@ -50,6 +50,7 @@ def inflation(
     steps: int = 20,
     restarts: int = 1,
     seed: int = 0,
+    schedule: str = "cosine",
 ) -> float:
     """How far a change that is hard to see looks to a metric: the mean over references of the largest d(x, x + delta)
     that PGD reaches in the ball, divided by the metric's mean distance to the natural distortions of these triplets.
@@ -59,7 +60,7 @@ def inflation(
     """
     generator = torch.Generator().manual_seed(seed)
     x = triplets.reference
-    attacked = push(metric, x, x, 1.0, norm, eps, steps, restarts, generator)
+    attacked = push(metric, x, x, 1.0, norm, eps, steps, restarts, generator, schedule)
     worst, _ = distances(metric, replace(triplets, p0=attacked))
     return (worst.mean() / torch.cat(distances(metric, triplets)).mean()).item()
 
