@@ -7,8 +7,10 @@ from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
 TOGETHER = "the strongest of all these for each picture"  # a row of the masking table
-USUAL = "PGD, 20 steps, 2 restarts"  # another: the attack of the headline figures
 NORMS = {"linf": "l∞", "l2": "l2"}
+_TRAINED_ELSEWHERE = {
+    "l2": (1.5,)
+}  # budgets that the official R-LPIPS trains with, where they are not the standard ones
 SETTINGS = {"paper": "the papers' bound", "matched": "matched bounds", "milder": "milder matched bounds"}
 COSTS = {
     **{name: catalog.card(name).title for name in catalog.PAIR},
@@ -23,18 +25,42 @@ Interval: TypeAlias = Mapping[str, float]  # {"value", "low", "high"}, see `rlpi
 # ---- metrics
 
 
-def table(results: Results) -> str:
-    """The headline figures, a column for each metric: natural 2AFC, attacked 2AFC and inflation at the standard l_inf and
-    l2 budgets, and agreement with LPIPS, all with their 95 % intervals."""
-    rows = {"natural 2AFC": [result["natural"]["2afc"] for result in results.values()]}
-    for norm in NORMS:
+def table(results: Results, norms: Iterable[str] = tuple(NORMS)) -> str:
+    """The headline figures, a column for each metric, all with their 95 % intervals: natural 2AFC; at the standard budgets of the
+    `norms` attacked 2AFC, with a candidate and with the reference moved, and inflation; inflation at other settings, where they were
+    measured; agreement with LPIPS."""
+    rows: dict[str, list[Interval | None]] = {
+        "natural 2AFC": [result["natural"]["2afc"] for result in results.values()]
+    }
+    for norm in norms:
         entries = [standard(result, norm) or {} for result in results.values()]
         eps = next((entry["eps"] for entry in entries if entry), None)
         if eps is not None:
             rows[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
+            rows[f"attacked 2AFC, reference, {budget(norm, eps)}"] = [entry.get("reference") for entry in entries]
             rows[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
+        for eps in _TRAINED_ELSEWHERE.get(norm, ()):
+            entries = [_at(result, norm, eps) for result in results.values()]
+            rows[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
+            rows[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
+        official = [result.get("official", {}).get(norm, {}) for result in results.values()]
+        if setting := next(filter(None, official), None):
+            name = f"inflation, OPT as published ({NORMS[norm]} {setting['eps']:g}, {setting['steps']} steps)"
+            rows[name] = [entry.get("inflation") for entry in official]
     rows["agreement with LPIPS"] = [result["agreement"] for result in results.values()]
-    return markdown("", dict(zip(titles(results), zip(*rows.values()))), rows)
+    rows = {name: row for name, row in rows.items() if any(row)}
+    return markdown(_task(results), dict(zip(titles(results), zip(*rows.values()))), rows)
+
+
+def _task(results: Results) -> str:
+    """What the figures of 2AFC are of: choices that people made, or the order of severities."""
+    how = next(iter(results.values())).get("how", {})
+    return "2AFC" if how.get("gap") is None else "synthetic 2AFC, ordered by severity"
+
+
+def _at(result: Mapping[str, Any], norm: str, eps: float) -> Mapping[str, Any]:
+    """The entry of one metric's results at a budget; empty if it was not measured."""
+    return next((entry for entry in result["attacked"][norm] if abs(entry["eps"] - eps) < 1e-6), {})
 
 
 def family_table(results: Results, norm: str = "linf") -> str:
@@ -80,10 +106,18 @@ def layer_table(results: Results) -> str:
 def conditions(results: Results) -> str:
     """What the figures were measured on and by which command, as the first metric's results say."""
     how = next(iter(results.values()))["how"]
+    people = (
+        ""
+        if how["gap"] is None
+        else "The milder of two strengths of one distortion counts as nearer; no people judged. "
+    )
+    elsewhere = f" at the standard budget, {how['elsewhere']} elsewhere" if how.get("elsewhere") else ""
+    schedule = f" on a {how['schedule']} schedule" if how.get("schedule") else ""
+    references = f"inflation of {how['references']} references; " if how.get("references") else ""
     return (
-        f"Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked (PGD, {how['steps']} steps; "
-        f"{how['restarts_at_standard']} restarts at the standard budget, {how['restarts']} elsewhere), and on {how['mixed']} for the "
-        f"agreement; {how['size']}-pixel patches, {how['data']}. `{how['command']}`"
+        f"{people}Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked{elsewhere} (PGD, "
+        f"{how['steps']} steps{schedule}; {how['restarts_at_standard']} restarts at the standard budget, {how['restarts']} elsewhere), and on "
+        f"{how['mixed']} for the agreement; {references}{how['size']}-pixel patches, {how['data']}. `{how['command']}`"
     )
 
 
@@ -204,7 +238,12 @@ def budget(norm: str, eps: float) -> str:
 
 def titles(results: Results) -> list[str]:
     """The metrics' titles."""
-    return [catalog.card(name).title for name in results]
+    return [title(name) for name in results]
+
+
+def title(name: str) -> str:
+    """The title of a metric, or of the pixels."""
+    return "pixel MSE" if name == catalog.PIXELS else catalog.card(name).title
 
 
 def with_interval(figure: Interval | None) -> str:
