@@ -10,7 +10,6 @@ CIFAR10_SAMPLES = SAMPLES / "cifar10"
 VIEWER = ASSETS / "viewer"  # the page's JavaScript, style sheets and markup
 WEIGHTS = ASSETS / "weights"  # with a card (JSON) beside each weights file
 RESULTS = WEIGHTS / "classifiers.json"  # robust accuracy of classifiers, by `python -m rlpips.evaluate classifiers`
-PIXELS = WEIGHTS / "mse.json"  # the figures of the mean squared error of pixels, beside those of metrics
 STUDY = WEIGHTS / "study.json"  # what matters in the training, by `python -m rlpips.study`
 PRECOMPUTED = ROOT / "precomputed"  # traces and questions that the page opens with, by `python -m rlpips.precompute`
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"

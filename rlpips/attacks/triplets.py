@@ -36,20 +36,21 @@ def attack_triplets(
     restarts: int = 1,
     seed: int = 0,
     schedule: str = "cosine",
+    until_turned: bool = False,
 ) -> Triplets:
     """The same triplets with one candidate of each, chosen at random, moved inside its ball.
 
     The candidate that the judges find nearer is pushed away from the reference, the one they find farther is pulled towards it.
     The reference and the other candidate stay as they are. White box: `metric` itself is attacked, by PGD from a random start
-    with steps by a `schedule` of `rlpips.attacks.request.AttackRequest`; the best iterate is kept, and a triplet whose choice is
-    turned is not restarted. eps is in [0, 1] pixel units. ValueError for triplets without a judge.
+    with steps by a `schedule` of `rlpips.attacks.request.AttackRequest`; the best iterate is kept. `until_turned` leaves out the
+    restarts of triplets whose choice is turned, which changes no score. eps is in [0, 1] pixel units. ValueError for triplets without a judge.
     """
     _check_judges(triplets)
     generator = torch.Generator().manual_seed(seed)
     p0_is_attacked, sign = draw_candidates(triplets.judge, generator)
     where = p0_is_attacked.view(-1, 1, 1, 1)
     start, other = torch.where(where, triplets.p0, triplets.p1), torch.where(where, triplets.p1, triplets.p0)
-    turned = sign * between(metric, triplets.reference, other)
+    turned = sign * between(metric, triplets.reference, other) if until_turned else None
     options = norm, eps, steps, restarts, generator, schedule
     attacked = push(metric, triplets.reference, start, sign, *options, turned)
     return replace(triplets, p0=torch.where(where, attacked, triplets.p0), p1=torch.where(where, triplets.p1, attacked))
@@ -67,7 +68,8 @@ def attack_references(
     schedule: str = "cosine",
 ) -> Triplets:
     """The same triplets with the reference of each moved inside its ball, away from the candidate that the judges find nearer and
-    towards the other: d(reference, nearer) - d(reference, farther) is raised. Both candidates stay as they are.
+    towards the other: d(reference, nearer) - d(reference, farther) is raised. Both candidates stay as they are. A triplet whose
+    choice is turned is not restarted.
 
     This is the variant "ref" of R-LPIPS (Ghazanfari et al., arXiv 2307.15157). The arguments are those of `attack_triplets`.
     """

@@ -121,7 +121,7 @@ def at_eps(
 
     The keys are eps, standard, 2afc, families, inflation and opt. Raises ValueError for triplets without judges.
     """
-    attacked = attack_triplets(metric, same, norm, eps, steps, restarts, seed)
+    attacked = attack_triplets(metric, same, norm, eps, steps, restarts, seed, until_turned=True)
     scores = score_2afc(*distances(metric, attacked), same.judge)
     return {
         "eps": eps,

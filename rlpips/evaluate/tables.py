@@ -93,6 +93,22 @@ def masking_table(masking: Mapping[str, Any]) -> str:
     return markdown("attack", columns, [row["attack"] for row in rows])
 
 
+def beyond_table(maskings: Mapping[str, Any]) -> str:
+    """What the strongest of the attacks of `rlpips.evaluate.masking` finds beyond the standard one, metric by metric, and how it was
+    measured."""
+    rows = []
+    for key, name in (("2afc", "attacked 2AFC"), ("inflation", "inflation")):
+        cells = []
+        for masking in maskings.values():
+            strongest = next(row for row in masking["rows"] if row["attack"] == TOGETHER)[key]["value"]
+            sign = 1 if key == "2afc" else -1
+            cells.append(f"{strongest + sign * masking['beyond'][key]:.3f} → {strongest:.3f}")
+        rows.append((name, cells))
+    how = next(iter(maskings.values()))["how"]
+    measured = f"Measured on {how['triplets']} triplets and a quarter as many references, {budget('linf', how['eps'])}. `{how['command']}`"
+    return f"{_lines('from the standard attack to the strongest', titles(maskings), rows)}\n\n{measured}"
+
+
 def layer_table(results: Results) -> str:
     """Each layer's share of the mean natural distance, metric by metric."""
     layers = list(next(iter(results.values()))["layers"])
@@ -184,7 +200,7 @@ def classifier_conditions(report: Report) -> str:
     )
     return (
         f"Accuracy on {how['pictures']} pictures {how['data']}, the same for every classifier; in brackets 95 % bootstrap "
-        f"intervals over pictures. PGD and PPGD: {attacks['ppgd']['steps']} steps (the code of R-LPIPS's authors: 40), PPGD with "
+        f"intervals over pictures. PGD{_schedule(attacks)} and PPGD: {attacks['ppgd']['steps']} steps (the code of R-LPIPS's authors: 40), PPGD with "
         f"{attacks['ppgd']['cg_steps']} of conjugate gradients each; LPA: {attacks['lpa']['searches']} searches of "
         f"{attacks['lpa']['steps']} steps; projections by Newton's method. Bounds of metrics are roots of distances, of pictures "
         f"enlarged to 64 pixels a side. Matched bounds are as far in natural distortions as the papers' bound in the distance "
@@ -192,6 +208,12 @@ def classifier_conditions(report: Report) -> str:
         f"{reads} away, by the geometric mean over the {matched[0]['reached']} of {matched[0]['of']} families of distortions that "
         f"get so far (in brackets the least and the most; {bounds['pictures']} pictures). `{how['command']}`"
     )
+
+
+def _schedule(attacks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The schedule of PGD in pixels; earlier reports, with fixed steps, do not name it."""
+    schedule = attacks.get("pgd-linf", {}).get("schedule")
+    return f" ({schedule} schedule)" if schedule else ""
 
 
 def attack_text(name: str, bound: float | None) -> str:

@@ -21,7 +21,7 @@ def path(name: str, backbone: str = "alex") -> Path:
     """The file of the card of a metric's heads, or of the pixels; ValueError for an unknown metric, or one without heads of its
     own."""
     if name == PIXELS:
-        return paths.PIXELS
+        return paths.WEIGHTS / f"{PIXELS}.json"
     catalog.check(name, backbone)
     heads = catalog.card(name).heads
     if backbone not in heads:

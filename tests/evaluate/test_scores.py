@@ -170,12 +170,15 @@ def test_a_restart_is_for_those_whose_choice_is_not_turned(same, lpips, monkeypa
         return original(schedule, centre, *others)
 
     monkeypatch.setattr(triplets_module, "scheduled", spy)
-    attacked = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=2, seed=2)
+    attacked = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=2, seed=2, until_turned=True)
     after_one = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=1, seed=2)
     wrong = score_2afc(*distances(lpips, after_one), same.judge) == 0
     assert 0 < wrong.sum() < 7 and counts == [7, 7 - wrong.sum().item(), 7]
     assert torch.equal(attacked.p0[wrong], after_one.p0[wrong]) and torch.equal(attacked.p1[wrong], after_one.p1[wrong])
     assert not torch.equal(attacked.p0[~wrong], after_one.p0[~wrong])
+    both = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=2, seed=2)
+    scores = [score_2afc(*distances(lpips, each), same.judge) for each in (attacked, both)]
+    assert torch.equal(*scores) and counts[3:] == [7, 7]
 
 
 def test_push_keeps_the_best_of_steps_and_restarts(same, lpips):

@@ -131,9 +131,9 @@ def test_standard(lpips, robust, triplets, monkeypatch):
     restarts = []
     original = attack_triplets
 
-    def spy(metric, same, norm, eps, steps, count, seed):
+    def spy(metric, same, norm, eps, steps, count, seed, **settings):
         restarts.append((norm, round(eps, 4), count, len(same)))
-        return original(metric, same, norm, eps, steps, count, seed)
+        return original(metric, same, norm, eps, steps, count, seed, **settings)
 
     monkeypatch.setattr("rlpips.evaluate.standard.attack_triplets", spy)
     messages = []

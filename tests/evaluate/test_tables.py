@@ -98,6 +98,25 @@ def test_masking():
     assert lines[2] == "| no attack | 0.900 (0.850–0.950) | – |" and lines[3].endswith("1.000 (0.950–1.050) |")
 
 
+def test_what_is_found_beyond_the_standard_attack():
+    masking = {
+        "how": {"triplets": 48, "eps": 4 / 255, "command": "python x"},
+        "rows": [
+            {"attack": "x", "2afc": figure(0.5)},
+            {"attack": tables.TOGETHER, "2afc": figure(0.4), "inflation": figure(2.5)},
+        ],
+        "beyond": {"2afc": 0.05, "inflation": 0.2},
+    }
+    assert tables.beyond_table({"lpips": masking}).splitlines() == [
+        "| from the standard attack to the strongest | LPIPS |",
+        "|---|---|",
+        "| attacked 2AFC | 0.450 → 0.400 |",
+        "| inflation | 2.300 → 2.500 |",
+        "",
+        "Measured on 48 triplets and a quarter as many references, l∞ 4/255. `python x`",
+    ]
+
+
 def test_budget_as_text():
     texts = [tables.budget(norm, eps) for norm, eps in (("linf", 4 / 255), ("linf", 0.5 / 255), ("l2", 0.25))]
     assert texts == ["l∞ 4/255", "l∞ 0.5/255", "l2 0.25"]
