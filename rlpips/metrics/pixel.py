@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from rlpips.device import in_neutral_state
+from rlpips.zoo.catalog import PIXELS
 
 
 class PixelMSE(nn.Module):
@@ -12,7 +13,7 @@ class PixelMSE(nn.Module):
     its agreement. `x` and `y` are float tensors (N, 3, H, W) of one shape; ValueError for others. Gradients flow to both.
     """
 
-    name = "mse"
+    name = PIXELS
     layers = ("pixels",)
 
     @in_neutral_state
