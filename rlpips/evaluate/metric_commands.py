@@ -11,7 +11,7 @@ from rlpips.engine.provenance import surroundings
 from rlpips.evaluate import masking, tables
 from rlpips.evaluate.data import Data, from_bapps, from_photographs
 from rlpips.evaluate.report import Report
-from rlpips.evaluate.standard import RESTARTS_AT_STANDARD, standard
+from rlpips.evaluate.standard import standard
 from rlpips.metrics.lpips import PerceptualMetric, load_metric
 from rlpips.metrics.pixel import PixelMSE
 from rlpips.progress import ProgressCallback
@@ -65,10 +65,12 @@ def _measure_standard(options: Namespace, name: str, data: Data, progress: Progr
         "schedule": "cosine",
         "steps": options.steps,
         "restarts": 1,
-        "restarts_at_standard": RESTARTS_AT_STANDARD,
+        "restarts_at_standard": options.restarts,
     }
     counts = options.triplets, options.elsewhere, options.references
-    results = standard(metric, lpips, same, mixed, progress, eps, options.steps, options.seed, *counts, options.brief)
+    results = standard(
+        metric, lpips, same, mixed, progress, eps, options.steps, options.seed, *counts, options.restarts, options.brief
+    )
     return {"how": how, **results}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rlpips.evaluate.attacked_classifier import STEPS as ATTACK_STEPS
 from rlpips.evaluate.matching import BOUND
 from rlpips.evaluate.robust_accuracy import CLASSIFIERS
-from rlpips.evaluate.standard import ELSEWHERE, EPS, REFERENCES, STEPS
+from rlpips.evaluate.standard import ELSEWHERE, EPS, REFERENCES, RESTARTS_AT_STANDARD, STEPS
 from rlpips.zoo import catalog
 
 
@@ -69,6 +69,9 @@ def _add_standard(commands, of_metrics: argparse.ArgumentParser) -> None:
         type=_number(int, 1, 100_000),
         default=REFERENCES,
         help="how many are attacked for the inflation",
+    )
+    command.add_argument(
+        "--restarts", type=_number(int, 1, 100), default=RESTARTS_AT_STANDARD, help="of PGD at the standard budgets"
     )
     command.add_argument(
         "--brief", action="store_true", help="no attacks on references of triplets, no OPT at its official settings"

@@ -45,24 +45,25 @@ def standard(
     attacked: int | None = None,
     elsewhere: int = ELSEWHERE,
     references: int = REFERENCES,
+    restarts_at_standard: int = RESTARTS_AT_STANDARD,
     brief: bool = False,
 ) -> dict[str, Any]:
     """The standard evaluation of one metric, as a dictionary ready for JSON.
 
     same        `Triplets` with judges; all of them are scored as they are
     mixed       `Triplets` for the agreement with `lpips` and for the mean natural distance; they need no judges
-    eps         {norm: budgets}; there are two restarts at the standard budget, one at the others
+    eps         {norm: budgets}; there are `restarts_at_standard` restarts at the standard ones, one at the others
     attacked    how many of `same`, from the first, are scored under attack at the standard budgets as well; None for all
     elsewhere   how many of these at the other budgets
     references  how many references are attacked for the inflation
     brief       leave out attacks on the references of triplets, and the OPT experiment at its official settings
 
     The keys are natural, attacked ({norm: a list of what `at_eps` returns}), official ({norm: the OPT experiment at its official
-    budget, step count}), natural_distance, agreement (None for LPIPS itself) and layers, each layer's share of the natural
+    settings}), natural_distance, agreement (None for LPIPS itself) and layers, each layer's share of the natural
     distance. Raises ValueError if `same` has no judges.
     """
     jobs = [
-        (norm, budget, RESTARTS_AT_STANDARD if is_standard(norm, budget) else 1)
+        (norm, budget, restarts_at_standard if is_standard(norm, budget) else 1)
         for norm, budgets in eps.items()
         for budget in sorted(set(budgets))
     ]

@@ -132,9 +132,13 @@ def conditions(results: Results) -> str:
     references = f"inflation of {how['references']} references; " if how.get("references") else ""
     return (
         f"{people}Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked{elsewhere} (PGD, "
-        f"{how['steps']} steps{schedule}; {how['restarts_at_standard']} restarts at the standard budget, {how['restarts']} elsewhere), and on "
+        f"{how['steps']} steps{schedule}; {_counted(how['restarts_at_standard'], 'restart')} at the standard budget, {how['restarts']} elsewhere), and on "
         f"{how['mixed']} for the agreement; {references}{how['size']}-pixel patches, {how['data']}. `{how['command']}`"
     )
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'s' * (count != 1)}"
 
 
 # ---- attacks on classifiers
