@@ -2,7 +2,7 @@
 "You be the judge" with the metrics' verdicts, and the recorded attacks on classifiers.
 
     python -m rlpips.precompute             # all three
-    python -m rlpips.precompute questions   # only these, in two minutes on one core
+    python -m rlpips.precompute questions   # only these, in four minutes on one core
     python -m rlpips.precompute classifier
 """
 
@@ -49,7 +49,7 @@ CLASSIFIER_EXAMPLES = (
     ("truck-03", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
 QUESTIONS_OF_FAMILY, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
-STEPS = 40  # of the duels
+STEPS = 40  # of the duels, and of the attacks on questions
 SEED = 0  # of the questions, which are the first that are drawn, whatever the metrics say about them
 
 
@@ -88,7 +88,9 @@ def make_questions() -> None:
     began = time.monotonic()
     triplets = _draw_triplets().to(pick_device())
     metrics = [rlpips.load_metric(name, device=pick_device()) for name in PAIR]
-    answered = list(zip(draw.make_questions(triplets), verdicts.make_verdicts(metrics, triplets, seed=SEED)))
+    answered = list(
+        zip(draw.make_questions(triplets), verdicts.make_verdicts(metrics, triplets, steps=STEPS, seed=SEED))
+    )
 
     path = paths.QUESTIONS
     path.parent.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rlpips.attacks.classifier import Best, generators, margins, pixel_ball
 from rlpips.attacks.pgd import pgd as ascend
+from rlpips.attacks.schedule import step_sizes
 from rlpips.device import in_neutral_state
 from rlpips.norms import Norm
 
@@ -27,24 +28,25 @@ def pgd(
 
     norm       "linf" or "l2"
     eps        radius in [0, 1] pixel units; the start is uniform in the ball
-    step_size  None for 2.5 eps / steps
+    step_size  of all steps; None for the cosine schedule (`rlpips.attacks.schedule`)
     The other arguments are those of `rlpips.attacks.ppgd.ppgd`. ValueError for arguments out of range.
     """
     ball = pixel_ball(classifier, x, labels, norm, eps, steps, step_size, seed)
-    return _pgd(classifier, x, labels, ball, eps, steps, step_size or 2.5 * eps / steps, seed)
+    sizes = step_sizes("cosine" if step_size is None else "fixed", eps, steps, step_size)
+    return _pgd(classifier, x, labels, ball, eps, sizes, seed)
 
 
 @in_neutral_state
-def _pgd(classifier, x, labels, norm: Norm, eps, steps, step_size, seed):
+def _pgd(classifier, x, labels, norm: Norm, eps, sizes, seed):
     def objective(x):
         logits = classifier(x)
         return F.cross_entropy(logits, labels, reduction="none"), margins(logits, labels)
 
     best, all_rows = Best(x), torch.arange(len(x), device=x.device)
-    iterates = ascend(x, _random_points(x, norm, eps, seed), objective, norm, eps, [step_size] * steps)
+    iterates = ascend(x, _random_points(x, norm, eps, seed), objective, norm, eps, sizes)
     for index, (iterate, reached) in enumerate(iterates):
         best.update(all_rows, iterate, reached)
-        yield iterate if index < steps else best.x
+        yield iterate if index < len(sizes) else best.x
 
 
 def _random_points(x, norm, eps, seed):

@@ -37,6 +37,7 @@ class Triplets:
     judge: Tensor  # (N,): the fraction of judges who find p1 nearer; NaN without judges
     family: tuple[str, ...]  # N names of distortions, "noise" or, for two families, "noise/blur"
     severity: Tensor  # (N, 2), of p0 and p1, in [0, 1]; NaN for distortions that are not ours
+    photograph: Tensor  # (N,), whole numbers: triplets of one photograph have the same, and are not independent
 
     def __len__(self) -> int:
         return len(self.reference)
@@ -62,7 +63,7 @@ class Triplets:
             yield self[start : start + size]
 
 
-_TENSORS = ("reference", "p0", "p1", "judge", "severity")
+_TENSORS = ("reference", "p0", "p1", "judge", "severity", "photograph")
 
 
 def find_pictures(folder: str | os.PathLike) -> list[Path]:
@@ -129,8 +130,8 @@ def make_triplets(
         raise ValueError(f"Triplets need photographs and a count of at least 1; got {len(photographs)} and {count}.")
     generator = torch.Generator().manual_seed(seed)
     passes = math.ceil(count / len(photographs))
-    order = torch.cat([torch.randperm(len(photographs), generator=generator) for _ in range(passes)])
-    reference = torch.cat([random_patch(photographs[i], size, generator) for i in order[:count].tolist()])
+    order = torch.cat([torch.randperm(len(photographs), generator=generator) for _ in range(passes)])[:count]
+    reference = torch.cat([random_patch(photographs[i], size, generator) for i in order.tolist()])
     names = list(DISTORTIONS)
     first = torch.randint(len(names), (count,), generator=generator)
     other = torch.randint(1, len(names), (count,), generator=generator)
@@ -151,7 +152,7 @@ def make_triplets(
     judge = torch.full((count,), torch.nan) if mixed else (severity[1] < severity[0]).float()
     family = [names[a] + (f"/{names[b]}" if mixed else "") for a, b in zip(first.tolist(), second.tolist())]
     p0, p1 = candidates
-    return Triplets(reference, p0, p1, judge, tuple(family), severity.T)
+    return Triplets(reference, p0, p1, judge, tuple(family), severity.T, order)
 
 
 def read_bapps(folder: str | os.PathLike, limit: int | None = None, max_side: int = 512) -> Triplets:
@@ -183,7 +184,9 @@ def read_bapps(folder: str | os.PathLike, limit: int | None = None, max_side: in
     if not ((judge >= 0) & (judge <= 1)).all():
         raise ValueError(f"Judgements lie in [0, 1]; {folder} has values from {judge.min():.3g} to {judge.max():.3g}.")
     severity = torch.full((len(stems), 2), torch.nan)
-    return Triplets(stack("ref"), stack("p0"), stack("p1"), judge, (folder.name,) * len(stems), severity)
+    # BAPPS does not say which patches come from one photograph: each counts as one of its own.
+    alone = torch.arange(len(stems))
+    return Triplets(stack("ref"), stack("p0"), stack("p1"), judge, (folder.name,) * len(stems), severity, alone)
 
 
 def _judgement(path: Path) -> float:

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,7 @@ def from_bapps(folder: Path, count: int | None, seed: int) -> Data:
     if len(sizes) > 1:
         raise ValueError(f"The pictures of all families in {folder} should have one size; got {len(sizes)} sizes.")
     same = Triplets.cat(parts)
+    same = replace(same, photograph=torch.arange(len(same)))  # no two count as one across families either
     order = torch.randperm(len(same), generator=torch.Generator().manual_seed(seed))
     same = same[order.tolist()]  # shuffled, so that the first few are of all families
     facts = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from rlpips.evaluate.attacked_classifier import STEPS as ATTACK_STEPS
 from rlpips.evaluate.matching import BOUND
 from rlpips.evaluate.robust_accuracy import CLASSIFIERS
-from rlpips.evaluate.standard import EPS, STEPS
+from rlpips.evaluate.standard import ELSEWHERE, EPS, REFERENCES, RESTARTS_AT_STANDARD, STEPS
 from rlpips.zoo import catalog
 
 
@@ -38,7 +38,9 @@ def _metric_options(shared: argparse.ArgumentParser) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False, parents=[shared])
     options.add_argument("--images", type=Path, help="folder of photographs; by default the sample pictures")
     options.add_argument("--all", action="store_true", help="use all photographs, or all triplets of BAPPS")
-    options.add_argument("--metrics", nargs="+", help="names of the catalogue; by default all that need no download")
+    options.add_argument(
+        "--metrics", nargs="+", help="names of the catalogue, or mse; by default all that need no download"
+    )
     options.add_argument("--backbone", default="alex", choices=catalog.TRUNKS)
     options.add_argument(
         "--mixed", type=_number(int, 1, 100_000), default=2000, help="triplets of two families, never attacked"
@@ -57,7 +59,22 @@ def _add_standard(commands, of_metrics: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--natural", type=_number(int, 1, 100_000), default=2000, help="triplets of one family each")
     command.add_argument(
-        "--triplets", type=_number(int, 1, 100_000), default=200, help="how many of these are attacked"
+        "--triplets", type=_number(int, 1, 100_000), default=500, help="how many are attacked at the standard budgets"
+    )
+    command.add_argument(
+        "--elsewhere", type=_number(int, 1, 100_000), default=ELSEWHERE, help="how many of these at other budgets"
+    )
+    command.add_argument(
+        "--references",
+        type=_number(int, 1, 100_000),
+        default=REFERENCES,
+        help="how many are attacked for the inflation",
+    )
+    command.add_argument(
+        "--restarts", type=_number(int, 1, 100), default=RESTARTS_AT_STANDARD, help="of PGD at the standard budgets"
+    )
+    command.add_argument(
+        "--brief", action="store_true", help="no attacks on references of triplets, no OPT at its official settings"
     )
     command.add_argument("--bapps", type=Path, help="folder of BAPPS, with 2afc/val/<family>/{ref,p0,p1,judge}")
     eps_linf = [255 * eps for eps in EPS["linf"]]
@@ -72,7 +89,7 @@ def _add_masking(commands, of_metrics: argparse.ArgumentParser) -> None:
     command = commands.add_parser(
         "masking", parents=[of_metrics], allow_abbrev=False, help="do gradients mislead the attacker?"
     )
-    command.add_argument("--triplets", type=_number(int, 1, 100_000), default=96, help="of one family each, attacked")
+    command.add_argument("--triplets", type=_number(int, 1, 100_000), default=48, help="of one family each, attacked")
     command.add_argument("--large", type=_number(int, 1, 10_000), default=24, help="triplets of large pictures")
     command.add_argument(
         "--queries", type=_number(int, 2, 1_000_000), default=1000, help="of the Square attack, for each picture"

@@ -134,7 +134,10 @@ def _conditions(pictures: Pictures, device: torch.device, steps: int, seed: int)
         "pictures": len(pictures),
         "pictures_sha256": hashlib.sha256(pictures.x.contiguous().numpy().tobytes()).hexdigest(),
         "seed": seed,
-        "attacks": {name: {"steps": steps, **settings} for name, settings in SETTINGS.items()},
+        "attacks": {
+            name: {"steps": steps, **({"schedule": "cosine"} if ATTACKS[name].metric is None else {}), **settings}
+            for name, settings in SETTINGS.items()
+        },
         "metrics": {name: catalog.card(name).heads["alex"].sha256 for name in PAIR},
         "device": around["device"],
         "torch": around["torch"],

@@ -7,8 +7,10 @@ from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
 TOGETHER = "the strongest of all these for each picture"  # a row of the masking table
-USUAL = "PGD, 20 steps, 2 restarts"  # another: the attack of the headline figures
 NORMS = {"linf": "l∞", "l2": "l2"}
+_TRAINED_ELSEWHERE = {
+    "l2": (1.5,)
+}  # budgets that the official R-LPIPS trains with, where they are not the standard ones
 SETTINGS = {"paper": "the papers' bound", "matched": "matched bounds", "milder": "milder matched bounds"}
 COSTS = {
     **{name: catalog.card(name).title for name in catalog.PAIR},
@@ -23,18 +25,42 @@ Interval: TypeAlias = Mapping[str, float]  # {"value", "low", "high"}, see `rlpi
 # ---- metrics
 
 
-def table(results: Results) -> str:
-    """The headline figures, a column for each metric: natural 2AFC, attacked 2AFC and inflation at the standard l_inf and
-    l2 budgets, and agreement with LPIPS, all with their 95 % intervals."""
-    rows = {"natural 2AFC": [result["natural"]["2afc"] for result in results.values()]}
-    for norm in NORMS:
+def table(results: Results, norms: Iterable[str] = tuple(NORMS)) -> str:
+    """The headline figures, a column for each metric, all with their 95 % intervals: natural 2AFC; at the standard budgets of the
+    `norms` attacked 2AFC, with a candidate and with the reference moved, and inflation; inflation at other settings, where they were
+    measured; agreement with LPIPS."""
+    rows: dict[str, list[Interval | None]] = {
+        "natural 2AFC": [result["natural"]["2afc"] for result in results.values()]
+    }
+    for norm in norms:
         entries = [standard(result, norm) or {} for result in results.values()]
         eps = next((entry["eps"] for entry in entries if entry), None)
         if eps is not None:
             rows[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
+            rows[f"attacked 2AFC, reference, {budget(norm, eps)}"] = [entry.get("reference") for entry in entries]
             rows[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
+        for eps in _TRAINED_ELSEWHERE.get(norm, ()):
+            entries = [_at(result, norm, eps) for result in results.values()]
+            rows[f"attacked 2AFC, {budget(norm, eps)}"] = [entry.get("2afc") for entry in entries]
+            rows[f"inflation, {budget(norm, eps)}"] = [entry.get("inflation") for entry in entries]
+        official = [result.get("official", {}).get(norm, {}) for result in results.values()]
+        if setting := next(filter(None, official), None):
+            name = f"inflation, OPT as published ({NORMS[norm]} {setting['eps']:g}, {setting['steps']} steps)"
+            rows[name] = [entry.get("inflation") for entry in official]
     rows["agreement with LPIPS"] = [result["agreement"] for result in results.values()]
-    return markdown("", dict(zip(titles(results), zip(*rows.values()))), rows)
+    rows = {name: row for name, row in rows.items() if any(row)}
+    return markdown(_task(results), dict(zip(titles(results), zip(*rows.values()))), rows)
+
+
+def _task(results: Results) -> str:
+    """What the figures of 2AFC are of: choices that people made, or the order of severities."""
+    how = next(iter(results.values())).get("how", {})
+    return "2AFC" if how.get("gap") is None else "synthetic 2AFC, ordered by severity"
+
+
+def _at(result: Mapping[str, Any], norm: str, eps: float) -> Mapping[str, Any]:
+    """The entry of one metric's results at a budget; empty if it was not measured."""
+    return next((entry for entry in result["attacked"][norm] if abs(entry["eps"] - eps) < 1e-6), {})
 
 
 def family_table(results: Results, norm: str = "linf") -> str:
@@ -67,6 +93,22 @@ def masking_table(masking: Mapping[str, Any]) -> str:
     return markdown("attack", columns, [row["attack"] for row in rows])
 
 
+def beyond_table(maskings: Mapping[str, Any]) -> str:
+    """What the strongest of the attacks of `rlpips.evaluate.masking` finds beyond the standard one, metric by metric, and how it was
+    measured."""
+    rows = []
+    for key, name in (("2afc", "attacked 2AFC"), ("inflation", "inflation")):
+        cells = []
+        for masking in maskings.values():
+            strongest = next(row for row in masking["rows"] if row["attack"] == TOGETHER)[key]["value"]
+            sign = 1 if key == "2afc" else -1
+            cells.append(f"{strongest + sign * masking['beyond'][key]:.3f} → {strongest:.3f}")
+        rows.append((name, cells))
+    how = next(iter(maskings.values()))["how"]
+    measured = f"Measured on {how['triplets']} triplets and a quarter as many references, {budget('linf', how['eps'])}. `{how['command']}`"
+    return f"{_lines('from the standard attack to the strongest', titles(maskings), rows)}\n\n{measured}"
+
+
 def layer_table(results: Results) -> str:
     """Each layer's share of the mean natural distance, metric by metric."""
     layers = list(next(iter(results.values()))["layers"])
@@ -80,11 +122,23 @@ def layer_table(results: Results) -> str:
 def conditions(results: Results) -> str:
     """What the figures were measured on and by which command, as the first metric's results say."""
     how = next(iter(results.values()))["how"]
-    return (
-        f"Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked (PGD, {how['steps']} steps; "
-        f"{how['restarts_at_standard']} restarts at the standard budget, {how['restarts']} elsewhere), and on {how['mixed']} for the "
-        f"agreement; {how['size']}-pixel patches, {how['data']}. `{how['command']}`"
+    people = (
+        ""
+        if how["gap"] is None
+        else "The milder of two strengths of one distortion counts as nearer; no people judged. "
     )
+    elsewhere = f" at the standard budget, {how['elsewhere']} elsewhere" if how.get("elsewhere") else ""
+    schedule = f" on a {how['schedule']} schedule" if how.get("schedule") else ""
+    references = f"inflation of {how['references']} references; " if how.get("references") else ""
+    return (
+        f"{people}Measured on {how['natural']} triplets with a judge, {how['triplets']} of which were attacked{elsewhere} (PGD, "
+        f"{how['steps']} steps{schedule}; {_counted(how['restarts_at_standard'], 'restart')} at the standard budget, {how['restarts']} elsewhere), and on "
+        f"{how['mixed']} for the agreement; {references}{how['size']}-pixel patches, {how['data']}. `{how['command']}`"
+    )
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'s' * (count != 1)}"
 
 
 # ---- attacks on classifiers
@@ -150,7 +204,7 @@ def classifier_conditions(report: Report) -> str:
     )
     return (
         f"Accuracy on {how['pictures']} pictures {how['data']}, the same for every classifier; in brackets 95 % bootstrap "
-        f"intervals over pictures. PGD and PPGD: {attacks['ppgd']['steps']} steps (the code of R-LPIPS's authors: 40), PPGD with "
+        f"intervals over pictures. PGD{_schedule(attacks)} and PPGD: {attacks['ppgd']['steps']} steps (the code of R-LPIPS's authors: 40), PPGD with "
         f"{attacks['ppgd']['cg_steps']} of conjugate gradients each; LPA: {attacks['lpa']['searches']} searches of "
         f"{attacks['lpa']['steps']} steps; projections by Newton's method. Bounds of metrics are roots of distances, of pictures "
         f"enlarged to 64 pixels a side. Matched bounds are as far in natural distortions as the papers' bound in the distance "
@@ -158,6 +212,12 @@ def classifier_conditions(report: Report) -> str:
         f"{reads} away, by the geometric mean over the {matched[0]['reached']} of {matched[0]['of']} families of distortions that "
         f"get so far (in brackets the least and the most; {bounds['pictures']} pictures). `{how['command']}`"
     )
+
+
+def _schedule(attacks: Mapping[str, Mapping[str, Any]]) -> str:
+    """The schedule of PGD in pixels; earlier reports, with fixed steps, do not name it."""
+    schedule = attacks.get("pgd-linf", {}).get("schedule")
+    return f" ({schedule} schedule)" if schedule else ""
 
 
 def attack_text(name: str, bound: float | None) -> str:
@@ -204,7 +264,12 @@ def budget(norm: str, eps: float) -> str:
 
 def titles(results: Results) -> list[str]:
     """The metrics' titles."""
-    return [catalog.card(name).title for name in results]
+    return [title(name) for name in results]
+
+
+def title(name: str) -> str:
+    """The title of a metric, or of the pixels."""
+    return "pixel MSE" if name == catalog.PIXELS else catalog.card(name).title
 
 
 def with_interval(figure: Interval | None) -> str:

@@ -1,6 +1,7 @@
 """Draws the questions: a patch of a photograph, and two natural distortions of it that a person can tell apart."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ def draw_triplets(
         batch_seed = int(torch.randint(2**53, (), generator=generator))
         batch = make_triplets(photographs, count, mixed, size, batch_seed, gap=_SEVERITY_GAP[0])
         reference, p0, p1 = (in_8_bits(each) for each in (batch.reference, batch.p0, batch.p1))
-        batch = Triplets(reference, p0, p1, batch.judge, batch.family, batch.severity)
+        batch = replace(batch, reference=reference, p0=p0, p1=p1)
         fair = _fair(batch).nonzero()[:, 0].tolist()
         empty = 0 if fair else empty + 1
         for index in fair:

@@ -39,7 +39,7 @@ def make_verdicts(
     """The `Verdict` of M metrics on each of N triplets in 8 bits.
 
     One candidate of each triplet, drawn at random and the same for all metrics, is attacked in an l_inf ball so as to turn
-    each metric's own choice: PGD (`steps` steps of 2.5 eps / steps) pushes it away from the reference if the metric chooses
+    each metric's own choice: PGD (`steps` steps on the cosine schedule) pushes it away from the reference if the metric chooses
     it, and pulls it towards the reference if not. `pushed` and `after` are of the best iterate at `eps`, a multiple of 1/255,
     in 8 bits.
 
@@ -128,7 +128,7 @@ class _Attacks:
             start, objective = self.start[rows], self._objective(rows)
             best, highest = start, objective(start)[0]  # a short attack can do worse than none
             initial = start + eps * self.noise[rows]
-            *_, (x, values) = pgd(start, initial, objective, LINF, eps, step_sizes("fixed", eps, steps))
+            *_, (x, values) = pgd(start, initial, objective, LINF, eps, step_sizes("cosine", eps, steps))
             better = values > highest
             best = torch.where(better.view(-1, 1, 1, 1), x, best)
             highest = torch.where(better, values, highest)
@@ -147,7 +147,7 @@ class _Attacks:
                 slice(steps // 4),
                 slice(steps // 4, None),
             ):  # rows turned in the first quarter are not pushed further
-                start, sizes = self.start[rows[left]], step_sizes("fixed", radius, steps)[part]
+                start, sizes = self.start[rows[left]], step_sizes("cosine", radius, steps)[part]
                 for iterate, values in pgd(start, x, self._objective(rows[left]), LINF, radius, sizes):
                     turned[left] |= values > 0
                     last = iterate

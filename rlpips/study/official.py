@@ -53,13 +53,14 @@ def official_attack(
     steps: int = 50,
     restarts: int = 1,
     seed: int = 0,
+    schedule: str = "fixed",
 ) -> Triplets:
     """The inner attack of the official R-LPIPS code, with the arguments of `attack_triplets`, on the same candidates.
 
     It raises the ranking loss, through a ranking network with new random weights at every step, so whether a step moves a
     candidate nearer or farther is random. It starts at zero. Its step of 1e4 by sign makes every l_inf iterate a corner of the
     cube, and every l2 iterate a corner scaled to the ball. The last iterate is the result, good or bad; it may leave [0, 1].
-    `restarts` has no effect.
+    `restarts` and `schedule` have no effect.
     """
     generator = torch.Generator().manual_seed(seed)
     p0_is_attacked, _ = draw_candidates(triplets.judge, generator)

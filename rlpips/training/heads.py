@@ -115,9 +115,10 @@ def train(
         rows = torch.randperm(len(triplets), generator=generator)[: settings.attacked].tolist()
         seed = settings.seed + 1000 + course.step
         options = settings.norm, settings.budget, settings.attack_steps, settings.restarts
-        attacked = attack(metric, triplets[rows], *options, seed=seed)
+        attacked = attack(metric, triplets[rows], *options, seed=seed, schedule="fixed")
         reference = triplets.reference[rows[::2]]
-        pushed = push(metric, reference, reference, 1.0, *options, torch.Generator().manual_seed(seed))
+        draws = torch.Generator().manual_seed(seed)
+        pushed = push(metric, reference, reference, 1.0, *options, draws, schedule="fixed")
         p0, p1 = channel_differences(trunk, attacked.reference, attacked.p0, attacked.p1)
         attacks = {"p0": p0, "p1": p1, "judge": attacked.judge}
         attacks["pushed"] = channel_differences(trunk, reference, pushed)[0]
@@ -192,12 +193,12 @@ def measure(
 ) -> dict[str, Any]:
     """A metric's figures, ready for JSON: its 2AFC score without and under attack, on triplets with a judge (`same`); and its
     inflation, its agreement with LPIPS and each layer's share of the mean natural distance, on triplets of mixed families."""
-    attacked = attack_triplets(metric, same, norm, eps, steps, restarts)
+    attacked = attack_triplets(metric, same, norm, eps, steps, restarts, schedule="fixed")
     shares = torch.cat([metric.per_layer(batch.reference, batch.p0) for batch in mixed.batches()]).mean(0)
     return {
         "natural_2afc": score_2afc(*distances(metric, same), same.judge).mean().item(),
         "attacked_2afc": score_2afc(*distances(metric, attacked), same.judge).mean().item(),
-        "inflation": inflation(metric, mixed[: len(same)], norm, eps, steps, restarts),
+        "inflation": inflation(metric, mixed[: len(same)], norm, eps, steps, restarts, schedule="fixed"),
         "agreement_with_lpips": agreement(metric, lpips, mixed),
         "share_of_layers": dict(zip(metric.layers, (shares / shares.sum()).tolist(), strict=True)),
     }

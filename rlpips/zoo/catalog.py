@@ -17,6 +17,7 @@ RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1
 ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PAIR = ("lpips", "rlpips-linf")  # the two metrics that are compared by default
+PIXELS = "mse"  # the mean squared error of pixels, a yardstick beside the metrics: it has no weights and no network
 OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
 
 

@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 
 import pytest
@@ -311,6 +312,20 @@ def test_pgd_stays_in_its_ball_of_pixels(network, norm, eps):
     assert (reached > margin(network, iterates[0], labels)).all()
     alone = last(pixels.pgd(network, x[1:2], labels[1:2], norm, eps, steps=steps, seed=4))
     torch.testing.assert_close(iterates[-1][1:2], alone, rtol=0, atol=0.1 * eps)
+
+
+@pytest.mark.parametrize("norm,eps", [("linf", 8 / 255), ("l2", 1.0)])
+def test_the_steps_of_pgd_in_pixels_shrink_to_nothing(network, norm, eps):
+    """Cosine from 2 eps by default: the second iterate may be anywhere in the ball, the last two are close. A step_size is fixed."""
+    x = pictures(2)
+    labels = network(x).argmax(1)
+    cosine, fixed = (
+        list(pixels.pgd(network, x, labels, norm, eps, steps=9, seed=1, **options))
+        for options in ({}, {"step_size": eps / 8})
+    )
+    moves = [NORMS[norm].measure(b - a).mean() for a, b in itertools.pairwise(cosine[:-1])]
+    assert moves[0] > 0.5 * eps and moves[-1] <= 1.01 * eps * (1 + math.cos(7 * math.pi / 9))
+    assert all(NORMS[norm].measure(b - a).max() <= 1.01 * eps / 8 for a, b in itertools.pairwise(fixed[:-1]))
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,22 @@ def test_tables_show_every_interval(results):
     summary = html_tables.summary(results, "linf")
     assert summary.count("<article") == 2 and "<b>45 %</b> right under attack, l∞ 4/255" in summary
     row = {"attack": "a <b>", "2afc": interval(0.3), "inflation": None}
-    usual, strongest = (
-        {**row, "attack": name, "2afc": interval(v)} for name, v in ((tables.USUAL, 0.5), (tables.TOGETHER, 0.4))
-    )
-    masking = {"lpips": {"rows": [usual, strongest, row]}}
+    strongest = {"attack": tables.TOGETHER, "2afc": interval(0.4), "inflation": interval(2.5)}
+    masking = {"lpips": {"rows": [strongest, row], "beyond": {"2afc": 0.05, "inflation": 0.4}}}
     table = html_tables.masking(masking)
-    assert "a &lt;b&gt;" in table and table.count("–</td>") == 3
-    assert "LPIPS is still right in 40 % (PGD, 20 steps, 2 restarts: 50 %)." in text.masking(masking)
+    assert "a &lt;b&gt;" in table and table.count("–</td>") == 1
+    assert "LPIPS's attacked 2AFC goes from 0.45 to 0.40 and its inflation from 2.10 to 2.50." in text.masking(masking)
+    del masking["lpips"]["beyond"]  # as earlier versions stored it
+    assert text.masking(masking).endswith("another attack would do much better.")
+
+
+def test_the_pixels_have_a_tile_and_a_sentence(results):
+    pixels = {**results["rlpips-linf"], "agreement": interval(0.78)}
+    pixels["attacked"] = {
+        "linf": [{**entry, "reference": interval(0.61)} for entry in pixels["attacked"]["linf"]],
+        "l2": [],
+    }
+    summary = html_tables.summary({**results, "mse": pixels}, "linf")
+    assert "<h3>pixel MSE</h3>" in summary and "61 % with the reference attacked instead" in summary
+    assert "agrees with LPIPS on 78 % of mixed distortions" in summary
+    assert text.pixels(results, "linf") == "" == text.pixels({**results, "mse": pixels}, "l2")

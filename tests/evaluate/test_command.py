@@ -22,7 +22,7 @@ from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 TINY = [
     "--all", "--natural", "40", "--triplets", "30", "--mixed", "12", "--size", "32", "--steps", "2", "--eps-linf", "4",
-    "--eps-l2", "1",
+    "--eps-l2", "1", "--brief",
 ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_standard(photographs, tmp_path, capsys):
     )
     assert str(tmp_path) not in json.dumps(results) + printed.out
     expected = {"photographs": 4, "natural": 40, "triplets": 30, "mixed": 12, "size": 32, "gap": 0.1, "seed": 3, "steps": 2,
-                "restarts": 1, "restarts_at_standard": 2, "backbone": "alex", "device": "CPU"}  # fmt: skip
+                "elsewhere": 30, "references": 40, "schedule": "cosine", "restarts": 1, "restarts_at_standard": 2, "backbone": "alex", "device": "CPU"}  # fmt: skip
     assert {key: how[key] for key in expected} == expected and "all photographs" in how["data"]
     assert [entry["eps"] for entry in results["lpips"]["attacked"]["linf"]] == [4 / 255]
     assert len(results["lpips"]["attacked"]["l2"][0]["opt"]) == 30
@@ -82,7 +82,8 @@ def test_two_processes_give_the_results_of_one(photographs, tmp_path):
 
 
 def test_masking(photographs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("rlpips.evaluate.masking.PGD", ((1, 1), (1, 2), (2, 2)))
+    monkeypatch.setattr("rlpips.evaluate.masking.USUAL", ("cosine", 1, 2))
+    monkeypatch.setattr("rlpips.evaluate.masking.LONG", ("apgd", 2, 2))
     monkeypatch.setattr(metric_commands, "LARGE", 40)
     options = ["--all", "--triplets", "4", "--mixed", "5", "--large", "2", "--size", "32", "--queries", "3"]
     evaluate.main(["masking", "--metrics", "lpips", "--images", str(photographs), *options, "--out", str(tmp_path)])
@@ -104,6 +105,12 @@ def test_cards(photographs, tmp_path, monkeypatch):
     after = cards.read("rlpips-linf")
     assert after["results"]["how"]["triplets"] == 30
     assert {**after, "results": None} == {**before, "results": None}
+
+    options = [option for option in TINY if option != "--brief"] + ["--references", "2"]
+    monkeypatch.setattr("rlpips.evaluate.standard.OFFICIAL_OPT_STEPS", 1)
+    evaluate.main(["--images", str(photographs), "--metrics", "mse", "--cards", *options])  # its card is made
+    (entry,) = cards.read("mse")["results"]["attacked"]["linf"]
+    assert len(entry["opt"]) == 2 and entry["reference"] and cards.read("mse")["results"]["how"]["heads_sha256"] is None
 
 
 def test_a_torn_card_is_refused_before_anything_is_measured(photographs, tmp_path, monkeypatch, capsys):
@@ -257,6 +264,7 @@ def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
         (["--cards", "--metrics", "lpips", "--steps", "-1"], "whole number"),
         (["masking", "--bapps", "x"], "unrecognized arguments"),
         (["masking", "--queries", "1"], "from 2"),
+        (["masking", "--metrics", "mse"], "Unknown metric 'mse'"),
         (["masking", "--metrics", "lpips", "--backbone", "squeeze"], "R-LPIPS l∞ has no heads for SqueezeNet"),
         (["measure"], "unrecognized arguments: measure"),
         (["classifiers", "--classifiers", "resnet50-imagenet"], "(choose from"),

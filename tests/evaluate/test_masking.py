@@ -7,9 +7,9 @@ from rlpips.attacks.triplets import attack_triplets
 from rlpips.data.triplets import make_triplets
 from rlpips.engine import lanes
 from rlpips.engine.fast_trunk import FastTrunk
-from rlpips.evaluate.masking import PGD, masking, verdict
+from rlpips.evaluate.masking import LONG, USUAL, masking, verdict
 from rlpips.evaluate.scores import distances, inflation, interval, score_2afc
-from rlpips.evaluate.standard import STANDARD
+from rlpips.evaluate.standard import RESTARTS_AT_STANDARD, STANDARD, STEPS
 from rlpips.evaluate.tables import TOGETHER
 from rlpips.metrics.backbones import Trunk
 from rlpips.metrics.lpips import PerceptualMetric, load_metric
@@ -30,7 +30,8 @@ def parts():
 @pytest.fixture(scope="module", autouse=True)
 def few_steps():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rlpips.evaluate.masking.PGD", ((6, 1), (6, 2), (12, 2)))
+        patch.setattr("rlpips.evaluate.masking.USUAL", ("cosine", 6, 2))
+        patch.setattr("rlpips.evaluate.masking.LONG", ("apgd", 12, 2))
         yield
 
 
@@ -40,18 +41,19 @@ def test_rows(parts):
     result = masking(robust, lpips, *parts, lambda *message: messages.append(message), queries=6, seed=4)
     rows = {row["attack"]: row for row in result["rows"]}
     assert list(rows) == [
-        "no attack", "PGD, 6 steps", "PGD, 6 steps, 2 restarts", "PGD, 12 steps, 2 restarts",
+        "no attack", "PGD, 6 steps, 2 restarts", "APGD, 12 steps, 2 restarts",
         "a random point of the ball", "transfer, PGD against LPIPS", "Square, 6 queries", TOGETHER,
         "PGD, 6 steps, 2 restarts, 40-pixel pictures (2 triplets)",
     ]  # fmt: skip
-    assert all(row["seconds"] >= 0 for row in rows.values()) and len(messages) == 7
+    assert all(row["seconds"] >= 0 for row in rows.values()) and len(messages) == 6
 
     # the same PGD as in `attack_triplets`, on the same candidates
     same = parts[0]
     natural = score_2afc(*distances(robust, same), same.judge)
-    assert rows["no attack"]["2afc"] == interval(natural) and rows["no attack"]["inflation"] is None
+    assert rows["no attack"]["2afc"] == interval(natural, same.photograph) and rows["no attack"]["inflation"] is None
     attacked = attack_triplets(robust, same, "linf", STANDARD["linf"], 6, 2, seed=4)
-    assert rows["PGD, 6 steps, 2 restarts"]["2afc"] == interval(score_2afc(*distances(robust, attacked), same.judge))
+    scores = score_2afc(*distances(robust, attacked), same.judge)
+    assert rows["PGD, 6 steps, 2 restarts"]["2afc"] == interval(scores, same.photograph)
     all_references = inflation(robust, same, "linf", STANDARD["linf"], 6, 2, seed=4)
     assert 0.3 * all_references < rows["PGD, 6 steps, 2 restarts"]["inflation"]["value"] < 3 * all_references
 
@@ -59,7 +61,12 @@ def test_rows(parts):
     small = [row for name, row in rows.items() if "pixel" not in name and name != "no attack"]
     assert rows[TOGETHER]["2afc"]["value"] == min(row["2afc"]["value"] for row in small)
     assert rows[TOGETHER]["inflation"]["value"] >= max(row["inflation"]["value"] for row in small)
-    assert result["verdict"] == verdict(rows, list(rows)[4:7]) and result["verdict"].startswith("No attack without")
+    usual = rows["PGD, 6 steps, 2 restarts"]
+    assert result["beyond"] == {
+        "2afc": pytest.approx(usual["2afc"]["value"] - rows[TOGETHER]["2afc"]["value"], abs=1e-4),
+        "inflation": pytest.approx(rows[TOGETHER]["inflation"]["value"] - usual["inflation"]["value"], abs=1e-4),
+    }
+    assert result["verdict"] == verdict(rows, list(rows)[3:6]) and result["verdict"].startswith("No attack without")
 
 
 class Rounding(Trunk):
@@ -91,7 +98,7 @@ def test_masked_gradients_are_detected(parts, monkeypatch):
     result = masking(masked, lpips, *parts, queries=6)
     rows = {row["attack"]: row for row in result["rows"]}
     best = max(rows[name]["inflation"]["value"] for name in ("transfer, PGD against LPIPS", "Square, 6 queries"))
-    assert best > 2 * rows["PGD, 12 steps, 2 restarts"]["inflation"]["value"]
+    assert best > 2 * rows["APGD, 12 steps, 2 restarts"]["inflation"]["value"]
     assert result["verdict"].startswith("An attack without the metric's own gradients did better than PGD")
 
 
@@ -99,7 +106,7 @@ def test_the_verdict_gives_the_figures():
     def row(choice, inflation):
         return {"2afc": {"value": choice}, "inflation": {"value": inflation}}
 
-    rows = {"PGD, 6 steps, 2 restarts": row(0.8, 0.3), "PGD, 12 steps, 2 restarts": row(0.75, 0.35)}
+    rows = {"PGD, 6 steps, 2 restarts": row(0.8, 0.3), "APGD, 12 steps, 2 restarts": row(0.75, 0.35)}
     rows |= {TOGETHER: row(0.7, 0.36), "a": row(0.9, 0.1), "b": row(0.95, 0.2)}
     text = verdict(rows, ["a", "b"])
     assert text.startswith("No attack") and "2AFC 0.900 and inflation 0.200" in text
@@ -109,4 +116,5 @@ def test_the_verdict_gives_the_figures():
 
 
 def test_the_real_schedules():
-    assert PGD == ((20, 1), (20, 2), (100, 5))  # imported before `few_steps` replaces it in the module
+    # imported before `few_steps` replaces them in the module
+    assert (USUAL, LONG) == (("cosine", STEPS, RESTARTS_AT_STANDARD), ("apgd", 500, 5)) and STEPS == 40

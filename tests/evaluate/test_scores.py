@@ -7,11 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from rlpips.attacks.triplets import attack_triplets, push
+from rlpips.attacks import triplets as triplets_module
+from rlpips.attacks.pgd import scheduled
+from rlpips.attacks.triplets import attack_references, attack_triplets, push
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets, find_pictures, make_triplets, read_bapps, read_photographs
 from rlpips.evaluate.scores import agreement, distances, inflation, score_2afc
 from rlpips.metrics.lpips import PerceptualMetric, load_metric
+from rlpips.metrics.pixel import PixelMSE
 from rlpips.norms import NORMS
 
 
@@ -79,7 +82,9 @@ def test_wrong_counts(photographs):
 
 def test_slices_and_lists(same):
     assert [len(batch) for batch in same.batches(3)] == [3, 3, 1]
+    assert set(same.photograph.tolist()) == {0, 1, 2}
     part = same[[4, 1]]
+    assert torch.equal(part.photograph, same.photograph[[4, 1]])
     assert torch.equal(part.p1, same.p1[[4, 1]]) and part.family == (same.family[4], same.family[1])
 
 
@@ -114,6 +119,68 @@ def test_an_attack_moves_one_candidate_within_its_ball_against_the_judges(same, 
     assert torch.equal(attack_triplets(lpips, same, norm, eps, steps=4, seed=2).p0, attacked.p0)
 
 
+@pytest.mark.parametrize("norm, eps", [("linf", 4 / 255), ("l2", 0.8)])
+def test_an_attack_on_references_moves_them_against_the_judges(same, lpips, norm, eps):
+    attacked = attack_references(lpips, same, norm, eps, steps=4, seed=2)
+    moves = NORMS[norm].measure(attacked.reference - same.reference)
+    assert (moves <= eps * 1.0001).all() and moves.max() > eps * 0.9
+    assert attacked.reference.min() >= 0 and attacked.reference.max() <= 1
+    assert torch.equal(attacked.p0, same.p0) and torch.equal(attacked.p1, same.p1)
+    toward_judge = 2 * same.judge - 1
+    before, after = ((d0 - d1) * toward_judge for d0, d1 in (distances(lpips, t) for t in (same, attacked)))
+    assert (after <= before).all() and (after < before).sum() >= 6
+
+    # as far as the same attack gets with the two distances, each measured by the metric itself
+    def difference(x):
+        values = -toward_judge * (lpips(x, same.p0) - lpips(x, same.p1))
+        return values, values.detach()
+
+    start = same.reference
+    (seed,) = torch.randint(2**53, (1,), generator=torch.Generator().manual_seed(2)).tolist()
+    initial = start + NORMS[norm].random(start, eps, torch.Generator().manual_seed(seed))
+    *_, (x, _) = scheduled("cosine", start, initial, difference, NORMS[norm], eps, 4)
+    torch.testing.assert_close(difference(x)[0], difference(attacked.reference)[0], rtol=0.02, atol=1e-4)
+    with pytest.raises(ValueError, match="no judge"):
+        attack_references(lpips, replace(same, judge=torch.full((7,), torch.nan)))
+
+
+def test_attacks_on_pixels_reach_the_closed_form(same):
+    """The gradient of d(x, p0) - d(x, p1) does not depend on x: the best point of the l2 ball lies along p1 - p0."""
+    inner = replace(
+        same, **{part: 0.3 + 0.4 * getattr(same, part) for part in ("reference", "p0", "p1")}
+    )  # no clipping
+    eps, sign = 0.4, torch.where(inner.judge < 0.5, 1.0, -1.0)
+    away = sign.view(-1, 1, 1, 1) * (inner.p1 - inner.p0)
+    best = inner.reference + eps * away / away.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    attacked = attack_references(PixelMSE(), inner, "l2", eps, steps=10)
+    torch.testing.assert_close(attacked.reference, best, atol=1e-4, rtol=0)
+    # a candidate moves along its own difference from the reference
+    pushed = attack_triplets(PixelMSE(), inner, "linf", 4 / 255, steps=20)
+    for part in ("p0", "p1"):
+        delta, difference = getattr(pushed, part) - getattr(inner, part), getattr(inner, part) - inner.reference
+        clear = difference.abs() > 12 / 255
+        assert ((delta[clear].abs() - 4 / 255).abs() < 1e-4).logical_or(delta[clear] == 0).all()
+
+
+def test_a_restart_is_for_those_whose_choice_is_not_turned(same, lpips, monkeypatch):
+    counts, original = [], triplets_module.scheduled
+
+    def spy(schedule, centre, *others):
+        counts.append(len(centre))
+        return original(schedule, centre, *others)
+
+    monkeypatch.setattr(triplets_module, "scheduled", spy)
+    attacked = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=2, seed=2, until_turned=True)
+    after_one = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=1, seed=2)
+    wrong = score_2afc(*distances(lpips, after_one), same.judge) == 0
+    assert 0 < wrong.sum() < 7 and counts == [7, 7 - wrong.sum().item(), 7]
+    assert torch.equal(attacked.p0[wrong], after_one.p0[wrong]) and torch.equal(attacked.p1[wrong], after_one.p1[wrong])
+    assert not torch.equal(attacked.p0[~wrong], after_one.p0[~wrong])
+    both = attack_triplets(lpips, same, "linf", 4 / 255, steps=3, restarts=2, seed=2)
+    scores = [score_2afc(*distances(lpips, each), same.judge) for each in (attacked, both)]
+    assert torch.equal(*scores) and counts[3:] == [7, 7]
+
+
 def test_push_keeps_the_best_of_steps_and_restarts(same, lpips):
     def reached(steps, restarts):
         draw = torch.Generator().manual_seed(0)
@@ -146,6 +213,7 @@ def test_bapps_folder(tmp_path):
     for index in range(3):
         np.save(tmp_path / "cnn" / "judge" / f"00000{index}.npy", np.array([index / 5]))  # BAPPS: shape (1,)
     triplets = read_bapps(tmp_path / "cnn")
+    assert triplets.photograph.tolist() == [0, 1, 2]
     assert triplets.reference.shape == (3, 3, 36, 44) and triplets.family == ("cnn",) * 3
     torch.testing.assert_close(triplets.judge, torch.tensor([0.0, 0.2, 0.4]))
     expected = np.asarray(Image.open(tmp_path / "cnn" / "p1" / "000002.png"))

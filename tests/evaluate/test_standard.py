@@ -1,16 +1,19 @@
 """Intervals, families, one budget and the whole standard evaluation, against numpy and against the parts by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from rlpips.attacks.triplets import attack_triplets, push
+from rlpips.attacks.triplets import attack_references, attack_triplets, push
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
 from rlpips.evaluate import scores
-from rlpips.evaluate.scores import by_family, interval
+from rlpips.evaluate.scores import by_family, interval, score_2afc
 from rlpips.evaluate.standard import at_eps, standard
 from rlpips.metrics.lpips import load_metric
+from rlpips.metrics.pixel import PixelMSE
 from rlpips.norms import NORMS
 
 
@@ -38,7 +41,10 @@ def triplets():
     judge = torch.tensor([0, 0, 1, 1, 0, 0.2, 1])
     swap = (judge > 0.5).view(-1, 1, 1, 1)
     severity = torch.full((7, 2), torch.nan)
-    return Triplets(x, torch.where(swap, strong, mild), torch.where(swap, mild, strong), judge, family, severity)
+    photograph = torch.tensor([0, 1, 2, 0, 1, 2, 3])
+    return Triplets(
+        x, torch.where(swap, strong, mild), torch.where(swap, mild, strong), judge, family, severity, photograph
+    )
 
 
 def test_interval_against_numpy():
@@ -54,6 +60,31 @@ def test_interval_against_numpy():
     assert all(type(number) is float for number in ours.values())
 
 
+def test_photographs_are_resampled_with_all_their_values():
+    rng = np.random.default_rng(2)
+    counts = rng.integers(1, 9, 50)
+    photograph = np.repeat(np.arange(50), counts)
+    values = rng.normal(size=50)[photograph] + 0.3 * rng.normal(size=len(photograph))
+    order = rng.permutation(len(values))
+    ours = interval(torch.tensor(values[order]), torch.tensor(photograph[order]))
+    assert ours["value"] == pytest.approx(values.mean(), abs=1e-4)
+
+    # numpy: how often each photograph is drawn
+    drawn = rng.multinomial(50, np.full(50, 1 / 50), 20_000)
+    sums = np.bincount(photograph, values)
+    expected = np.quantile(drawn @ sums / (drawn @ counts), [0.025, 0.975])
+    assert [ours["low"], ours["high"]] == pytest.approx(list(expected), abs=0.1 * np.diff(expected)[0])
+    # the closed form for the mean of clusters: the ratio estimator's standard error
+    error = np.sqrt((sums - values.mean() * counts).var() * 50) / counts.sum()
+    assert ours["high"] - ours["low"] == pytest.approx(2 * 1.96 * error, rel=0.15)
+    alone = interval(torch.tensor(values))
+    assert alone["high"] - alone["low"] < 0.7 * (ours["high"] - ours["low"])
+
+    # copies of the values of a photograph are no more evidence
+    few = torch.tensor(rng.normal(size=30))
+    assert interval(few.repeat(4), torch.arange(30).repeat(4)) == interval(few)
+
+
 def test_interval_in_pieces_for_many_values(monkeypatch):
     values = torch.rand(50, generator=torch.Generator().manual_seed(0))
     whole = interval(values)
@@ -67,11 +98,13 @@ def test_interval_needs_finite_numbers(values):
         interval(torch.tensor(values))
 
 
-def test_by_family_in_the_order_of_the_distortions():
-    scores = torch.tensor([1.0, 0.0, 0.5, 1.0])
-    intervals = by_family(scores, ("cnn", "shift", "noise", "cnn"))
+def test_by_family_in_the_order_of_the_distortions(triplets):
+    scores = torch.tensor([1.0, 0.0, 0.5, 1.0, 0.0])
+    some = replace(triplets[:5], family=("cnn", "shift", "noise", "cnn", "cnn"))
+    intervals = by_family(scores, some)
     assert list(intervals) == ["noise", "shift", "cnn"]
-    assert [interval["value"] for interval in intervals.values()] == [0.5, 0.0, 1.0]
+    assert [each["value"] for each in intervals.values()] == [0.5, 0.0, pytest.approx(2 / 3, abs=1e-4)]
+    assert intervals["cnn"] == interval(scores[[0, 3, 4]], torch.tensor([0, 0, 1]))
 
 
 @pytest.mark.parametrize("norm, eps", [("linf", 4 / 255), ("l2", 0.5)])
@@ -91,23 +124,49 @@ def test_at_eps_by_hand(lpips, triplets, norm, eps):
     assert entry["opt"] == pytest.approx((lpips(x, worst) / 0.2).tolist(), abs=1e-3)
     assert entry["inflation"]["value"] == pytest.approx(np.mean(entry["opt"]), abs=1e-3)
     assert entry["eps"] == eps and entry["standard"] == (norm == "linf")
+    assert entry["2afc"] == interval(torch.tensor(scores), triplets.photograph)
 
 
 def test_standard(lpips, robust, triplets, monkeypatch):
     restarts = []
     original = attack_triplets
 
-    def spy(metric, same, norm, eps, steps, count, seed):
-        restarts.append((norm, round(eps, 4), count))
-        return original(metric, same, norm, eps, steps, count, seed)
+    def spy(metric, same, norm, eps, steps, count, seed, **settings):
+        restarts.append((norm, round(eps, 4), count, len(same)))
+        return original(metric, same, norm, eps, steps, count, seed, **settings)
 
     monkeypatch.setattr("rlpips.evaluate.standard.attack_triplets", spy)
     messages = []
     eps = {"linf": (4 / 255, 1 / 255), "l2": (1.0,)}
-    results = standard(robust, lpips, triplets, triplets, lambda *message: messages.append(message), eps, steps=2)
-    assert restarts == [("linf", 0.0039, 1), ("linf", 0.0157, 2), ("l2", 1.0, 2)]
+    monkeypatch.setattr("rlpips.evaluate.standard.OFFICIAL_OPT_STEPS", 3)
+    results = standard(
+        robust,
+        lpips,
+        triplets,
+        triplets,
+        lambda *message: messages.append(message),
+        eps,
+        steps=2,
+        elsewhere=4,
+        references=3,
+    )
+    assert restarts == [("linf", 0.0039, 1, 4), ("linf", 0.0157, 2, 7), ("l2", 1.0, 2, 7)]
     assert [(done, total) for _, done, total in messages] == [(0, 5), (0, 5), (1, 5), (3, 5)]
     assert [entry["standard"] for entry in results["attacked"]["linf"]] == [False, True]
+    assert all(len(entry["opt"]) == 3 for entry in results["attacked"]["linf"])
+
+    assert ["reference" in entry for entry in results["attacked"]["linf"]] == [False, True]
+    moved = attack_references(robust, triplets, "linf", 4 / 255, 2, 2, seed=0)
+    scored = score_2afc(*(robust(moved.reference, part) for part in (moved.p0, moved.p1)), moved.judge)
+    assert results["attacked"]["linf"][1]["reference"] == interval(scored, triplets.photograph)
+
+    x = triplets.reference[:3]
+    worst = push(robust, x, x, 1.0, "linf", 0.05, 3, 1, torch.Generator().manual_seed(0))
+    official = results["official"]["linf"]
+    expected = robust(x, worst).mean().item() / results["natural_distance"]["mean"]
+    assert official["eps"] == 0.05 and official["steps"] == 3
+    assert official["inflation"]["value"] == pytest.approx(expected, rel=1e-3)
+    assert results["official"]["l2"]["eps"] == 1.0
 
     pairs = [triplets.p0, triplets.p1]
     d0, d1 = (robust(triplets.reference, part).numpy() for part in pairs)
@@ -118,4 +177,18 @@ def test_standard(lpips, robust, triplets, monkeypatch):
     assert results["agreement"]["value"] == pytest.approx(((d0 < d1) == (l0 < l1)).mean(), abs=1e-4)
     assert list(results["layers"]) == list(robust.layers)
     assert sum(results["layers"].values()) == pytest.approx(1, abs=1e-3)
-    assert standard(lpips, lpips, triplets, triplets, eps={"linf": (), "l2": ()})["agreement"] is None
+    brief = standard(lpips, lpips, triplets, triplets, eps={"linf": (4 / 255,), "l2": ()}, steps=1, brief=True)
+    assert brief["agreement"] is None and brief["official"] == {} and "reference" not in brief["attacked"]["linf"][0]
+
+
+def test_the_pixels_are_measured_as_a_metric_is(lpips, triplets):
+    results = standard(PixelMSE(), lpips, triplets, triplets, eps={"linf": (4 / 255,), "l2": ()}, steps=4, brief=True)
+    d0, d1 = (((triplets.reference - part).numpy() ** 2).mean((1, 2, 3)) for part in (triplets.p0, triplets.p1))
+    assert results["natural_distance"]["mean"] == pytest.approx(np.concatenate([d0, d1]).mean(), rel=1e-3)
+    l0, l1 = (lpips(triplets.reference, part).numpy() for part in (triplets.p0, triplets.p1))
+    assert results["agreement"]["value"] == pytest.approx(((d0 < d1) == (l0 < l1)).mean(), abs=1e-4)
+    assert results["layers"] == {"pixels": 1.0}
+    # no change within the ball gives more than eps², and nearly all of it is found
+    (entry,) = results["attacked"]["linf"]
+    most = (4 / 255) ** 2 / np.concatenate([d0, d1]).mean()
+    assert 0.9 * most < entry["inflation"]["value"] <= 1.001 * most

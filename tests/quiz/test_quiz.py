@@ -74,9 +74,8 @@ def flat(levels, height=6, width=9):
 
 def triplets_of(reference, first, second, judge=math.nan):
     count = len(reference)
-    return Triplets(
-        reference, first, second, torch.full((count,), judge), ("jpeg",) * count, torch.full((count, 2), 0.5)
-    )
+    judges, severity = torch.full((count,), judge), torch.full((count, 2), 0.5)
+    return Triplets(reference, first, second, judges, ("jpeg",) * count, severity, torch.arange(count))
 
 
 # ---- drawing
@@ -113,7 +112,7 @@ def test_a_plain_picture_gives_a_question_too(level):
 def test_questions_name_their_distortions():
     reference = flat([10, 20, 30], 32, 40)
     drawn = Triplets(reference, reference + LEVEL, reference + 2 * LEVEL, torch.tensor([0.0, 1.0, math.nan]),
-                     ("jpeg", "blur", "noise/jpeg"), torch.tensor([[0.5, 0.7], [0.8, 0.2], [0.3, 0.6]]))  # fmt: skip
+                     ("jpeg", "blur", "noise/jpeg"), torch.tensor([[0.5, 0.7], [0.8, 0.2], [0.3, 0.6]]), torch.arange(3))  # fmt: skip
     first, second, third = draw.make_questions(drawn)
     assert first.nearer == 0 and second.nearer == 1 and third.nearer is None
     assert first.distortions == (DISTORTIONS["jpeg"].describe(0.5), DISTORTIONS["jpeg"].describe(np.float32(0.7)))

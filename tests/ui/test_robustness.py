@@ -55,7 +55,7 @@ def quick(monkeypatch):
     def measure(pixels, metrics, norm, patches):
         requests.append((pixels.shape, metrics, norm, patches))
         yield from ((name, {"2afc": HALF}) for name in metrics)
-        yield from ((name, _entry(eps)) for eps in standard.EPS[norm] for name in metrics)
+        yield from ((name, _entry(eps)) for eps in standard.LIVE_EPS[norm] for name in metrics)
 
     monkeypatch.setattr(work, "sweep", measure)
     monkeypatch.setattr(gr, "Warning", warnings.append)
@@ -107,7 +107,8 @@ def test_what_cannot_be_measured_is_refused(quick, tmp_path):
 
 
 def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
-    monkeypatch.setattr(standard, "EPS", {"linf": (1 / 255, 8 / 255)})
+    monkeypatch.setattr(standard, "LIVE_EPS", {"linf": (1 / 255, 8 / 255)})
+    monkeypatch.setattr(standard, "LIVE_STEPS", 3)
     pixels = np.full((40, 52, 3), 90, np.uint8)
     results = list(work.sweep(pixels, ("lpips",), "linf", 2))
     assert [(name, result.get("eps")) for name, result in results] == [

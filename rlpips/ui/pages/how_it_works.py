@@ -23,7 +23,7 @@ def build() -> None:
 def text() -> str:
     """The page as Markdown. In place of a card that cannot be read stands a sentence."""
     try:
-        parts = _tables({name: cards.read(name) for name in METRICS})
+        parts = _tables({name: cards.read(name) for name in (*METRICS, catalog.PIXELS)})
     except ValueError as error:
         parts = {"results": str(error), "measured": "", "layers": "", "data": ""}
     parts["cards"] = "\n\n".join(_card(name, backbone) for name, backbone in _ours())
@@ -40,7 +40,7 @@ def _tables(all_cards: dict[str, dict]) -> dict[str, str]:
         parts = {
             "results": tables.table(results),
             "measured": tables.conditions(results),
-            "layers": tables.layer_table(results),
+            "layers": tables.layer_table({name: result for name, result in results.items() if name in METRICS}),
         }
     return {**parts, "data": all_cards["rlpips-linf"]["data"]}
 

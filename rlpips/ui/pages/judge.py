@@ -47,7 +47,7 @@ SCORE = """<section class="jscore" aria-label="Score of this visit"><table>
 <button type="button">Start over</button></section>"""
 HELP = """<b>right</b>: where both candidates have one distortion, the milder one is nearer by construction.
 <b>agrees with you</b>: all questions; of two distortions nobody knows which is nearer. An attack turns a metric's own
-choice, right or wrong."""
+choice, right or wrong: PGD of 40 steps on stored questions, of 20 on your own picture."""
 
 
 class _Turn:

@@ -43,7 +43,8 @@ def build(tab: gr.Tab) -> None:
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
         gr.HTML(
             '<div class="robust-head"><h2 id="robust-live">On your own picture</h2><p>The same measurement, live, on '
-            "small squares of one picture. Few squares make wide intervals; where all choices are right, the bands cannot show it.</p></div>",
+            "small squares of one picture, with 20 steps on the same schedule in place of 40. Few squares make wide intervals, which are "
+            "over squares of this picture; where all choices are right, the bands cannot show it.</p></div>",
             **PLAIN,
         )
         sweep.build()
@@ -54,19 +55,19 @@ def build(tab: gr.Tab) -> None:
 
 
 def stored(part: str) -> dict[str, Any]:
-    """{metric: a part of its card} ("results", "masking") of all metrics whose card can be read and has it."""
+    """{metric: a part of its card} ("results", "masking") of all metrics, and of the pixels, whose card can be read and has it."""
     return {name: card[part] for name, card in _read_cards()[0].items() if part in card}
 
 
 def _read_cards() -> tuple[dict[str, dict], list[str]]:
     """({metric: its card}, a sentence for each card that cannot be read)."""
     readable, faults = {}, []
-    for name, card in catalog.CATALOG.items():
-        if "alex" in card.heads:
-            try:
-                readable[name] = cards.read(name)
-            except ValueError as error:
-                faults.append(str(error))
+    names = [name for name, card in catalog.CATALOG.items() if "alex" in card.heads]
+    for name in [*names, catalog.PIXELS]:
+        try:
+            readable[name] = cards.read(name)
+        except ValueError as error:
+            faults.append(str(error))
     return readable, faults
 
 
@@ -75,6 +76,7 @@ def _fill(norm: str) -> tuple:
     results, masking = (
         {name: card[part] for name, card in readable.items() if part in card} for part in ("results", "masking")
     )
+    results = _of_metrics(results)
     fault = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in faults)
     if not results:
         return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 9
@@ -96,7 +98,8 @@ def _of_norm(norm: str) -> tuple:
     from rlpips.evaluate import charts
 
     check_choice("norm", norm, _NORM_NAMES)
-    results = stored("results")
+    everything = stored("results")
+    results = _of_metrics(everything)
     budgets = {entry["eps"]: entry["standard"] for result in results.values() for entry in result["attacked"][norm]}
     choices = [
         (tables.budget(norm, eps) + (", standard" if is_standard else ""), eps)
@@ -107,7 +110,7 @@ def _of_norm(norm: str) -> tuple:
         chart_value(charts.sweep(results, norm, key), robustness_text.sweep(results, norm, key)) for key in SWEEPS
     )
     radio = gr.Radio(choices, value=eps)
-    return radio, robustness_tables.summary(results, norm), *sweeps, *_of_eps(norm, eps)
+    return radio, robustness_tables.summary(everything, norm), *sweeps, *_of_eps(norm, eps)
 
 
 def _of_eps(norm: str, eps: float) -> tuple:
@@ -116,13 +119,18 @@ def _of_eps(norm: str, eps: float) -> tuple:
 
     check_choice("norm", norm, _NORM_NAMES)
     check_real("eps", eps, math.inf)
-    results = stored("results")
+    results = _of_metrics(stored("results"))
     entries = charts.at(results, norm, eps)
     table = robustness_tables.families(results, entries)
     return (
         chart_value(charts.opt(results, norm, eps), robustness_text.opt(entries, norm)),
         _part("Family by family", robustness_text.families(entries, norm), table),
     )
+
+
+def _of_metrics(results: dict[str, Any]) -> dict[str, Any]:
+    """Without the pixels, which have a tile and no line in the charts."""
+    return {name: result for name, result in results.items() if name != catalog.PIXELS}
 
 
 def _heads(results: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
@@ -139,7 +147,8 @@ def _heads(results: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
 def _head(below: str = "") -> str:
     return (
         '<div class="robust-head"><h2>How much does it take to fool the metric?</h2><p>Each metric says which of two '
-        "pictures is nearer to a third, while an attacker changes one of them by at most ε. "
+        "pictures is nearer to a third, while an attacker changes one of them by at most ε. The milder of two strengths of one "
+        "distortion counts as nearer: no people judged. "
         f'<a href="#robust-live">Try it on your own picture.</a></p>{below}</div>'
     )
 
@@ -149,8 +158,8 @@ def _conditions(results: dict[str, Any]) -> str:
     text = re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.conditions(results)))
     return (
         f"<details><summary>How this was measured</summary><p>{text}</p><p>Each metric is attacked itself. Bands and "
-        "small numbers are 95 % bootstrap intervals: they say how much the figures would change with other triplets of these "
-        "photographs, and have no width where all choices were right.</p></details>"
+        "small numbers are 95 % bootstrap intervals over photographs, each with all its triplets; they have no width where all choices "
+        "were right.</p></details>"
     )
 
 

@@ -8,24 +8,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlpips.evaluate import tables
-from rlpips.ui.pages.robustness_text import percent
+from rlpips.ui.pages.robustness_text import percent, pixels
 from rlpips.zoo import catalog
 
 TOTAL = "all"
+_GREY = "#6b7280"  # of the pixels
 
 Results = Mapping[str, Any]  # {metric: the part "results" of its card}
 Interval = Mapping[str, float] | None  # {"value", "low", "high"}; None where nothing was measured
 
 
 def summary(results: Results, norm: str) -> str:
-    """A tile for each metric: 2AFC under attack and without, inflation, agreement with LPIPS."""
-    return f'<div class="tiles">{"".join(_tile(name, result, norm) for name, result in results.items())}</div>'
+    """A tile for each metric, and for the pixels: 2AFC under attack and without, inflation, agreement with LPIPS."""
+    tiles = "".join(_tile(name, result, norm) for name, result in results.items())
+    return f'<div class="tiles">{tiles}</div><p class="tiles-says">{html.escape(pixels(results, norm))}</p>'
 
 
 def _tile(name: str, result: Mapping[str, Any], norm: str) -> str:
     entry = tables.standard(result, norm)
     agreement = result.get("agreement")
     small = [f"{percent(result['natural']['2afc']['value'])} without an attack"]
+    if entry and entry.get("reference"):
+        small.append(f"{percent(entry['reference']['value'])} with the reference attacked instead")
     if entry:
         small.append(f"worst change found, on average: {entry['inflation']['value']:.2f} natural distortions")
     small.append(f"agrees with LPIPS on {percent(agreement['value'])}" if agreement else "the metric in common use")
@@ -103,8 +107,9 @@ def _cell(interval: Interval, name: str, kind: str) -> str:
 
 
 def _ink(name: str, more: str = "") -> str:
-    return f'class="metric-ink" style="--raw:{catalog.card(name).color};{more}"'
+    color = _GREY if name == catalog.PIXELS else catalog.card(name).color
+    return f'class="metric-ink" style="--raw:{color};{more}"'
 
 
 def _title(name: str) -> str:
-    return html.escape(catalog.card(name).title)
+    return html.escape(tables.title(name))

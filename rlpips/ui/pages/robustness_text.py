@@ -14,8 +14,8 @@ Entries = Mapping[str, Any]  # {metric: its results at one budget}
 
 
 def title(name: str) -> str:
-    """The title of a metric."""
-    return catalog.card(name).title
+    """The title of a metric, or of the pixels."""
+    return tables.title(name)
 
 
 def percent(share: float) -> str:
@@ -114,18 +114,34 @@ def weights(heads: Mapping[str, Mapping[str, np.ndarray]]) -> str:
     return f"Half of the weight lies on {joined(half)}; on {layer} lies {joined(first)}." if heads else ""
 
 
+def pixels(results: Results, norm: str) -> str:
+    """On the tile of the pixels: that a metric can be robust and judge badly."""
+    result = results.get(catalog.PIXELS, {})
+    entry, agreement = result and tables.standard(result, norm), result.get("agreement")
+    if not (entry and agreement):
+        return ""
+    return (
+        f"The mean squared error of pixels hardly gives way ({percent(entry['2afc']['value'])} right under attack), and agrees with LPIPS on "
+        f"{percent(agreement['value'])} of mixed distortions: robustness counts only beside agreement."
+    )
+
+
 def masking(parts: Mapping[str, Any]) -> str:
-    """On the table of other attacks: 2AFC under the strongest, and under PGD; `parts` is {metric: the part "masking" of its
-    card}."""
+    """On the table of other attacks: what the strongest finds beyond the standard one; `parts` is {metric: the part "masking" of
+    its card}."""
     sentences = []
     for name, part in parts.items():
-        shares = {row["attack"]: row["2afc"]["value"] for row in part["rows"]}
-        strongest, usual = (percent(shares[attack]) for attack in (tables.TOGETHER, tables.USUAL))
-        sentences.append(f"{title(name)} is still right in {strongest} ({tables.USUAL}: {usual})")
-    return (
-        "If a metric only hid its gradients from the attack used above, another attack would do much better. After the "
-        f"strongest attack tried on each picture, {joined(sentences)}."
+        strongest, beyond = {row["attack"]: row for row in part["rows"]}[tables.TOGETHER], part.get("beyond")
+        if beyond:
+            right, inflation = strongest["2afc"]["value"], strongest["inflation"]["value"]
+            sentences.append(
+                f"{title(name)}'s attacked 2AFC goes from {right + beyond['2afc']:.2f} to {right:.2f} and its inflation from "
+                f"{inflation - beyond['inflation']:.2f} to {inflation:.2f}"
+            )
+    what = (
+        f" With the strongest attack tried on each picture in place of it, {'; '.join(sentences)}." if sentences else ""
     )
+    return f"If a metric only hid its gradients from the standard attack, another attack would do much better.{what}"
 
 
 def _budget(entries: Entries, norm: str) -> str:

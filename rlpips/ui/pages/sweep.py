@@ -108,11 +108,11 @@ class SweepRun(Run):
     """Collects results in the form in which `rlpips.evaluate` stores them, and draws them."""
 
     def __init__(self, picture: Picture, metrics: tuple[str, ...], norm: str, patches: int):
-        from rlpips.evaluate.standard import EPS
+        from rlpips.evaluate.standard import LIVE_EPS
 
         super().__init__(picture.notes)
         self._picture, self._norm, self._patches = picture, norm, patches
-        self._budgets = EPS[norm]
+        self._budgets = LIVE_EPS[norm]
         self._count, self._total = 0, len(metrics) * len(self._budgets)
         self._results: dict[str, Any] = {name: {"attacked": {norm: []}} for name in metrics}
         self._seconds = device.stopwatch()

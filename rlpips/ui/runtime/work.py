@@ -184,15 +184,16 @@ def sweep(pixels: np.ndarray, metrics: tuple[str, ...], norm: str, patches: int)
 
     where = pick_device()
     same = make_triplets([pixels], patches, seed=0).to(where)
+    same = replace(same, photograph=torch.arange(patches))  # of one photograph: intervals are over its patches
     mixed = make_triplets([pixels], 2 * patches, mixed=True, seed=1).to(where)
     loaded = {name: shared_metric(name, device=where) for name in metrics}
     natural = {name: torch.cat(distances(metric, mixed)).mean().item() for name, metric in loaded.items()}
     for name, metric in loaded.items():
         yield name, {"2afc": interval(score_2afc(*distances(metric, same), same.judge))}
-    for eps in standard.EPS[norm]:
+    for eps in standard.LIVE_EPS[norm]:
         for name, metric in loaded.items():
             restarts = standard.RESTARTS_AT_STANDARD if standard.is_standard(norm, eps) else 1
-            yield name, standard.at_eps(metric, same, norm, eps, natural[name], restarts=restarts)
+            yield name, standard.at_eps(metric, same, norm, eps, natural[name], standard.LIVE_STEPS, restarts)
 
 
 @on_gpu(lambda *_: 20)
