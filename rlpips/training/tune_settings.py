@@ -17,11 +17,11 @@ class TuneSettings:
     gap: float = 0.1  # the least difference between the severities of one family, as in the evaluation
     triplets: int = 3000  # with a judge, and as many of mixed families
     softness: float = 1.0  # of the features, in median lengths of a layer's features
-    align_steps: int = 1800
+    align_steps: int = 1000
     align_batch: int = 12  # patches in each of two pieces
     align_attack_steps: int = 2  # what one attack misses, that of a later step can find
     align_lr: float = 3e-4
-    steps: int = 2000
+    steps: int = 1400
     batch: int = 8  # triplets of each kind in each of two pieces, and half as many attacked references
     attack_steps: int = 4
     lr: float = 2e-4  # of Adam, on the trunk
