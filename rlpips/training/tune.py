@@ -94,7 +94,7 @@ def tune(
             if is_stage and score > best["rank"]:
                 best = {"rank": score, **stage}
             progress(f"step {course.step}: {summary(figures, training.baseline)}", keep=True)
-        if state and (course.step % _SAVE_EVERY == 0 or course.step == total) and is_first():
+        if state and (course.step % _SAVE_EVERY == 0 or course.step in (settings.align_steps, total)) and is_first():
             course.tensors = best
             course.save(state, about)
     metric = training.metric(best)
