@@ -28,8 +28,9 @@ class Lanes:
             self.convolver = DifferenceConvolver()
             convolve = self.convolver.keep
         layers = (_by_reference(layer, len(layer)) for layer in self.trunk.features(reference, convolve))
+        self.softness = trunk.softness.tolist()
         # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
-        self.minus = [-layer * _scale(layer) for layer in layers]
+        self.minus = [-layer * _scale(layer, c) for layer, c in zip(layers, self.softness, strict=True)]
 
     def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.
@@ -41,9 +42,9 @@ class Lanes:
     def maps(self, x: Tensor) -> Iterator[Tensor]:
         """For each layer a map (N·K, M, h_l, w_l), whose means are the distances per layer; always in float32."""
         stages = self.trunk.stages(x, self._float32)
-        for (features, _), minus, heads in zip(stages, self.minus, self.heads, strict=True):
+        for (features, _), minus, heads, c in zip(stages, self.minus, self.heads, self.softness, strict=True):
             features = _by_reference(features, len(minus))
-            difference = torch.addcmul(minus, features, _scale(features))
+            difference = torch.addcmul(minus, features, _scale(features, c))
             yield (difference.square_() @ heads.T).flatten(0, 1).permute(0, 3, 1, 2)
 
 
@@ -52,8 +53,8 @@ class _PerLayer(torch.autograd.Function):
     def forward(ctx, x, lanes):
         ctx.layers, distances = [], []
         stages = lanes.trunk.stages(x, lanes.convolver)
-        for (features, back), minus, heads in zip(stages, lanes.minus, lanes.heads, strict=True):
-            layer = Layer(features, back, minus, heads)
+        for (features, back), *fixed in zip(stages, lanes.minus, lanes.heads, lanes.softness, strict=True):
+            layer = Layer(features, back, *fixed)
             distances.append(layer.distance)
             if ctx.needs_input_grad[0]:
                 ctx.layers.append(layer)
@@ -75,12 +76,14 @@ class Layer:
     """One layer's part of the distances: unit length, difference to the reference, weights, and mean over positions. Channels
     lie last here: (N, K, h, w, C)."""
 
-    def __init__(self, features: Tensor, back: Callable[[Tensor], Tensor], minus: Tensor, heads: Tensor):
+    def __init__(
+        self, features: Tensor, back: Callable[[Tensor], Tensor], minus: Tensor, heads: Tensor, softness: float = 0.0
+    ):
         """`features` (N·K, C, h, w) are raw; `back` takes a gradient with respect to them to the features before; `minus`
-        (N, 1, h, w, C) are the references' unit features, times -1; `heads` (M, C)."""
+        (N, 1, h, w, C) are the references' unit features, times -1; `heads` (M, C); `softness` is that of a trunk's layer."""
         self._features, self._back = _by_reference(features, len(minus)), back
         self._weights = heads / features[0, 0].numel()
-        self._scale = _scale(self._features)
+        self._scale = _scale(self._features, softness)
         self._difference = torch.addcmul(minus, self._features, self._scale)
         # (N·K, M)
         self.distance = (self._difference.square().sum((2, 3)) @ self._weights.T).flatten(0, 1)
@@ -106,6 +109,9 @@ def _by_reference(features: Tensor, count: int) -> Tensor:
     return features.permute(0, 2, 3, 1).unflatten(0, (count, -1))
 
 
-def _scale(features: Tensor) -> Tensor:
-    """The factor that brings (…, C) to length one over the channels, (…, 1); a zero stays zero."""
-    return torch.linalg.vector_norm(features, dim=-1, keepdim=True).clamp_min_(EPS).reciprocal_()
+def _scale(features: Tensor, softness: float) -> Tensor:
+    """The factor that brings (…, C) to length one over the channels, or below it by a softness, (…, 1); a zero stays zero."""
+    length = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+    if softness:
+        length = length.square_().add_(softness**2).sqrt_()
+    return length.clamp_min_(EPS).reciprocal_()

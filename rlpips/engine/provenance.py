@@ -30,6 +30,9 @@ def picture_digest(picture: Tensor) -> str:
 
 
 def weights_digest(name: str, backbone: str) -> str:
-    """What identifies a metric's weights: the sha256 of its heads, or git's name for an official checkpoint."""
+    """What identifies a metric's weights: the sha256 of its heads (and, after a +, of a trunk of its own), or git's name for an official
+    checkpoint."""
     card = catalog.card(name)
-    return card.official.blob_id if card.official else card.heads[backbone].sha256
+    if card.official:
+        return card.official.blob_id
+    return "+".join([card.heads[backbone].sha256, *([card.trunk.sha256] if card.trunk else [])])

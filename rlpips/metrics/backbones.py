@@ -55,12 +55,16 @@ class Trunk(nn.Module):
     `trunk(x)`, x (N, 3, H, W) float in [0, 1], returns one tensor (N, C_l, h_l, w_l) per layer, of unit length over the
     channels at every position. `name` is "alex", "vgg" or "squeeze". `state` holds `features.N.weight` and `features.N.bias`,
     as torchvision names them, and is loaded strictly: RuntimeError if a key is missing or left over.
+
+    softness  (L,), one c >= 0 for each layer, of a tuned trunk: its features are f / sqrt(|f|² + c²), so that weak features, which an
+              attack turns most easily, stay short; None is LPIPS's zero
     """
 
     shift: Tensor  # (1, 3, 1, 1), LPIPS's input normalisation of pixels on [-1, 1]
     scale: Tensor
+    softness: Tensor
 
-    def __init__(self, name: str, state: dict[str, Tensor]) -> None:
+    def __init__(self, name: str, state: dict[str, Tensor], softness: Tensor | None = None) -> None:
         super().__init__()
         import torchvision  # slow to import
 
@@ -73,6 +77,7 @@ class Trunk(nn.Module):
         self.load_state_dict(state, strict=True, assign=True)
         for constant, values in (("shift", LPIPS_SHIFT), ("scale", LPIPS_SCALE)):
             self.register_buffer(constant, torch.tensor(values).view(1, 3, 1, 1))
+        self.register_buffer("softness", torch.zeros(len(self.spec.taps)) if softness is None else softness)
         self.requires_grad_(False).eval()
 
     def equals(self, other: "Trunk") -> bool:
@@ -87,17 +92,18 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         # The same operations in the same order as LPIPS: a max pool or a ReLU may depend on the last bit, and so a gradient.
         x = (2 * x - 1 - self.shift) / self.scale
-        features = []
+        features: list[Tensor] = []
         for index, layer in enumerate(self.features):
             x = layer(x)
             if index in self.spec.taps:
-                features.append(unit_length(x))
+                features.append(unit_length(x, self.softness[len(features)]))
         return features
 
 
-def unit_length(features: Tensor) -> Tensor:
-    """Features (N, C, h, w), scaled to length one over the channels at every position; a zero vector stays zero."""
-    return features / (features.square().sum(1, keepdim=True) + EPS**2).sqrt()
+def unit_length(features: Tensor, softness: Tensor | float = 0.0) -> Tensor:
+    """Features (N, C, h, w), scaled to length one over the channels at every position, or below one by the softness of a `Trunk`; a
+    zero vector stays zero."""
+    return features / (features.square().sum(1, keepdim=True) + (softness**2 + EPS**2)).sqrt()
 
 
 _LOADED: dict[tuple[str, str], Trunk] = {}

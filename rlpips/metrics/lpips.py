@@ -152,11 +152,15 @@ def shared_metric(
     within the package: it must not be changed, and is handed to nobody."""
     catalog.check(name, backbone)  # before any download
     device = pick_device(device)
-    if catalog.card(name).official is None:
-        heads = weights.load_heads(name, backbone)
-        return PerceptualMetric(load_trunk(backbone, device, progress), heads, name)
-    state, heads = weights.load_official(name, progress)
-    return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)
+    if catalog.card(name).official:
+        state, heads = weights.load_official(name, progress)
+        return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)
+    heads = weights.load_heads(name, backbone)
+    if catalog.card(name).trunk:
+        trunk = Trunk(backbone, *weights.load_tuned_trunk(name)).to(device)
+    else:
+        trunk = load_trunk(backbone, device, progress)
+    return PerceptualMetric(trunk, heads, name)
 
 
 def _official_trunk(backbone: str, state: dict[str, Tensor], device: torch.device) -> Trunk:

@@ -1,6 +1,7 @@
-"""`python -m rlpips.training`: train R-LPIPS heads and write them with their card."""
+"""`python -m rlpips.training`: train R-LPIPS heads and write them with their card; `python -m rlpips.training tune`: the trunk, too."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,10 +21,18 @@ from rlpips.zoo import cards
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["tune"]:
+        from rlpips.training import tune_command
+
+        tune_command.main(arguments[1:])
+        return
     parser = argparse.ArgumentParser(
         prog="python -m rlpips.training", description="Train R-LPIPS heads.", allow_abbrev=False
     )
-    parser.usage = "%(prog)s (--images FOLDER | --bapps FOLDER) --out FILE.safetensors [options]; --help lists them"
+    parser.usage = (
+        "%(prog)s [tune] (--images FOLDER | --bapps FOLDER) --out FILE.safetensors [options]; --help lists them"
+    )
     parser.add_argument("--images", help="folder of photographs; every fifth is held out")
     parser.add_argument(
         "--bapps", help="folder with 2afc/train/<family>/{ref,p0,p1,judge}; every fifth triplet is held out"

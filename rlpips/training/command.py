@@ -31,8 +31,10 @@ def _exit(text: str, status: int) -> None:
 
 
 def command_line(command: str, options: Mapping[str, Any]) -> str:
-    """`command` with the options that are not None, for a shell."""
+    """`command` with the options that are not None, for a shell; a list gives an option several values."""
     parts = (
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in options.items() if value is not None
+        f"--{name.replace('_', '-')} {shlex.join(map(str, value if isinstance(value, list) else [value]))}"
+        for name, value in options.items()
+        if value is not None
     )
     return " ".join([f"python -m {command}", *parts])

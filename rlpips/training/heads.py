@@ -164,7 +164,7 @@ def train(
             score = rank(figures, baseline)
             if score > best["best rank"]:
                 best = {"best heads": w, "best rank": torch.tensor(score, dtype=torch.float64)}
-            progress(f"round {course.step}: {_summary(figures, baseline)}", keep=True)
+            progress(f"round {course.step}: {summary(figures, baseline)}", keep=True)
         if state and (course.step % 5 == 0 or is_last) and is_first():
             course.tensors = {**memory, **best, "generator": generator.get_state()}
             course.save(state, about)
@@ -210,7 +210,7 @@ def layer_shares(differences: Tensor, w: Tensor, channels: Sequence[int]) -> Ten
     return layers / layers.sum()
 
 
-def _summary(figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+def summary(figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     return (
         f"attacked 2AFC {figures['attacked_2afc']:.3f} (LPIPS {baseline['attacked_2afc']:.3f}), "
         f"inflation {figures['inflation']:.3f} (LPIPS {baseline['inflation']:.3f}), "

@@ -3,6 +3,7 @@
 import argparse
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 from rlpips.evaluate.standard import STANDARD
 from rlpips.metrics.backbones import BACKBONES
@@ -39,26 +40,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        def refuse(name: str, expected: str) -> None:
-            raise ValueError(f"{name} must be {expected}; got {getattr(self, name)!r}.")
-
-        for name, choices in (("norm", STANDARD), ("backbone", BACKBONES)):
-            if getattr(self, name) not in choices:
-                refuse(name, f"one of {', '.join(choices)}")
-        for field in fields(self):
-            name, value = field.name, getattr(self, field.name)
-            lowest = _LOWEST.get(name, 1)
-            if field.type is int and (not isinstance(value, int) or value < lowest):
-                refuse(name, f"a whole number of at least {lowest}")
-            if field.type is float and not (0 <= value < math.inf):
-                refuse(name, "a finite number that is not negative")
-        diameter = 1 if self.norm == "linf" else math.sqrt(3) * self.size  # between a black and a white patch
-        for name, highest in (("eps", diameter), ("gap", 0.9), ("floor", 1 / len(BACKBONES[self.backbone].channels))):
-            if getattr(self, name) > highest:
-                refuse(name, f"at most {highest:.4g}")
-        for name in ("lr", "sharpness"):
-            if getattr(self, name) == 0:
-                refuse(name, "above 0")
+        check_settings(self)
 
     @property
     def budget(self) -> float:
@@ -66,9 +48,35 @@ class Settings:
         return self.eps or STANDARD[self.norm]
 
 
-def add_settings(parser: argparse.ArgumentParser, default: Settings = Settings()) -> None:
-    """Add an option for every setting to a parser."""
-    for field in fields(Settings):
+def check_settings(settings: Any) -> None:
+    """ValueError for a setting of a training that is out of its range."""
+
+    def refuse(name: str, expected: str) -> None:
+        raise ValueError(f"{name} must be {expected}; got {getattr(settings, name)!r}.")
+
+    for name, choices in (("norm", STANDARD), ("backbone", BACKBONES)):
+        if getattr(settings, name) not in choices:
+            refuse(name, f"one of {', '.join(choices)}")
+    for field in fields(settings):
+        name, value = field.name, getattr(settings, field.name)
+        lowest = _LOWEST.get(name, 1)
+        if field.type is int and (not isinstance(value, int) or value < lowest):
+            refuse(name, f"a whole number of at least {lowest}")
+        if field.type is float and not (0 <= value < math.inf):
+            refuse(name, "a finite number that is not negative")
+    diameter = 1 if settings.norm == "linf" else math.sqrt(3) * settings.size  # between a black and a white patch
+    highest = {"eps": diameter, "gap": 0.9, "floor": 1 / len(BACKBONES[settings.backbone].channels)}
+    for name, bound in highest.items():
+        if getattr(settings, name) > bound:
+            refuse(name, f"at most {bound:.4g}")
+    for name in ("lr", "sharpness"):
+        if getattr(settings, name) == 0:
+            refuse(name, "above 0")
+
+
+def add_settings(parser: argparse.ArgumentParser, default: Any = Settings()) -> None:
+    """Add an option for every setting of `default` to a parser."""
+    for field in fields(default):
         option, kind = f"--{field.name.replace('_', '-')}", type(getattr(default, field.name))
         parser.add_argument(
             option, type=kind, default=getattr(default, field.name), metavar=kind.__name__, help="default: %(default)s"

@@ -43,7 +43,8 @@ class MetricCard:
     """One metric: its names, its colour in charts, its credits and its files.
 
     `heads` has one file per backbone. A card with an `official` checkpoint has no heads file: trunk and heads both come from
-    the checkpoint.
+    the checkpoint. A card with a `trunk` has one of its own, on AlexNet: keys features.N.weight and features.N.bias, float16, and
+    softness (L,).
     """
 
     name: str
@@ -55,6 +56,7 @@ class MetricCard:
     paper: str
     heads: dict[str, WeightsFile] = field(default_factory=dict)
     official: Checkpoint | None = None
+    trunk: WeightsFile | None = None
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -221,6 +223,17 @@ CATALOG: dict[str, MetricCard] = {
                     "rlpips-l2_vgg.safetensors", "83f28e8c8314d856efde9f28b96376f7d843a4341b33cc48aba0f07f8929c881"
                 ),
             },
+        ),
+        MetricCard(
+            name="rlpips-tune",
+            title="R-LPIPS tune",
+            color="#882255",
+            source="this project, python -m rlpips.training tune",
+            licence="BSD-3-Clause",
+            training="Heads and trunk trained here on clean pairs and pairs attacked in an l∞ ball.",
+            paper=RLPIPS_PAPER,
+            heads={"alex": WeightsFile("rlpips-tune_alex.safetensors", "")},
+            trunk=WeightsFile("rlpips-tune_alex_trunk.safetensors", ""),
         ),
         _official(
             "x0",

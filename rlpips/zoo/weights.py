@@ -115,6 +115,22 @@ def load_heads(name: str, backbone: str) -> list[Tensor]:
     return _check_heads([tensors[str(layer)] for layer in range(len(tensors))], heads.file)
 
 
+def load_tuned_trunk(name: str) -> tuple[dict[str, Tensor], Tensor]:
+    """The trunk of its own that a metric has (`card(name).trunk`): (torchvision's keys `features.….weight` and `features.….bias`, the
+    softness (L,) of `rlpips.metrics.backbones.Trunk`), float32 on the CPU. WeightsError (a ValueError) if the file is missing or damaged."""
+    metric = card(name)
+    if metric.trunk is None:
+        raise ValueError(f"{name!r} has no trunk of its own.")
+    if not metric.trunk.sha256:
+        raise WeightsError(f"{metric.trunk.file}, the trunk of {metric.title}, is not trained yet.")
+    tensors = {
+        key: value.float()
+        for key, value in _read_tensors(paths.WEIGHTS / metric.trunk.file, metric.trunk.sha256).items()
+    }
+    softness = tensors.pop("softness")
+    return tensors, softness
+
+
 def load_official(name: str, progress: DownloadProgress = print_progress) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Trunk and heads of a metric that is one published checkpoint (`card(name).official`).
 

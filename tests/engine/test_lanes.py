@@ -15,30 +15,30 @@ def features(count, seed):
     return torch.randn(count, 6, 4, 5, generator=generator, dtype=torch.float64).clamp_min(-0.5) + 0.5
 
 
-def less(references):
+def less(references, softness=0.0):
     """As a `Layer` takes them: (N, C, h, w) -> (N, 1, h, w, C), of unit length, times -1."""
-    return -unit_length(references).permute(0, 2, 3, 1)[:, None]
+    return -unit_length(references, softness).permute(0, 2, 3, 1)[:, None]
 
 
 def itself(gradient):
     return gradient
 
 
+@pytest.mark.parametrize("softness", [0.0, 0.7])
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_a_layer_is_the_plain_formula_with_its_gradient(layout):
+def test_a_layer_is_the_plain_formula_with_its_gradient(layout, softness):
     references, heads = features(2, 0), torch.rand(3, 6, dtype=torch.float64)
     # two lanes for each of two references
     lanes = features(4, 1).contiguous(memory_format=layout).requires_grad_()
-    maps = layer_maps(
-        [unit_length(lanes)], [unit_length(references).repeat_interleave(2, 0)], [heads[:, :, None, None]]
-    )
+    pair = (unit_length(each, softness) for each in (lanes, references.repeat_interleave(2, 0)))
+    maps = layer_maps(*([each] for each in pair), [heads[:, :, None, None]])
     plain = layer_shares(maps)[:, :, 0]
     weights = torch.rand(plain.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     carried = torch.rand(lanes.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     (expected,) = torch.autograd.grad((plain * weights).sum(), lanes)
     for carried_in in (None, carried.clone()):
         with torch.no_grad():
-            layer = Layer(lanes, itself, less(references), heads)
+            layer = Layer(lanes, itself, less(references, softness), heads, softness)
             gradient = layer.backward(weights, carried_in)
         torch.testing.assert_close(layer.distance, plain)
         torch.testing.assert_close(gradient, expected if carried_in is None else expected + carried)
