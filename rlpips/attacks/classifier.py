@@ -9,7 +9,7 @@ from torch import Tensor
 from rlpips import validation
 from rlpips.attacks.balls import MAX_BOUND, check_dtype
 from rlpips.attacks.request import MAX_SEED, MAX_STEPS
-from rlpips.metrics.lpips import check_images
+from rlpips.metrics.base import check_images
 from rlpips.norms import NORMS, Norm
 
 KAPPA = 1.0  # the margin from which on a picture counts as fooled for good, as published

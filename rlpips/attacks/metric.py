@@ -24,14 +24,15 @@ from rlpips.attacks.request import OBJECTIVES, AttackRequest, from_fields
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.bfloat16 import pick_precision
-from rlpips.engine.panel import Panel, Reading, in_8_bits, steps_of_batch
+from rlpips.engine.panel import Panel, Reading, in_8_bits, layers_of, steps_of_batch
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
-from rlpips.metrics.lpips import PerceptualMetric, shared_metric
+from rlpips.metrics.base import Metric
+from rlpips.metrics.lpips import load_metrics
 from rlpips.norms import NORMS, Norm
 from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import MEASURES, NOISE, Frame, Step, keyframes
 from rlpips.traces.trace import Trace
-from rlpips.zoo.catalog import check_metrics
+from rlpips.zoo.catalog import check_metrics, name_of
 
 
 @from_fields(AttackRequest)
@@ -70,7 +71,7 @@ class _Loaded:
     request: AttackRequest
     reference: Tensor  # (N, 3, H, W)
     start: Tensor  # (N, 3, H, W), the picture that is pushed
-    metrics: list[PerceptualMetric]
+    metrics: list[Metric]
     precision: str
     name: str
     notes: list[str]  # what was changed when the pictures were read
@@ -82,7 +83,7 @@ class _Loaded:
                 name=self.name,
                 lanes=(*names, NOISE),
                 metrics=names,
-                layers=self.metrics[0].layers,
+                layers=layers_of(self.metrics),
                 reference=images.to_uint8(reference[None])[0],
                 start=images.to_uint8(start[None])[0],
                 sign=OBJECTIVES[self.request.objective],
@@ -120,7 +121,11 @@ class _Loaded:
             **surroundings(reference.device, self.precision),
             "reference_sha256": picture_digest(reference),
             "start_sha256": picture_digest(start),
-            "weights": {metric.name: weights_digest(metric.name, request.backbone) for metric in self.metrics},
+            "weights": {
+                name_of(metric): digest
+                for metric in check_metrics(request.metrics, request.backbone)
+                if (digest := weights_digest(metric, request.backbone))
+            },
         }
 
 
@@ -138,9 +143,7 @@ def _load(request: AttackRequest) -> _Loaded:
     height, width = reference.shape[-2:]
     precision = pick_precision(request.precision, device, (height, width))
     request.check_size(reference[0].numel())
-    metrics = [
-        shared_metric(each, request.backbone, device) for each in check_metrics(request.metrics, request.backbone)
-    ]
+    metrics = load_metrics(request.metrics, request.backbone, device)
     return _Loaded(request, reference, start, metrics, precision, name, notes)
 
 

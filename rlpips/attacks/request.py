@@ -1,7 +1,7 @@
 """What an attack is asked to do, as one frozen value. No torch in here: the page makes requests before torch is loaded."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -27,7 +27,8 @@ class AttackRequest:
 
     reference  (N, 3, H, W) float in [0, 1], or an array, a PIL image or a path; 32 to 1024 pixels a side
     candidate  the picture to push, same shape; None pushes the reference itself ("away" only)
-    metrics    names of the catalogue; one lane is pushed against each
+    metrics    names of the catalogue, or metrics of your own: any differentiable function of pictures (N, 3, H, W) × 2 in [0, 1] -> (N,),
+               or a `rlpips.metrics.base.Metric`; one lane is pushed against each
     backbone   "alex", "vgg" or "squeeze"
     norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values
     steps      1 to 10,000
@@ -46,7 +47,7 @@ class AttackRequest:
 
     reference: Any
     candidate: Any = None
-    metrics: str | Sequence[str] = PAIR
+    metrics: Any = PAIR
     backbone: str = "alex"
     norm: str = "linf"
     eps: float = 4 / 255

@@ -89,7 +89,7 @@ class EnlargedPanel(Panel):
     def per_layer(self, x: Tensor) -> Tensor:
         return super().per_layer(enlarged(x))
 
-    def maps(self, x: Tensor) -> list[Tensor]:
+    def maps(self, x: Tensor) -> list[list[Tensor]]:
         return super().maps(enlarged(x))
 
 

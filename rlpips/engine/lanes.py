@@ -20,7 +20,7 @@ class Lanes:
 
     def __init__(self, trunk: Trunk, heads: Sequence[Tensor], reference: Tensor, precision: str):
         """`heads`: per layer (M, C_l); `precision` is "float32", or "bfloat16" (see `rlpips.engine.bfloat16`)."""
-        self.trunk, self.heads = FastTrunk(trunk), heads
+        self.trunk, self.heads, self.layers = FastTrunk(trunk), heads, trunk.spec.layers
         self._float32 = Convolver()
         self.convolver: Convolver | DifferenceConvolver = self._float32
         convolve: Callable[[Convolution, Tensor], Tensor] = Convolution.forward

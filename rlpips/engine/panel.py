@@ -9,8 +9,9 @@ from torch import Tensor
 
 from rlpips.engine.lanes import Lanes
 from rlpips.metrics.backbones import Trunk
+from rlpips.metrics.base import Metric, layer_shares, merge_maps
 from rlpips.metrics.fidelity import Ssim, psnr
-from rlpips.metrics.lpips import PerceptualMetric, layer_shares, merge_maps, stack_heads
+from rlpips.metrics.lpips import PerceptualMetric, stack_heads
 from rlpips.norms import L2, LINF
 from rlpips.traces.schema import Frame, Step
 
@@ -30,25 +31,38 @@ class Panel:
 
     A batch holds K lanes of every reference, one reference after another: (N·K, 3, H, W). `precision` is that of `per_layer`,
     "float32" or "bfloat16" (see `rlpips.engine.bfloat16`); `maps` and `frame` are always float32, or tf32 where torch is set so.
+    `layers` has the layers of all metrics; a metric has a share of 0 in those that are not its own.
     """
 
-    def __init__(self, metrics: Sequence[PerceptualMetric], reference: Tensor, precision: str = "float32"):
+    def __init__(self, metrics: Sequence[Metric], reference: Tensor, precision: str = "float32"):
         self.metrics = list(metrics)
         self.reference = reference
-        self._groups: list[Lanes] = []  # one for each trunk
+        self.layers = layers_of(self.metrics)
+        self._groups: list[
+            Lanes | Pairs
+        ] = []  # one for each trunk, and one for each metric that is none of LPIPS's kind
         order: list[int] = []
         with torch.no_grad():
             for trunk, members in _by_trunk(self.metrics):
-                heads = [head[:, :, 0, 0] for head in stack_heads([self.metrics[index] for index in members])]
-                self._groups.append(Lanes(trunk, heads, reference, precision))
+                some = [self.metrics[index] for index in members]
+                if trunk is None:
+                    self._groups.append(Pairs(some[0], reference))
+                else:
+                    heads = [head[:, :, 0, 0] for head in stack_heads(some)]  # type: ignore[arg-type]
+                    self._groups.append(Lanes(trunk, heads, reference, precision))
                 order += members
-        # Brings the groups' results back into the order of `metrics`.
+        # Brings the groups' results back into the order of `metrics`, and their layers to their places.
         self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
+        identity = torch.eye(len(self.layers), device=reference.device)
+        self._places = [identity[[self.layers.index(name) for name in group.layers]] for group in self._groups]
         self._ssim: tuple[Tensor, Ssim] | None = None  # of the last start: an attack has one for all its frames
 
     def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer, (N·K, M, L); they sum over layers to the distances. Gradients flow to `x`."""
-        return self._join([group.per_layer(x) for group in self._groups])
+        parts = [group.per_layer(x) for group in self._groups]
+        if len(parts) == 1:
+            return parts[0]
+        return self._join([part @ place for part, place in zip(parts, self._places, strict=True)])
 
     def read(self, x: Tensor, start: Tensor) -> Reading:
         """The `Reading` of `x`, which was `start` before it was pushed, both (N·K, 3, H, W)."""
@@ -56,9 +70,9 @@ class Panel:
         return Reading(self.per_layer(x), LINF.measure(perturbation), L2.measure(perturbation))
 
     @torch.no_grad()
-    def maps(self, x: Tensor) -> list[Tensor]:
-        """A list of L maps (N·K, M, h_l, w_l), whose means are the distances per layer."""
-        return [self._join(layer) for layer in zip(*(group.maps(x) for group in self._groups), strict=True)]
+    def maps(self, x: Tensor) -> list[list[Tensor]]:
+        """For each group of metrics its layers' maps (N·K, M_g, h_l, w_l), whose means are the distances per layer."""
+        return [list(group.maps(x)) for group in self._groups]
 
     def _join(self, parts: Sequence[Tensor]) -> Tensor:
         return parts[0] if len(parts) == 1 else torch.cat(list(parts), 1)[:, self._order]
@@ -71,13 +85,14 @@ class Panel:
         """
         levels = (x * 255).round()
         x = levels / 255
-        maps = self.maps(x)
-        height, width = maps[0].shape[-2:]
+        groups = self.maps(x)
+        height, width = max((maps[0].shape[-2:] for maps in groups), key=max)
         scale = min(1, _MAP_SIDE / max(height, width))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
         tensors = {
             "attacked": levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous(),
-            "maps": merge_maps(maps, (max(1, round(height * scale)), max(1, round(width * scale)))),
-            "distance_8bit": layer_shares(maps).sum(-1),
+            "maps": self._join([merge_maps(maps, size) for maps in groups]),
+            "distance_8bit": self._join([layer_shares(maps).sum(-1) for maps in groups]),
             "linf_8bit": LINF.measure(x - start),
             "l2_8bit": L2.measure(x - start),
             "psnr": psnr(x, start),
@@ -95,16 +110,41 @@ class Panel:
         return self._ssim[1]
 
 
-def _by_trunk(metrics: Sequence[PerceptualMetric]) -> list[tuple[Trunk, list[int]]]:
-    """Each different trunk, with the places of the metrics that have it or an equal one: a pass of it serves all of them."""
-    groups: list[tuple[Trunk, list[int]]] = []
+def layers_of(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """The names of the layers that a `Panel` of these metrics has."""
+    return tuple(dict.fromkeys(layer for metric in metrics for layer in metric.layers))
+
+
+class Pairs:
+    """A metric that is none of LPIPS's kind, pair by pair, with the methods of `Lanes`."""
+
+    def __init__(self, metric: Metric, reference: Tensor):
+        self._metric, self._reference, self.layers = metric, reference, metric.layers
+
+    def per_layer(self, x: Tensor) -> Tensor:
+        """The shares of its layers (N·K, 1, L)."""
+        return self._metric.per_layer(self._beside(x), x)[:, None]
+
+    def maps(self, x: Tensor) -> Iterator[Tensor]:
+        """For each layer a map (N·K, 1, h_l, w_l)."""
+        return (layer[:, None] for layer in self._metric.layer_maps(self._beside(x), x))
+
+    def _beside(self, x: Tensor) -> Tensor:
+        return self._reference.repeat_interleave(len(x) // len(self._reference), 0)
+
+
+def _by_trunk(metrics: Sequence[Metric]) -> list[tuple[Trunk | None, list[int]]]:
+    """Each different trunk, with the places of the metrics that have it or an equal one: a pass of it serves all of them. A metric
+    without a trunk stands alone."""
+    groups: list[tuple[Trunk | None, list[int]]] = []
     for index, metric in enumerate(metrics):
-        for trunk, members in groups:
-            if trunk is metric.trunk or trunk.equals(metric.trunk):
+        trunk = metric.trunk if isinstance(metric, PerceptualMetric) else None
+        for other, members in groups:
+            if trunk and other and (other is trunk or other.equals(trunk)):
                 members.append(index)
                 break
         else:
-            groups.append((metric.trunk, [index]))
+            groups.append((trunk, [index]))
     return groups
 
 

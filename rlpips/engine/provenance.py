@@ -1,6 +1,7 @@
 """For receipts: the device, the precision and the versions that computed the numbers, and digests of pictures and weights."""
 
 import hashlib
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,10 +30,19 @@ def picture_digest(picture: Tensor) -> str:
     return hashlib.sha256(picture.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-def weights_digest(name: str, backbone: str) -> str:
-    """What identifies a metric's weights: the sha256 of its heads (and, after a +, of a trunk of its own), or git's name for an official
-    checkpoint."""
-    card = catalog.card(name)
+def weights_digest(metric: Any, backbone: str) -> str:
+    """What identifies a metric's weights. For a name of the catalogue: the sha256 of its heads (and, after a +, of a trunk of its own),
+    git's name for an official checkpoint, or nothing where there is no network. For a module: the sha256 of its state, or nothing where
+    it has none."""
+    if not isinstance(metric, str):
+        state = getattr(metric, "state_dict", dict)()
+        sha256 = hashlib.sha256()
+        for value in state.values():
+            sha256.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return sha256.hexdigest() if state else ""
+    card = catalog.card(metric)
+    if not card.has_network:
+        return ""
     if card.official:
         return card.official.blob_id
     return "+".join([card.heads[backbone].sha256, *([card.trunk.sha256] if card.trunk else [])])

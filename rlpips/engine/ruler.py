@@ -11,7 +11,7 @@ from torch import Tensor
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
-from rlpips.metrics.lpips import PerceptualMetric, check_images
+from rlpips.metrics.base import Metric, check_images
 
 # The severities that a ruler measures, closer together at the mild end: from JPEG quality 88 to 1.
 SEVERITIES = tuple((k / 7) ** 1.5 for k in range(1, 8))
@@ -91,7 +91,7 @@ _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its
 
 def make_ruler(
     reference: Tensor,
-    metrics: Sequence[PerceptualMetric],
+    metrics: Sequence[Metric],
     severities: Sequence[float] = SEVERITIES,
     distortions: Sequence[str] = tuple(DISTORTIONS),
     between: int = 2,
@@ -116,7 +116,7 @@ def make_ruler(
 @in_neutral_state
 def make_scales(
     reference: Tensor,
-    metrics: Sequence[PerceptualMetric],
+    metrics: Sequence[Metric],
     severities: Sequence[float] = SEVERITIES,
     distortions: Sequence[str] = tuple(DISTORTIONS),
     between: int = 2,

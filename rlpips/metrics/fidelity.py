@@ -32,6 +32,10 @@ class Ssim:
 
     def __call__(self, x: Tensor) -> Tensor:
         """The structural similarity (N,) of x (N, 3, H, W) with them."""
+        return self.map(x).flatten(1).mean(1)
+
+    def map(self, x: Tensor) -> Tensor:
+        """The same at every position where the window fits, (N, H - 10, W - 10)."""
         luma = _luma(x)
         mean, squares, products = _blur(torch.stack([luma, luma.square(), luma * self._luma]))
         c1, c2 = 0.01**2, 0.03**2
@@ -40,7 +44,7 @@ class Ssim:
         variances = squares - mean_square + self._variance
         index = (2 * mean_product + c1) * (2 * covariance + c2)
         index /= (mean_square + self._mean_square + c1) * (variances + c2)
-        return index.flatten(1).mean(1).to(x.dtype)
+        return index.to(x.dtype)
 
 
 def _luma(x: Tensor) -> Tensor:

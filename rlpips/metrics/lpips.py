@@ -12,17 +12,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.metrics.backbones import Trunk, load_trunk
+from rlpips.metrics.base import Metric, OwnMetric, check_pair
+from rlpips.metrics.pixel import PIXEL_METRICS
 from rlpips.zoo import catalog, weights
 from rlpips.zoo.weights import DownloadProgress
 
-_SLACK = 1e-4  # how far outside [0, 1] a pixel may lie, because of rounding
 
-
-class PerceptualMetric(nn.Module):
+class PerceptualMetric(Metric):
     """A distance between pictures: 0 for identical ones, and no fixed unit (LPIPS and R-LPIPS have different scales).
 
     `heads` has one weight vector (C_l,) per layer of the trunk, each >= 0. All methods take `x` and `y`, float tensors
@@ -51,50 +51,14 @@ class PerceptualMetric(nn.Module):
         """The names of the layers, in the order of `per_layer`."""
         return self.trunk.spec.layers
 
-    def _maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
-        check_images(x, "x")
-        check_images(y, "y")
-        if x.shape != y.shape:
-            raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
+    @in_neutral_state
+    def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        check_pair(x, y)
         scale = self.trunk.scale
         if {x.device, y.device} != {scale.device}:
             raise ValueError(f"x and y must be on the metric's device, {scale.device}; got {x.device} and {y.device}.")
-        return layer_maps(self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype)), stack_heads([self]))
-
-    @in_neutral_state
-    def per_layer(self, x: Tensor, y: Tensor) -> Tensor:
-        """Each layer's share of the distance, (N, L); the shares sum to `self(x, y)`."""
-        return layer_shares(self._maps(x, y))[:, 0]
-
-    @in_neutral_state
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """The distance of each pair, (N,)."""
-        return self.per_layer(x, y).sum(-1)
-
-    @in_neutral_state
-    def distance_map(self, x: Tensor, y: Tensor) -> Tensor:
-        """Where the metric sees the difference, (N, H, W): the maps of all layers, enlarged bilinearly and summed.
-
-        It equals `lpips.LPIPS(spatial=True)`. Its mean is close to the distance but not the same, because bilinear enlargement
-        changes the mean of a map.
-        """
-        return merge_maps(self._maps(x, y), x.shape[-2:])[:, 0]
-
-
-def check_images(x: Any, name: str = "images") -> None:
-    """ValueError unless `x` is a float tensor (N, 3, H, W) in [0, 1], at least 32 pixels a side; `name` is for the sentence."""
-    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point() or not len(x):
-        kind = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"{name} must be a float tensor of shape (N, 3, H, W); got {kind}.")
-    if min(x.shape[-2:]) < 32:
-        raise ValueError(f"{name} must be at least 32 pixels a side; got {x.shape[-2]}×{x.shape[-1]} (H×W).")
-    if torch.compiler.is_exporting():
-        return
-    low, high = (value.item() for value in x.detach().aminmax())
-    if not (low >= -_SLACK and high <= 1 + _SLACK):  # also catches NaN
-        hint = " Pixels on the [-1, 1] scale become [0, 1] by (x + 1) / 2." if -1 - _SLACK <= low < 0 else ""
-        hint = " 8-bit pixels become [0, 1] by x / 255." if high > 2 else hint
-        raise ValueError(f"{name} must lie in [0, 1]; got values from {low:.4g} to {high:.4g}.{hint}")
+        maps = layer_maps(self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype)), stack_heads([self]))
+        return [layer[:, 0] for layer in maps]
 
 
 def stack_heads(metrics: Sequence[PerceptualMetric]) -> list[Tensor]:
@@ -110,25 +74,15 @@ def layer_maps(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads
     ]
 
 
-def layer_shares(maps: Sequence[Tensor]) -> Tensor:
-    """The mean over positions of L maps (N, M, h_l, w_l): (N, M, L)."""
-    return torch.stack([layer.mean((2, 3)) for layer in maps], -1)
-
-
-def merge_maps(maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
-    """The sum of L maps (N, M, h_l, w_l), each enlarged bilinearly to `size` (h, w): (N, M, h, w)."""
-    enlarged = [F.interpolate(layer, size=tuple(size), mode="bilinear", align_corners=False) for layer in maps]
-    return sum(enlarged[1:], enlarged[0])
-
-
 @in_neutral_state
 def load_metric(
     name: str,
     backbone: str = "alex",
     device: str | torch.device | None = "cpu",
     progress: DownloadProgress = weights.print_progress,
-) -> PerceptualMetric:
-    """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", …) on a backbone ("alex", "vgg", "squeeze").
+) -> Any:
+    """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", …) on a backbone ("alex", "vgg", "squeeze"), which
+    those without a network ("mse", "ssim") do not use: a `PerceptualMetric`, or another `rlpips.metrics.base.Metric`.
 
     `device` is "cpu", "cuda", or None for the GPU where there is one. The weights for AlexNet are bundled. Those of the other
     backbones, and the official checkpoints, are looked for and downloaded as in `rlpips.zoo.weights.load_trunk`;
@@ -137,8 +91,7 @@ def load_metric(
 
     The metric is the caller's: to train, move or halve it touches no other.
     """
-    metric = shared_metric(name, backbone, device, progress)
-    return PerceptualMetric(copy.deepcopy(metric.trunk), metric.heads, name)
+    return copy.deepcopy(shared_metric(name, backbone, device, progress))
 
 
 @in_neutral_state
@@ -147,11 +100,13 @@ def shared_metric(
     backbone: str = "alex",
     device: str | torch.device | None = "cpu",
     progress: DownloadProgress = weights.print_progress,
-) -> PerceptualMetric:
+) -> Any:
     """The same metric on a trunk that all shared metrics have in common, so that several of them need only one pass. For use
     within the package: it must not be changed, and is handed to nobody."""
     catalog.check(name, backbone)  # before any download
     device = pick_device(device)
+    if name in PIXEL_METRICS:
+        return PIXEL_METRICS[name]()
     if catalog.card(name).official:
         state, heads = weights.load_official(name, progress)
         return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)
@@ -161,6 +116,19 @@ def shared_metric(
     else:
         trunk = load_trunk(backbone, device, progress)
     return PerceptualMetric(trunk, heads, name)
+
+
+def load_metrics(metrics: Any, backbone: str, device: str | torch.device | None = "cpu") -> list[Metric]:
+    """The metrics of a list as `rlpips.zoo.catalog.check_metrics` takes it: shared ones by their names, a `Metric` as it is, and any
+    other callable as an `OwnMetric`. ValueError as from `shared_metric`."""
+    return [
+        shared_metric(each, backbone, device)
+        if isinstance(each, str)
+        else each
+        if isinstance(each, Metric)
+        else OwnMetric(each)
+        for each in catalog.check_metrics(metrics, backbone)
+    ]
 
 
 def _official_trunk(backbone: str, state: dict[str, Tensor], device: torch.device) -> Trunk:

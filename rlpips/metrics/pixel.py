@@ -1,28 +1,36 @@
-"""The mean squared error of pixels, the yardstick of robustness without perception."""
+"""Metrics of pixels, without a network: the yardsticks of robustness without perception.
 
-from torch import Tensor, nn
+They hardly give way to an attack, and do not judge as people do: the robustness of a metric says something only beside its agreement.
+"""
 
-from rlpips.device import in_neutral_state
-from rlpips.zoo.catalog import PIXELS
+from torch import Tensor
+
+from rlpips.metrics.base import Metric, check_pair
+from rlpips.metrics.fidelity import Ssim
 
 
-class PixelMSE(nn.Module):
-    """The mean squared difference of two pictures over all 3·H·W values, for pixels in [0, 1].
+class PixelMSE(Metric):
+    """The mean squared difference of two pictures over all 3·H·W values, for pixels in [0, 1]; PSNR is -10 log10 of it."""
 
-    It hardly gives way to an attack, and it does not judge as people do: the robustness of a metric says something only beside
-    its agreement. `x` and `y` are float tensors (N, 3, H, W) of one shape; ValueError for others. Gradients flow to both.
-    """
+    name = "mse"
+    layers = ("pixels",)  # type: ignore[assignment]
 
-    name = PIXELS
-    layers = ("pixels",)
+    def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """One map (N, H, W), the mean over the colours."""
+        check_pair(x, y)
+        return [(x - y).square().mean(1)]
 
-    @in_neutral_state
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """The distance of each pair, (N,)."""
-        if x.ndim != 4 or x.shape != y.shape:
-            raise ValueError(f"x and y must be (N, 3, H, W) of one shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
-        return (x - y).square().mean((1, 2, 3))
 
-    def per_layer(self, x: Tensor, y: Tensor) -> Tensor:
-        """The same as (N, 1)."""
-        return self(x, y)[:, None]
+class StructuralDissimilarity(Metric):
+    """1 - SSIM, of the luma (Wang et al., 2004; `rlpips.metrics.fidelity.ssim`): 0 for identical pictures, at most 2."""
+
+    name = "ssim"
+    layers = ("structure",)  # type: ignore[assignment]
+
+    def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """One map (N, H - 10, W - 10), the positions at which the window fits."""
+        check_pair(x, y)
+        return [1 - Ssim(y).map(x)]
+
+
+PIXEL_METRICS = {metric.name: metric for metric in (PixelMSE, StructuralDissimilarity)}

@@ -1,6 +1,6 @@
 """A trace as a still figure, for slides and papers: `overview(trace).savefig("duel.pdf")`."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,6 +17,13 @@ _LINES: dict[str, dict[str, Any]] = {
 }
 
 
+class _Unlisted(NamedTuple):
+    """A metric that is not in the catalogue."""
+
+    title: str
+    color: str = "#777777"
+
+
 def overview(trace: Trace, amplify: float | None = None) -> Figure:
     """A matplotlib `Figure` of a `Trace`: for each pushed lane its last picture, the perturbation times `amplify` around
     grey, and where each metric sees a difference (one scale for all); below them every distance over the steps.
@@ -25,7 +32,7 @@ def overview(trace: Trace, amplify: float | None = None) -> Figure:
     (`rlpips.engine.compare.compare`) it shows the other picture, the difference to it, and a bar for each metric.
     `amplify` None makes the largest perturbation 100/255.
     """
-    cards = [catalog.card(name) for name in trace.metrics]
+    cards = [catalog.CATALOG.get(name, _Unlisted(name)) for name in trace.metrics]
     rows = sum(lane != NOISE for lane in trace.lanes)
     pair = trace.lanes == ("pair",)
     delta = trace.adversarial[:rows].astype(int) - trace.start

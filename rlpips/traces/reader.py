@@ -55,12 +55,13 @@ def _trace(value, unpack):
     _require(isinstance(value, dict) and value.get("format") == FORMAT, f"its format is not {FORMAT}")
     meta, curve = value["meta"], value["curve"]
     metrics, lanes, layers = (tuple(_list(meta[key], _text)) for key in ("metrics", "lanes", "layers"))
-    _require(metrics and set(metrics) <= set(catalog.CATALOG), "it was made with metrics that are not known here")
+    _require(metrics, "it has no metrics")
     receipt = _receipt(meta["receipt"])
     attacks = tuple(attack["name"] for attack in receipt.get("attacks", ()))
     expected = {"pair": ("pair",), "fool": attacks}.get(receipt["objective"], (*metrics, NOISE))
     distinct = len(set(metrics)) == len(metrics) and len(set(lanes)) == len(lanes)
     _require(distinct and lanes == expected, "its lanes do not fit its metrics and objective")
+    _require(set(receipt.get("weights", ())) <= set(metrics), "its weights are of other metrics")
     _require(layers, "it has no layers")
     _require(receipt["objective"] != "fool" or len(attacks) == 2, "it does not have two attacks")
     verdicts = _verdicts(meta["verdicts"]) if attacks else {}
@@ -223,7 +224,6 @@ def _numbers(value, shape, dtype=np.float32, endless=False):
 
 
 def _digests(value):
-    _require(set(value) <= set(catalog.CATALOG), "its weights are of metrics that are not known here")
     return {metric: _text(digest) for metric, digest in value.items()}
 
 

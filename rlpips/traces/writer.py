@@ -59,7 +59,7 @@ def meta_json(trace: Any, put: Put) -> dict[str, Any]:
     """What does not change from step to step of a `Trace` or a `Recorder`, with the titles and colours of metrics and of attacks
     on a classifier."""
     height, width = trace.reference.shape[:2]
-    cards: dict[str, Any] = {metric: catalog.card(metric) for metric in trace.metrics}
+    cards: dict[str, Any] = {name: catalog.CATALOG[name] for name in trace.metrics if name in catalog.CATALOG}
     cards |= {lane: ATTACKS[lane] for lane in trace.lanes if lane in ATTACKS}
     receipt, pushed = trace.receipt, not np.array_equal(trace.start, trace.reference)
     return {

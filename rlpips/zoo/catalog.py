@@ -4,20 +4,21 @@ Only data, no torch: the page reads its choices from here. Every weights file is
 `rlpips.zoo.weights` checks when it loads the file.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from rlpips.validation import shown
 
 LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
 RLPIPS_PAPER = "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
+SSIM_PAPER = "Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 2004"
 PAT_PAPER = "Laidlaw, Singla and Feizi, Perceptual Adversarial Robustness: Defense Against Unseen Threat Models, arXiv 2006.12655"
 AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, arXiv 1706.06083"
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
 ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PIXELS = "mse"  # the yardstick beside the metrics that have a network
 PAIR = ("lpips", "rlpips-linf")  # the two metrics that are compared by default
-PIXELS = "mse"  # the mean squared error of pixels, a yardstick beside the metrics: it has no weights and no network
 OFFICIAL_FOLDER = "https://raw.githubusercontent.com/SaraGhazanfari/R-LPIPS/main/checkpoints/"
 
 
@@ -60,8 +61,15 @@ class MetricCard:
 
     @property
     def backbones(self) -> tuple[str, ...]:
-        """The backbones that this metric can be loaded on."""
+        """The backbones that this metric can be loaded on; one without a network goes with all of them."""
+        if not self.has_network:
+            return tuple(TRUNKS)
         return ("alex",) if self.official else tuple(self.heads)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether it compares features of a network."""
+        return bool(self.heads or self.official)
 
 
 @dataclass(frozen=True)
@@ -235,6 +243,24 @@ CATALOG: dict[str, MetricCard] = {
             heads={"alex": WeightsFile("rlpips-tune_alex.safetensors", "")},
             trunk=WeightsFile("rlpips-tune_alex_trunk.safetensors", ""),
         ),
+        MetricCard(
+            name="mse",
+            title="pixel MSE",
+            color="#6B6B6B",
+            source="this project",
+            licence="BSD-3-Clause",
+            training="None: the mean squared difference of pixels.",
+            paper="Gonzalez and Woods, Digital Image Processing",
+        ),
+        MetricCard(
+            name="ssim",
+            title="1 − SSIM",
+            color="#8A6D00",
+            source="this project",
+            licence="BSD-3-Clause",
+            training="None: one minus the structural similarity of the luma.",
+            paper=SSIM_PAPER,
+        ),
         _official(
             "x0",
             "latest_net_linf_x0.pth",
@@ -381,16 +407,23 @@ def check(name: str, backbone: str) -> None:
         )
 
 
-def check_metrics(metrics: str | Sequence[str], backbone: str) -> tuple[str, ...]:
-    """The names as a tuple: at least one, each once, and all with heads for the backbone; ValueError if not. Call it before
-    anything is loaded, as loading may mean a download."""
-    names = (metrics,) if isinstance(metrics, str) else metrics
-    if (
-        not isinstance(names, tuple | list)
-        or not names
-        or any(names.count(name) > 1 for name in names if isinstance(name, str))
-    ):
+def name_of(metric: Any) -> str:
+    """What traces and tables call a metric: its name in the catalogue, its attribute `name`, or the name of its function or class."""
+    if isinstance(metric, str):
+        return metric
+    return str(getattr(metric, "name", None) or getattr(metric, "__name__", type(metric).__name__))
+
+
+def check_metrics(metrics: Any, backbone: str) -> tuple[Any, ...]:
+    """The metrics as a tuple: at least one, each once; names of the catalogue, with heads for the backbone, or callables. ValueError if
+    not. Call it before anything is loaded, as loading may mean a download."""
+    some = (metrics,) if isinstance(metrics, str) or callable(metrics) else metrics
+    names = [name_of(metric) for metric in some] if isinstance(some, tuple | list) else []
+    if not names or len(set(names)) < len(names):
         raise ValueError(f"metrics must name at least one metric, each once; got {shown(metrics)}.")
-    for name in names:
-        check(name, backbone)
-    return tuple(names)
+    for metric in some:
+        if not callable(metric):
+            check(metric, backbone)
+        elif name_of(metric) == "noise" or (name_of(metric) in CATALOG and not hasattr(metric, "layer_maps")):
+            raise ValueError(f"A metric of your own needs a name of its own; {name_of(metric)!r} is taken.")
+    return tuple(some)

@@ -219,7 +219,7 @@ def test_keyframes_are_denser_early_and_fewer_for_large_pictures():
         ({"objective": "flip"}, "away, toward"),
         ({"metrics": ()}, "at least one metric"),
         ({"metrics": ("lpips", "lpips")}, "each once"),
-        ({"metrics": ("ssim",)}, "lpips"),
+        ({"metrics": ("psnr",)}, "lpips"),
         ({"metrics": None}, "at least one metric"),
         ({"metrics": ([],)}, "Unknown metric"),
         ({"backbone": "squeeze"}, "no heads for SqueezeNet"),
@@ -274,3 +274,28 @@ def test_what_is_shown_is_measured_against_the_reference_as_it_is_shown():
     x, y = (images.to_tensor(pixels) for pixels in (trace.reference, trace.adversarial))
     expected = rlpips.load_metric("lpips")(x.expand_as(y), y)
     np.testing.assert_allclose(trace.distance_8bit[:, 0], expected, atol=2e-6)
+
+
+def test_metrics_of_other_kinds_and_of_ones_own_are_attacked(tmp_path):
+    def mean_colour(x, y):
+        return (x.mean((2, 3)) - y.mean((2, 3))).square().sum(1)
+
+    x = torch.rand(3, 48, 60, generator=torch.Generator().manual_seed(0))
+    trace = rlpips.attack(x, metrics=["lpips", mean_colour, "ssim"], steps=6)
+    assert trace.lanes == ("lpips", "mean_colour", "ssim", "noise") and trace.layers[-2:] == ("distance", "structure")
+    for lane, name in enumerate(trace.metrics):
+        assert trace.distance[-1, lane, lane] > 1.3 * trace.distance[-1, 3, lane], name
+    assert trace.distance == pytest.approx(trace.per_layer.sum(-1), rel=1e-5)
+    shown = torch.from_numpy(trace.adversarial).permute(0, 3, 1, 2).float() / 255
+    reference = torch.from_numpy(trace.reference).permute(2, 0, 1)[None].float() / 255
+    assert trace.distance_8bit[:, 1] == pytest.approx(mean_colour(reference, shown).numpy(), rel=1e-3, abs=1e-7)
+    trace.save(tmp_path / "own.zip")
+    assert rlpips.Trace.load(tmp_path / "own.zip").metrics == trace.metrics
+
+
+def test_a_metric_of_ones_own_needs_a_name_of_its_own():
+    def lpips(x, y):
+        return (x - y).abs().mean((1, 2, 3))
+
+    with pytest.raises(ValueError, match="needs a name of its own; 'lpips' is taken"):
+        rlpips.attack(torch.rand(3, 40, 40), metrics=[lpips])

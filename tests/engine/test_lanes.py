@@ -6,7 +6,8 @@ import rlpips
 from rlpips.engine.fast_trunk import FastTrunk
 from rlpips.engine.lanes import Lanes, Layer
 from rlpips.metrics.backbones import Trunk, load_trunk, unit_length
-from rlpips.metrics.lpips import layer_maps, layer_shares
+from rlpips.metrics.base import layer_shares
+from rlpips.metrics.lpips import layer_maps
 
 
 def features(count, seed):
