@@ -1,7 +1,7 @@
 """Attacks on triplets: one candidate of each, or the reference, is moved within a ball of pixels, so as to turn the metric's choice
 between the two candidates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -111,17 +111,20 @@ def _preference(metric: Metric, p0: Tensor, p1: Tensor) -> Values:
     |u(x) - u0|² - |u(x) - u1|² = |u0|² - |u1|² + 2 u(x)·(u1 - u0): one pass of the network serves both distances."""
     if not isinstance(metric, PerceptualMetric):
         return lambda x: metric(x, p0) - metric(x, p1)
-    trunk, constants, slopes = FastTrunk(metric.trunk), [], []
+    trunk, softness, constants, slopes = FastTrunk(metric.trunk), metric.trunk.softness, [], []
+
+    def units(x: Tensor) -> Iterator[Tensor]:
+        return (unit_length(f, c) for f, c in zip(trunk.features(x), softness, strict=True))
+
     with torch.no_grad():
-        for u0, u1, head in zip(*(map(unit_length, trunk.features(p)) for p in (p0, p1)), metric.heads, strict=True):
+        for u0, u1, head in zip(units(p0), units(p1), metric.heads, strict=True):
             weights = head.view(-1, 1, 1) / u0[0, 0].numel()
             constants.append(((u0.square() - u1.square()) * weights).sum((1, 2, 3)))
             slopes.append(2 * weights * (u1 - u0))
     constant = torch.stack(constants).sum(0)
 
     def values(x: Tensor) -> Tensor:
-        units = map(unit_length, trunk.features(x))
-        return constant + sum((u * slope).sum((1, 2, 3)) for u, slope in zip(units, slopes, strict=True))
+        return constant + sum((u * slope).sum((1, 2, 3)) for u, slope in zip(units(x), slopes, strict=True))
 
     return values
 

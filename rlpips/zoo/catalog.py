@@ -240,8 +240,14 @@ CATALOG: dict[str, MetricCard] = {
             licence="BSD-3-Clause",
             training="Heads and trunk trained here on clean pairs and pairs attacked in an l∞ ball.",
             paper=RLPIPS_PAPER,
-            heads={"alex": WeightsFile("rlpips-tune_alex.safetensors", "")},
-            trunk=WeightsFile("rlpips-tune_alex_trunk.safetensors", ""),
+            heads={
+                "alex": WeightsFile(
+                    "rlpips-tune_alex.safetensors", "b1e77962783a21306f2a704d4ee5ed999cde648ba0725ecf13de8ff260b1ce03"
+                )
+            },
+            trunk=WeightsFile(
+                "rlpips-tune_alex_trunk.safetensors", "cf3823071d5f1b06607e0cc6617ac9138e29b924323c160058f7f858b33ec472"
+            ),
         ),
         MetricCard(
             name="mse",
