@@ -14,8 +14,9 @@ export function newReading(root, model, metric) {
   bars.setAttribute("aria-label", `Share of each layer in ${metricTitle(model, metric)}`);
   const layers = model.meta.layers.map((layer) => {
     const [bar, value] = [make("i"), make("b")];
-    bars.append(make("li", {}, make("span", { textContent: layer }), make("u", {}, bar), value));
-    return { bar, value };
+    const row = make("li", {}, make("span", { textContent: layer }), make("u", {}, bar), value);
+    bars.append(row);
+    return { row, bar, value };
   });
   const [distance, text] = [".rv-distance", ".rv-words"].map((name) => section.querySelector(name));
   return { root: section, distance, text, layers };
@@ -25,8 +26,9 @@ export function writeReading(parts, model, view, lane, metric) {
   const distance = reading(model, "distance", view.step, lane, metric);
   parts.distance.textContent = distance === null ? "–" : number(distance);
   parts.text.textContent = rulerText(model, view.ruler, model.meta.metrics[metric], distance).long;
-  parts.layers.forEach(({ bar, value }, layer) => {
+  parts.layers.forEach(({ row, bar, value }, layer) => {
     const share = reading(model, "per_layer", view.step, lane, metric, layer);
+    row.hidden = share === 0 && distance > 0;  // a layer of another metric
     bar.style.transform = `scaleX(${model.layerPeak[metric] ? (share || 0) / model.layerPeak[metric] : 0})`;
     value.textContent = share === null ? "–" : number(share, 3);
   });

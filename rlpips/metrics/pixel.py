@@ -25,7 +25,7 @@ class StructuralDissimilarity(Metric):
     """1 - SSIM, of the luma (Wang et al., 2004; `rlpips.metrics.fidelity.ssim`): 0 for identical pictures, at most 2."""
 
     name = "ssim"
-    layers = ("structure",)  # type: ignore[assignment]
+    layers = ("luma",)  # type: ignore[assignment]
 
     def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
         """One map (N, H - 10, W - 10), the positions at which the window fits."""

@@ -282,7 +282,7 @@ def test_metrics_of_other_kinds_and_of_ones_own_are_attacked(tmp_path):
 
     x = torch.rand(3, 48, 60, generator=torch.Generator().manual_seed(0))
     trace = rlpips.attack(x, metrics=["lpips", mean_colour, "ssim"], steps=6)
-    assert trace.lanes == ("lpips", "mean_colour", "ssim", "noise") and trace.layers[-2:] == ("distance", "structure")
+    assert trace.lanes == ("lpips", "mean_colour", "ssim", "noise") and trace.layers[-2:] == ("distance", "luma")
     for lane, name in enumerate(trace.metrics):
         assert trace.distance[-1, lane, lane] > 1.3 * trace.distance[-1, 3, lane], name
     assert trace.distance == pytest.approx(trace.per_layer.sum(-1), rel=1e-5)

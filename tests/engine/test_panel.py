@@ -41,7 +41,7 @@ def test_metrics_of_other_kinds_keep_their_place_layers_and_gradients():
     generator = torch.Generator().manual_seed(0)
     x, y = torch.rand(2, 3, 64, 45, generator=generator), torch.rand(4, 3, 64, 45, generator=generator)
     panel = Panel(metrics, x)
-    assert panel.layers == ("structure", "distance", "conv1", "conv2", "conv3", "conv4", "conv5", "pixels")
+    assert panel.layers == ("luma", "distance", "conv1", "conv2", "conv3", "conv4", "conv5", "pixels")
     y.requires_grad_()
     shares = panel.per_layer(y)
     assert shares.shape == (4, 4, 8)
