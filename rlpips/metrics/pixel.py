@@ -9,8 +9,8 @@ from rlpips.zoo.catalog import PIXELS
 class PixelMSE(nn.Module):
     """The mean squared difference of two pictures over all 3·H·W values, for pixels in [0, 1].
 
-    It hardly gives way to an attack, and it does not judge as people do: the robustness of a metric says something only beside
-    its agreement. `x` and `y` are float tensors (N, 3, H, W) of one shape; ValueError for others. Gradients flow to both.
+    It gives way to an attack less than perceptual metrics do, and agrees with them less: robustness says something only beside
+    agreement. `x` and `y` are float tensors (N, 3, H, W) of one shape; ValueError for others. Gradients flow to both.
     """
 
     name = PIXELS
