@@ -180,12 +180,12 @@ def test_the_settings_are_those_of_the_training(name, backbone):
 
 
 def test_the_heads_on_alexnet_are_what_the_project_says_of_them():
-    """Robust, and still perceptual: inflation at most a sixth of LPIPS's, agreement at least 0.88, natural choices as good."""
+    """Robust, and still perceptual: inflation at most a fifth of LPIPS's, agreement at least 0.88, natural choices as good."""
     measured = results("alex")
     lpips = measured["lpips"]
     for name, norm in (("rlpips-linf", "linf"), ("rlpips-l2", "l2")):
         ours, theirs = tables.standard(measured[name], norm), tables.standard(lpips, norm)
-        assert ours["inflation"]["value"] <= theirs["inflation"]["value"] / 6
+        assert ours["inflation"]["value"] <= theirs["inflation"]["value"] / 5
         assert ours["2afc"]["low"] > theirs["2afc"]["high"]
         assert measured[name]["agreement"]["value"] >= 0.88
         assert measured[name]["natural"]["2afc"]["high"] >= lpips["natural"]["2afc"]["value"]

@@ -106,11 +106,17 @@ def test_cards(photographs, tmp_path, monkeypatch):
     assert after["results"]["how"]["triplets"] == 30
     assert {**after, "results": None} == {**before, "results": None}
 
-    options = [option for option in TINY if option != "--brief"] + ["--references", "2"]
+    options = [option for option in TINY if option != "--brief"] + ["--references", "2", "--restarts", "1"]
     monkeypatch.setattr("rlpips.evaluate.standard.OFFICIAL_OPT_STEPS", 1)
     evaluate.main(["--images", str(photographs), "--metrics", "mse", "--cards", *options])  # its card is made
     (entry,) = cards.read("mse")["results"]["attacked"]["linf"]
-    assert len(entry["opt"]) == 2 and entry["reference"] and cards.read("mse")["results"]["how"]["heads_sha256"] is None
+    how = cards.read("mse")["results"]["how"]
+    assert (
+        len(entry["opt"]) == 2
+        and entry["reference"]
+        and how["heads_sha256"] is None
+        and how["restarts_at_standard"] == 1
+    )
 
 
 def test_a_torn_card_is_refused_before_anything_is_measured(photographs, tmp_path, monkeypatch, capsys):
