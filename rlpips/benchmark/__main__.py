@@ -13,10 +13,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch is imported, as
 
 import torch
 
-from rlpips.benchmark.ours import EPS, sample_pictures
+from rlpips.benchmark import strength
 from rlpips.benchmark.packages import load_packages
 from rlpips.benchmark.perceptual import perceptual_table
-from rlpips.benchmark.strength import strength_table
 from rlpips.benchmark.tables import accuracy_table, engine_table, floor_table
 from rlpips.benchmark.timing import Table
 from rlpips.classifiers.models import load_classifier
@@ -52,14 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--norms", nargs="+", choices=("linf", "l2"))
     parser.add_argument("--steps", type=int, default=40, help="of the whole attack; keyframes depend on their number")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=3, help="for strength")
+    parser.add_argument("--pictures", type=int, default=3, help="for strength: how many; default: %(default)s")
+    parser.add_argument("--images", help="for strength: a folder of pictures, in place of the samples")
+    parser.add_argument(
+        "--quick", action="store_true", help="for strength: one budget a norm, and a shorter search for the best"
+    )
     parser.add_argument("--device", help='"cpu" or "cuda"; default: the GPU where there is one')
     parser.add_argument("--backbone", default="alex", choices=("alex", "vgg"))
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.tables) - set(TABLES)):
         parser.error(f"there is no table {', '.join(unknown)}; the tables are {', '.join(TABLES)}")
-    for part in report(options):
-        print(part, flush=True)
+    try:
+        for part in report(options):
+            print(part, flush=True)
+    except ValueError as error:  # of a folder of pictures
+        parser.error(str(error))
 
 
 def report(options: argparse.Namespace) -> Iterator[str | Table]:
@@ -87,9 +93,12 @@ def report(options: argparse.Namespace) -> Iterator[str | Table]:
             for size in sizes:
                 yield accuracy_table(size, device=device, backbone=backbone)
         elif name == "strength":
-            for size, norm in itertools.product(sizes, options.norms or EPS):
-                pictures = sample_pictures(options.pictures, size, device)
-                yield strength_table(pictures, norm, EPS[norm] * (size[0] / 64 if norm == "l2" else 1))
+            norms = options.norms or ("linf", "l2")
+            budgets = [budget for budget in strength.BUDGETS[:: -2 if options.quick else 1] if budget[0] in norms]
+            best = strength.QUICK_BEST if options.quick else strength.BEST
+            for side in options.sizes or [64]:
+                pictures = strength.sample_pictures(options.pictures, side, device, options.images)
+                yield from strength.strength_tables(pictures, budgets, best=best)
         elif name == "perceptual":
             classifier = load_classifier("undefended", device)
             yield perceptual_table(classifier, batches=options.batches or (1, 16), rounds=rounds, device=device)
