@@ -12,8 +12,7 @@ from rlpips.evaluate import masking, tables
 from rlpips.evaluate.data import Data, from_bapps, from_photographs
 from rlpips.evaluate.report import Report
 from rlpips.evaluate.standard import standard
-from rlpips.metrics.lpips import PerceptualMetric, load_metric
-from rlpips.metrics.pixel import PixelMSE
+from rlpips.metrics.lpips import load_metric
 from rlpips.progress import ProgressCallback
 from rlpips.zoo import cards, catalog, weights
 
@@ -55,7 +54,7 @@ class Command(NamedTuple):
 
 
 def _measure_standard(options: Namespace, name: str, data: Data, progress: ProgressCallback) -> dict[str, Any]:
-    metric, lpips = (_load(each, options) for each in (name, "lpips"))
+    metric, lpips = (load_metric(each, options.backbone, options.device) for each in (name, "lpips"))
     same, mixed = data.same.to(options.device), data.mixed.to(options.device)
     eps = {"linf": [n / 255 for n in options.eps_linf], "l2": options.eps_l2}
     how = {
@@ -72,10 +71,6 @@ def _measure_standard(options: Namespace, name: str, data: Data, progress: Progr
         metric, lpips, same, mixed, progress, eps, options.steps, options.seed, *counts, options.restarts, options.brief
     )
     return {"how": how, **results}
-
-
-def _load(name: str, options: Namespace) -> PerceptualMetric | PixelMSE:
-    return PixelMSE() if name == catalog.PIXELS else load_metric(name, options.backbone, options.device)
 
 
 def _standard_blocks(results: dict[str, Any]) -> Iterator[str]:
@@ -118,9 +113,7 @@ COMMANDS = {
 def _pick_metrics(options: Namespace) -> list[str]:
     """The metrics to measure. All that the command needs are loaded once, so that what is missing is an error at the start."""
     names = options.metrics or _metrics_at_hand(options.backbone)
-    needed = [name for name in names if name != catalog.PIXELS or options.command == "masking"]
-    if needed:
-        catalog.check_metrics(needed, options.backbone)
+    needed = list(catalog.check_metrics(names, options.backbone))
     if options.command == "masking":
         needed += map(_transfer_from, names)
     for name in needed:
@@ -155,6 +148,8 @@ def _out_of_reach(name: str, backbone: str) -> str | None:
     except ValueError as error:
         return str(error)
     trunk, official = catalog.trunk_card(backbone), catalog.card(name).official
+    if not catalog.card(name).has_network:
+        return None
     if official:
         files = [official.file]
     elif trunk.bundled:
@@ -181,8 +176,8 @@ def _make_data(options: Namespace) -> Data:
 
 def _conditions(options: Namespace, name: str, data: Data) -> dict[str, Any]:
     """What a metric's figures depend on, and the command that measures them again."""
-    # None for the pixels, and for an official checkpoint, named by its blob id
-    heads = None if name == catalog.PIXELS else catalog.card(name).heads.get(options.backbone)
+    # None for a metric without a network, and for an official checkpoint, named by its blob id
+    heads = catalog.card(name).heads.get(options.backbone)
     around = surroundings(options.device)
     return {
         "command": options.command_line,

@@ -15,8 +15,8 @@ from rlpips.attacks.triplets import attack_references, attack_triplets, between,
 from rlpips.data.triplets import Triplets
 from rlpips.evaluate import tables
 from rlpips.evaluate.scores import by_family, distances, interval, measure, score_2afc
+from rlpips.metrics.base import Metric
 from rlpips.metrics.lpips import PerceptualMetric
-from rlpips.metrics.pixel import PixelMSE
 from rlpips.progress import ProgressCallback, quiet
 
 # Budgets in [0, 1] pixel units. An l2 ball of 1.0 at 64×64 is a root mean square of 2.3/255, about half of what the
@@ -34,7 +34,7 @@ OFFICIAL_OPT_STEPS = 50
 
 
 def standard(
-    metric: PerceptualMetric | PixelMSE,
+    metric: Metric,
     lpips: PerceptualMetric,
     same: Triplets,
     mixed: Triplets,
@@ -103,7 +103,7 @@ def standard(
 
 
 def at_eps(
-    metric: PerceptualMetric | PixelMSE,
+    metric: Metric,
     same: Triplets,
     norm: str,
     eps: float,
@@ -134,7 +134,7 @@ def at_eps(
 
 
 def opt(
-    metric: PerceptualMetric | PixelMSE,
+    metric: Metric,
     triplets: Triplets,
     norm: str,
     eps: float,
@@ -155,7 +155,7 @@ def opt(
 
 
 def reference_2afc(
-    metric: PerceptualMetric | PixelMSE, same: Triplets, norm: str, eps: float, steps: int, restarts: int, seed: int = 0
+    metric: Metric, same: Triplets, norm: str, eps: float, steps: int, restarts: int, seed: int = 0
 ) -> dict[str, float]:
     """The interval of the 2AFC score with the reference of each triplet attacked."""
     attacked = attack_references(metric, same, norm, eps, steps, restarts, seed)

@@ -264,12 +264,7 @@ def budget(norm: str, eps: float) -> str:
 
 def titles(results: Results) -> list[str]:
     """The metrics' titles."""
-    return [title(name) for name in results]
-
-
-def title(name: str) -> str:
-    """The title of a metric, or of the pixels."""
-    return "pixel MSE" if name == catalog.PIXELS else catalog.card(name).title
+    return [catalog.card(name).title for name in results]
 
 
 def with_interval(figure: Interval | None) -> str:

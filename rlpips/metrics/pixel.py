@@ -1,6 +1,6 @@
 """Metrics of pixels, without a network: the yardsticks of robustness without perception.
 
-They hardly give way to an attack, and do not judge as people do: the robustness of a metric says something only beside its agreement.
+They give way to an attack less than perceptual metrics do, and agree with them less: robustness says something only beside agreement.
 """
 
 from torch import Tensor

@@ -14,15 +14,14 @@ from typing import Any
 
 from rlpips import paths, saving
 from rlpips.zoo import catalog
-from rlpips.zoo.catalog import PIXELS
 
 
 def path(name: str, backbone: str = "alex") -> Path:
     """The file of the card of a metric's heads, or of the pixels; ValueError for an unknown metric, or one without heads of its
     own."""
-    if name == PIXELS:
-        return paths.WEIGHTS / f"{PIXELS}.json"
     catalog.check(name, backbone)
+    if not catalog.card(name).has_network:
+        return paths.WEIGHTS / f"{name}.json"
     heads = catalog.card(name).heads
     if backbone not in heads:
         raise ValueError(

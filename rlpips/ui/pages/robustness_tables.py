@@ -12,7 +12,6 @@ from rlpips.ui.pages.robustness_text import percent, pixels
 from rlpips.zoo import catalog
 
 TOTAL = "all"
-_GREY = "#6b7280"  # of the pixels
 
 Results = Mapping[str, Any]  # {metric: the part "results" of its card}
 Interval = Mapping[str, float] | None  # {"value", "low", "high"}; None where nothing was measured
@@ -107,9 +106,8 @@ def _cell(interval: Interval, name: str, kind: str) -> str:
 
 
 def _ink(name: str, more: str = "") -> str:
-    color = _GREY if name == catalog.PIXELS else catalog.card(name).color
-    return f'class="metric-ink" style="--raw:{color};{more}"'
+    return f'class="metric-ink" style="--raw:{catalog.card(name).color};{more}"'
 
 
 def _title(name: str) -> str:
-    return html.escape(tables.title(name))
+    return html.escape(catalog.card(name).title)

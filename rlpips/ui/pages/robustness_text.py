@@ -15,7 +15,7 @@ Entries = Mapping[str, Any]  # {metric: its results at one budget}
 
 def title(name: str) -> str:
     """The title of a metric, or of the pixels."""
-    return tables.title(name)
+    return catalog.card(name).title
 
 
 def percent(share: float) -> str:
