@@ -240,7 +240,7 @@ def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
     command = metric_commands.Command(measure, lambda results: iter(["table"]), "x")
     monkeypatch.setitem(metric_commands.COMMANDS, "standard", command)
     evaluate.main(["--triplets", "2", "--mixed", "2"])
-    assert measured == ["lpips", "rlpips-linf", "rlpips-l2"]
+    assert measured == ["lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse", "ssim"]
     printed = capsys.readouterr()
     assert "rlpips-official-x0 is left out: latest_net_linf_x0.pth would have to be downloaded" in printed.err
     assert "8 sample pictures, which are few" in printed.err and "8 sample pictures, which are few" in printed.out
