@@ -157,7 +157,7 @@ def test_tables_show_every_interval(results):
     assert table.count("--low") == 4 * 4
     assert html_tables.families(results, {}).count("<td>–</td>") == 2 * 4  # a budget that was not measured
     summary = html_tables.summary(results, "linf")
-    assert summary.count("<article") == 2 and "<b>45 %</b> right under attack, l∞ 4/255" in summary
+    assert summary.count("<article") == 2 and "<b>45 %</b> right under attack, l∞\u00a04/255" in summary
     row = {"attack": "a <b>", "2afc": interval(0.3), "inflation": None}
     strongest = {"attack": tables.TOGETHER, "2afc": interval(0.4), "inflation": interval(2.5)}
     masking = {"lpips": {"rows": [strongest, row], "beyond": {"2afc": 0.05, "inflation": 0.4}}}

@@ -34,7 +34,7 @@ def _tile(name: str, result: Mapping[str, Any], norm: str) -> str:
     small.append(f"agrees with LPIPS on {percent(agreement['value'])}" if agreement else "the metric in common use")
     large = percent(entry["2afc"]["value"]) if entry else "–"
     budget = (
-        f"right under attack, {tables.budget(norm, entry['eps'])}"
+        "right under attack, " + tables.budget(norm, entry["eps"]).replace(" ", "\u00a0")
         if entry
         else f"not measured under {tables.NORMS[norm]}"
     )
