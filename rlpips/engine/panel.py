@@ -11,7 +11,7 @@ from rlpips.engine.lanes import Lanes
 from rlpips.metrics.backbones import Trunk
 from rlpips.metrics.base import Metric, layer_shares, merge_maps
 from rlpips.metrics.fidelity import Ssim, psnr
-from rlpips.metrics.lpips import PerceptualMetric, stack_heads
+from rlpips.metrics.lpips import stack_heads
 from rlpips.norms import L2, LINF
 from rlpips.traces.schema import Frame, Step
 
@@ -138,7 +138,7 @@ def _by_trunk(metrics: Sequence[Metric]) -> list[tuple[Trunk | None, list[int]]]
     without a trunk stands alone."""
     groups: list[tuple[Trunk | None, list[int]]] = []
     for index, metric in enumerate(metrics):
-        trunk = metric.trunk if isinstance(metric, PerceptualMetric) else None
+        trunk = getattr(metric, "trunk", None)
         for other, members in groups:
             if trunk and other and (other is trunk or other.equals(trunk)):
                 members.append(index)

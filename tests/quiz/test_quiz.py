@@ -42,7 +42,8 @@ class Angles:
     d(x, y) = w · mean over positions of 4 sin²(difference / 2), which grows with the difference at every position."""
 
     def __init__(self):
-        self.scale = torch.ones(1)
+        self.scale, self.softness = torch.ones(1), torch.zeros(1)
+        self.spec = SimpleNamespace(layers=("angle",))
 
     def features(self, x, convolve=None):
         angle = x.mean(1, keepdim=True)
@@ -64,7 +65,7 @@ def angles(monkeypatch):
 
 
 def metric_of(trunk, weight, name):
-    return SimpleNamespace(name=name, trunk=trunk, heads=[torch.full((2,), weight)])
+    return SimpleNamespace(name=name, trunk=trunk, layers=trunk.spec.layers, heads=[torch.full((2,), weight)])
 
 
 def flat(levels, height=6, width=9):

@@ -65,7 +65,7 @@ def test_read_needs_two_metrics():
         {"eps": float("nan")}, {"eps": -4}, {"eps": float("inf")}, {"eps": 1e9}, {"steps": 7.5}, {"steps": -3}, {"steps": 0},
         {"seed": 0.5}, {"seed": -1}, {"seed": float("nan")}, {"restarts": 0}, {"restarts": 1.5},
         {"step_size": float("nan")}, {"step_size": -1}, {"norm": "l7"}, {"objective": "sideways"}, {"backbone": "none"},
-        {"first": "mse"},
+        {"first": "psnr"},
     ],
 )  # fmt: skip
 def test_the_library_refuses_the_bad_values_that_read_lets_through(bad):
