@@ -1,10 +1,10 @@
 """PGD against perceptual metrics, several lanes at once (Madry et al., arXiv 1706.06083; R-LPIPS, arXiv 2307.15157).
 
 A lane is one picture being pushed: one lane per metric, pushed against that metric, and last the lane "noise", a random
-point of the same ball that is never pushed. All pushed lanes are one batch. One forward pass gives the distances of all
+point of the same ball (or a random flow of the same budget) that is never pushed. All pushed lanes are one batch. One forward pass gives the distances of all
 lanes under all metrics of a trunk, and one backward pass gives every lane the gradient of its own metric.
 
-An attack is a norm (`rlpips.norms`), an objective and a schedule:
+An attack is a norm (`rlpips.attacks.threats`), an objective and a schedule:
 - "away": make the metric say "different". The pushed picture is the candidate, or the reference itself (the paper's OPT).
 - "toward": make a different candidate look identical to the metric.
 The official R-LPIPS code differs: it attacks a freshly drawn ranking network at every step, with a step of 1e4, signed steps
@@ -19,8 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlpips.attacks.flow import FLOW
 from rlpips.attacks.pgd import inside, scheduled
 from rlpips.attacks.request import OBJECTIVES, AttackRequest, from_fields
+from rlpips.attacks.threats import THREATS
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.bfloat16 import pick_precision
@@ -28,7 +30,7 @@ from rlpips.engine.panel import Panel, Reading, in_8_bits, layers_of, steps_of_b
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
 from rlpips.metrics.base import Metric
 from rlpips.metrics.lpips import load_metrics
-from rlpips.norms import NORMS, Norm
+from rlpips.norms import Norm
 from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import MEASURES, NOISE, Frame, Step, keyframes
 from rlpips.traces.trace import Trace
@@ -159,27 +161,29 @@ def _read(source: Any, device: torch.device) -> tuple[Tensor, str, list[str]]:
 def _run(loaded: _Loaded) -> Iterator[list[Step]]:
     """Yield the `Step` of each of the N pictures, for every iterate of every restart."""
     request, count, lanes = loaded.request, len(loaded.reference), len(loaded.metrics)
-    norm, eps, device = NORMS[request.norm], float(request.eps), loaded.reference.device
+    threat, eps, device = THREATS[request.norm], float(request.eps), loaded.reference.device
+    norm, centre = threat.norm, threat.centre(loaded.start)
     generators = [torch.Generator().manual_seed(int(request.seed) + n) for n in range(count)]
     panel = Panel(loaded.metrics, loaded.reference, loaded.precision)
     # What is shown is rounded to 8 bits, and measured against the reference as that is shown.
     reference_8bit, start_8bit = in_8_bits(loaded.reference), in_8_bits(loaded.start)
     panel_8bit = panel if torch.equal(reference_8bit, loaded.reference) else Panel(loaded.metrics, reference_8bit)
     with torch.no_grad():  # the noise never moves: it is measured once
-        noise = inside(_draw(loaded.start, norm, eps, generators), loaded.start, norm, eps)
+        noise_point = inside(_draw(centre, norm, eps, generators), centre, norm, eps)
+        noise = threat.picture(noise_point, loaded.start)
         noise_reading = panel.read(noise, loaded.start)
 
     def repeated(pictures: Tensor) -> Tensor:  # (N, …) -> (N·K, …): the K pushed lanes of each picture
-        return pictures.repeat_interleave(lanes, 0)
+        # As networks like it, as every step reads it.
+        return pictures.repeat_interleave(lanes, 0).contiguous(memory_format=torch.channels_last)
 
-    # As networks like it, as every step reads it.
-    start = repeated(loaded.start).contiguous(memory_format=torch.channels_last)
+    start, centres = repeated(loaded.start), repeated(centre)
     pushed_8bit = repeated(start_8bit)
     metric_of_lane = torch.arange(lanes, device=device).repeat(count)[:, None]  # (N·K, 1)
     sign = OBJECTIVES[request.objective]
 
-    def objective(x: Tensor) -> tuple[Tensor, ...]:
-        reading = panel.read(x, start)
+    def objective(point: Tensor) -> tuple[Tensor, ...]:
+        reading = panel.read(threat.picture(point, start), start)
         return sign * reading.per_layer.sum(-1).gather(1, metric_of_lane)[:, 0], *reading
 
     height, width = loaded.reference.shape[-2:]
@@ -187,26 +191,38 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
     for restart in range(request.restarts):
         # All lanes of a picture start at the same point, so that they differ by metric alone.
         with torch.no_grad():
-            first = repeated(loaded.start + _draw(loaded.start, norm, eps, generators))
+            first = repeated(centre + _draw(centre, norm, eps, generators))
         pending: list[Reading] = []  # on the device still
-        iterates = scheduled(loaded.schedule, start, first, objective, norm, eps, request.steps, loaded.step_size)
-        for index, (x, *reading) in enumerate(iterates):
+        iterates = scheduled(loaded.schedule, centres, first, objective, norm, eps, request.steps, loaded.step_size)
+        for index, (point, *reading) in enumerate(iterates):
             pending.append(Reading(*reading))
             if index not in frame_steps and device.type != "cpu":
                 continue  # reading numbers from a GPU waits for it
             frames: list[tuple[Frame, ...]] = []
             if index in frame_steps:
+                x = threat.picture(point, start)
                 if index == 0:
                     frames = _first_frames(panel_8bit, lanes, x, noise, start_8bit)
                 else:
                     frames = [(frame,) for frame in panel_8bit.frame(index, range(lanes), x, pushed_8bit)]
+                if norm is FLOW:
+                    frames = _with_flows(frames, point, noise_point)
             yield from steps_of_batch(pending, noise_reading, index, restart, frames, count)
             pending = []
 
 
-def _draw(pictures: Tensor, norm: Norm, eps: float, generators: list[torch.Generator]) -> Tensor:
-    """A random perturbation in the ball of each picture, (N, 3, H, W), each by its own generator."""
-    return torch.cat([norm.random(x, eps, g) for x, g in zip(pictures.split(1), generators, strict=True)])
+def _draw(centre: Tensor, norm: Norm, eps: float, generators: list[torch.Generator]) -> Tensor:
+    """A random perturbation in the ball of each picture, (N, …) as their centres, each by its own generator."""
+    return torch.cat([norm.random(x, eps, g) for x, g in zip(centre.split(1), generators, strict=True)])
+
+
+def _with_flows(frames: list[tuple[Frame, ...]], pushed: Tensor, noise: Tensor) -> list[tuple[Frame, ...]]:
+    """The frames of N pictures with the flows of their lanes: K pushed ones (N·K, 2, h, w), and the noise (N, 2, h, w)."""
+    flows = torch.cat([pushed.unflatten(0, (len(noise), -1)), noise[:, None]], 1).cpu().numpy()
+    return [
+        tuple(replace(frame, flow=of_picture[list(frame.lanes)]) for frame in some)
+        for some, of_picture in zip(frames, flows, strict=True)
+    ]
 
 
 def _first_frames(panel: Panel, lanes: int, x: Tensor, noise: Tensor, start: Tensor) -> list[tuple[Frame, ...]]:

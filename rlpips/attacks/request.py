@@ -11,7 +11,7 @@ from rlpips.attacks.schedule import SCHEDULES
 from rlpips.zoo.attack_cards import ATTACKS
 from rlpips.zoo.catalog import PAIR, check_metrics
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "flow")  # as in `rlpips.attacks.threats`, which needs torch
 OBJECTIVES = {"away": 1, "toward": -1}  # the sign with which a lane's distance is raised
 MAX_STEPS = 10_000
 MAX_FOOL_STEPS = (
@@ -33,7 +33,8 @@ class AttackRequest:
     metrics    names of the catalogue, or metrics of your own: any differentiable function of pictures (N, 3, H, W) × 2 in [0, 1] -> (N,),
                or a `rlpips.metrics.base.Metric`; one lane is pushed against each
     backbone   "alex", "vgg" or "squeeze"
-    norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values
+    norm, eps  "linf" or "l2" ball in [0, 1] pixel units; the l2 norm runs over all 3·H·W values. "flow" moves pixels instead of
+               changing them: eps is the largest displacement, in pixels, at most 2 (`rlpips.attacks.flow`, where 0.5 is usual)
     steps      1 to 10,000
     step_size  of all steps, in the unit of eps; None for the sizes of the schedule
     objective  "away": make each metric say "different"; "toward": make a different candidate look identical to it
@@ -78,10 +79,12 @@ class AttackRequest:
 
     def check_size(self, values: int) -> None:
         """ValueError for an eps or a step size that is too large for pictures of so many values (3·H·W)."""
-        widest = 1.0 if self.norm == "linf" else values**0.5  # the whole range of images
-        validation.check_real("eps", self.eps, widest)
+        unit = "in pixels" if self.norm == "flow" else "in [0, 1] pixel units"
+        # That of a ball of pixels holds the whole range of images.
+        widest = {"linf": 1.0, "l2": values**0.5, "flow": MAX_FLOW}[self.norm]
+        validation.check_real("eps", self.eps, widest, unit)
         if self.step_size is not None:
-            validation.check_real("step_size", self.step_size, 2 * widest)
+            validation.check_real("step_size", self.step_size, 2 * widest, unit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Attacks on triplets: one candidate of each, or the reference, is moved within a ball of pixels, so as to turn the metric's choice
+"""Attacks on triplets: one candidate of each, or the reference, is changed within a budget (`rlpips.attacks.threats`), so as to turn the metric's choice
 between the two candidates."""
 
 from collections.abc import Callable, Iterator
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from rlpips.attacks.pgd import scheduled
 from rlpips.attacks.schedule import SCHEDULES
+from rlpips.attacks.threats import THREATS
 from rlpips.data.triplets import Triplets
 from rlpips.device import in_neutral_state
 from rlpips.engine.fast_trunk import FastTrunk
 from rlpips.engine.panel import Panel
 from rlpips.metrics.backbones import unit_length
 from rlpips.metrics.lpips import PerceptualMetric
-from rlpips.norms import NORMS
 from rlpips.parallel import share
 from rlpips.validation import check_choice
 
@@ -43,7 +43,7 @@ def attack_triplets(
     The candidate that the judges find nearer is pushed away from the reference, the one they find farther is pulled towards it.
     The reference and the other candidate stay as they are. White box: `metric` itself is attacked, by PGD from a random start
     with steps by a `schedule` of `rlpips.attacks.request.AttackRequest`; the best iterate is kept. `until_turned` leaves out the
-    restarts of triplets whose choice is turned, which changes no score. eps is in [0, 1] pixel units. ValueError for triplets without a judge.
+    restarts of triplets whose choice is turned, which changes no score. eps is in [0, 1] pixel units; for the norm "flow", in pixels. ValueError for triplets without a judge.
     """
     _check_judges(triplets)
     generator = torch.Generator().manual_seed(seed)
@@ -179,7 +179,7 @@ def _climb(
 ) -> Tensor:
     """The points in the balls around `start` with the highest values; `values_of` takes the rows whose values it gives."""
     check_choice("schedule", schedule, SCHEDULES)
-    ball = NORMS[norm]
+    threat = THREATS[norm]
     pieces = torch.arange(len(start), device=start.device).split(_AT_ONCE)
     seeds = torch.randint(
         2**53, (len(pieces),), generator=generator
@@ -197,15 +197,20 @@ def _climb(
                 left = (highest <= enough[rows]).nonzero()[:, 0]
                 if not len(left):
                     break
-            centre = start[rows[left]]
-            initial = centre + ball.random(start[rows], eps, draws)[left]  # whatever happened to the other rows
+            pictures = start[rows[left]]
+            centre = threat.centre(pictures)
+            drawn = threat.norm.random(threat.centre(start[rows]), eps, draws)[
+                left
+            ]  # whatever happened to the other rows
             values = values_of(rows[left])
 
-            def objective(x: Tensor, values: Values = values) -> tuple[Tensor, Tensor]:
-                reached = values(x)
+            def objective(point: Tensor, values: Values = values, pictures: Tensor = pictures) -> tuple[Tensor, Tensor]:
+                reached = values(threat.picture(point, pictures))
                 return reached, reached.detach()
 
-            *_, (x, reached) = scheduled(schedule, centre, initial, objective, ball, eps, steps)  # the last is the best
+            # The last is the best.
+            *_, (point, reached) = scheduled(schedule, centre, centre + drawn, objective, threat.norm, eps, steps)
+            x = threat.picture(point, pictures)
             better = reached > highest[left]
             best = best.index_copy(0, left, torch.where(better.view(-1, 1, 1, 1), x, best[left]))
             highest = highest.index_copy(0, left, torch.where(better, reached, highest[left]))

@@ -1,4 +1,4 @@
-"""The commands "standard" and "masking" of `python -m rlpips.evaluate`: they measure one metric after the other."""
+"""The commands "standard", "masking" and "flow" of `python -m rlpips.evaluate`: they measure one metric after the other."""
 
 import sys
 import time
@@ -10,6 +10,7 @@ from rlpips import parallel
 from rlpips.engine.provenance import surroundings
 from rlpips.evaluate import masking, tables
 from rlpips.evaluate.data import Data, from_bapps, from_photographs
+from rlpips.evaluate.moves import moves
 from rlpips.evaluate.report import Report
 from rlpips.evaluate.standard import standard
 from rlpips.metrics.lpips import load_metric
@@ -101,9 +102,21 @@ def _masking_blocks(results: dict[str, Any]) -> Iterator[str]:
         yield f"## {title}\n\n{result['verdict']}\n\n{tables.masking_table(result)}"
 
 
+def _measure_flow(options: Namespace, name: str, data: Data, progress: ProgressCallback) -> dict[str, Any]:
+    metric = load_metric(name, options.backbone, options.device)
+    same, mixed = data.same.to(options.device), data.mixed.to(options.device)
+    how = {"triplets": len(same), "references": min(options.references, len(same)), "steps": options.steps}
+    return {"how": how, **moves(metric, same, mixed, progress, options.steps, options.seed, options.references)}
+
+
+def _flow_blocks(results: dict[str, Any]) -> Iterator[str]:
+    yield tables.moves_table(results)
+
+
 COMMANDS = {
     "standard": Command(_measure_standard, _standard_blocks, "results"),
     "masking": Command(_measure_masking, _masking_blocks, "masking"),
+    "flow": Command(_measure_flow, _flow_blocks, "flow"),
 }
 
 
@@ -165,6 +178,8 @@ def _make_data(options: Namespace) -> Data:
     """The triplets that the options describe."""
     if options.command == "masking":
         counts, large = (options.triplets, options.mixed), (options.large, LARGE)
+    elif options.command == "flow":
+        counts, large = (options.triplets, options.mixed), None
     elif options.bapps and options.images:
         raise ValueError("Triplets come from --images or from --bapps, not from both.")
     elif options.bapps:

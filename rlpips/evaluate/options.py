@@ -13,7 +13,7 @@ from rlpips.zoo import catalog
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser. Its result has the attribute `command`: "standard", "masking" or "classifiers"."""
+    """The parser. Its result has the attribute `command`: "standard", "masking", "flow" or "classifiers"."""
     parser = argparse.ArgumentParser(
         prog="python -m rlpips.evaluate", description="Measure the metrics, and attacks bounded by them."
     )
@@ -22,6 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     of_metrics = _metric_options(shared)
     _add_standard(commands, of_metrics)
     _add_masking(commands, of_metrics)
+    _add_flow(commands, of_metrics)
     _add_classifiers(commands, shared)
     return parser
 
@@ -94,6 +95,22 @@ def _add_masking(commands, of_metrics: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--queries", type=_number(int, 2, 1_000_000), default=1000, help="of the Square attack, for each picture"
     )
+
+
+def _add_flow(commands, of_metrics: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "flow",
+        parents=[of_metrics],
+        allow_abbrev=False,
+        help="what if an attack moves pixels instead of changing them?",
+    )
+    command.add_argument(
+        "--triplets", type=_number(int, 1, 100_000), default=ELSEWHERE, help="of one family each, attacked"
+    )
+    command.add_argument(
+        "--references", type=_number(int, 1, 100_000), default=REFERENCES, help="attacked for the inflation"
+    )
+    command.add_argument("--steps", type=_number(int, 1, 10_000), default=STEPS, help="of PGD")
 
 
 def _add_classifiers(commands, shared: argparse.ArgumentParser) -> None:

@@ -116,7 +116,7 @@ def at_eps(
     """A metric under attacks within one budget, as a dictionary ready for JSON.
 
     same          `Triplets` with judges; one candidate of each is attacked (`rlpips.attacks.triplets.attack_triplets`)
-    norm, eps     "linf" or "l2", and the radius in [0, 1] pixel units
+    norm, eps     "linf" or "l2", and the radius in [0, 1] pixel units; or "flow", and the largest displacement in pixels
     natural_mean  the metric's mean distance to natural distortions, the unit of "inflation" and "opt"
     references    how many references are attacked themselves, for "opt", the d(x, x + delta) of each
 
@@ -164,4 +164,4 @@ def reference_2afc(
 
 def is_standard(norm: str, eps: float) -> bool:
     """Whether this is the budget of the headline figures."""
-    return math.isclose(eps, STANDARD[norm], rel_tol=1e-6)
+    return norm in STANDARD and math.isclose(eps, STANDARD[norm], rel_tol=1e-6)

@@ -109,6 +109,30 @@ def beyond_table(maskings: Mapping[str, Any]) -> str:
     return f"{_lines('from the standard attack to the strongest', titles(maskings), rows)}\n\n{measured}"
 
 
+def moves_table(moves: Results) -> str:
+    """The figures of `rlpips.evaluate.moves`, a column for each metric."""
+    rows: dict[str, list[Interval | None]] = {}
+    for of_metric in moves.values():
+        for row in of_metric["rows"]:
+            limit = budget(row["norm"], row["eps"])
+            for key, name in (
+                ("2afc", "attacked 2AFC"),
+                ("inflation", "inflation"),
+                ("random", "inflation, at random"),
+            ):
+                rows.setdefault(f"{name}, {limit}", []).append(row[key])
+    return markdown(_task(moves), dict(zip(titles(moves), zip(*rows.values()))), rows)
+
+
+def moves_conditions(moves: Results) -> str:
+    """How the figures of `moves_table` were measured, and the command that repeats them."""
+    how = next(iter(moves.values()))["how"]
+    return (
+        f"Measured on {how['triplets']} triplets (PGD, {how['steps']} steps on a cosine schedule, 1 restart), inflation on "
+        f"{how['references']} references; {how['size']}-pixel patches, {how['data']}. `{how['command']}`"
+    )
+
+
 def layer_table(results: Results) -> str:
     """Each layer's share of the mean natural distance, metric by metric."""
     layers = list(next(iter(results.values()))["layers"])
@@ -258,7 +282,9 @@ def standard(result: Mapping[str, Any], norm: str) -> Mapping[str, Any] | None:
 
 
 def budget(norm: str, eps: float) -> str:
-    """A budget as text, such as "l∞ 4/255" or "l2 1"; eps in [0, 1] pixel units."""
+    """A budget as text, such as "l∞ 4/255", "l2 1" or "flow 0.5 px"; eps in [0, 1] pixel units, of a flow in pixels."""
+    if norm == "flow":
+        return f"flow {eps:.3g} px"
     return f"{NORMS[norm]} {255 * eps:.3g}/255" if norm == "linf" else f"{NORMS[norm]} {eps:.3g}"
 
 

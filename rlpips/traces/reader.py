@@ -82,7 +82,8 @@ def _trace(value, unpack):
     sides = height, width = _whole(meta["height"]), _whole(meta["width"])
     allowed = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
     _require(allowed, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
-    map_size = _check_frames(value["frames"], len(lanes), len(metrics), entries, height * width)
+    move = receipt.get("norm") == "flow"
+    map_size, flow_size = _check_frames(value["frames"], len(lanes), len(metrics), entries, height * width, move)
     reference = _picture(unpack, meta["reference"], (height, width, 3))
     start = reference if meta["start"] is None else _picture(unpack, meta["start"], (height, width, 3))
     frames: list[dict[str, Any]] = []
@@ -90,6 +91,8 @@ def _trace(value, unpack):
     for saved in value["frames"]:
         which = tuple(saved["lanes"])
         frames.append(_frame(saved, which, base.get(which, start), (len(metrics), *map_size), classes, unpack))
+        if move:
+            frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
         base[which] = frames[-1]["attacked"]
     _require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
     return {
@@ -115,22 +118,37 @@ def _probabilities(value, shape):
     return probabilities
 
 
-def _check_frames(frames, lanes, metrics, entries, pixels):
-    """Refuse impossible or too many frames before any is decoded; returns the size of their maps."""
+def _check_frames(frames, lanes, metrics, entries, pixels, move):
+    """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps and of their flows, if pixels
+    `move`."""
     counted = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
     _require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
-    sizes = {tuple(map(_whole, frame["map_size"])) for frame in frames}
-    _require(len(sizes) == 1, "its maps differ in size")
-    ((height, width),) = sizes
-    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
+    height, width = _size(frames, "map", _MOST_MAP)
+    flow = _size(frames, "flow", LARGEST_SIDE) if move else ()
     shown = [(_whole(frame["step"]), _whole(lane)) for frame in frames for lane in frame["lanes"]]
     _require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
     _require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
     _require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
     _require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
-    bytes_of_one = 3 * pixels + 4 * metrics * height * width
+    bytes_of_one = 3 * pixels + 4 * metrics * height * width + 8 * math.prod(flow or [0])
     _require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
+    return (height, width), flow
+
+
+def _size(frames, name, most):
+    """The size (h, w) that all maps, or flows, have."""
+    sizes = {tuple(map(_whole, frame[f"{name}_size"])) for frame in frames}
+    _require(len(sizes) == 1, f"its {name}s differ in size")
+    ((height, width),) = sizes
+    _require(min(height, width) >= 1 and max(height, width) <= most, f"its {name}s are too large")
     return height, width
+
+
+def _flow(saved, shape, unpack):
+    peak = _numbers(saved["flow_peak"], ())
+    _require(0 <= peak <= LARGEST_SIDE, "its flows lead out of the picture")
+    grey = _picture(unpack, saved["flow"], (math.prod(shape[:-1]), shape[-1])).reshape(shape)
+    return peak * (grey.astype(np.float32) - 128) / 127
 
 
 def _frame(saved, lanes, base, maps, classes, unpack):
@@ -184,7 +202,7 @@ def _receipt(value):
     needed = ["objective", "steps", "backbone", "device", "precision", *_NEEDED.get(objective, ())]
     missing = [key for key in needed if key not in receipt]
     _require(not missing, f"its receipt lacks {', '.join(missing)}")
-    _require(objective not in ("away", "toward") or receipt["norm"] in ("linf", "l2"), "its norm is unknown")
+    _require(objective not in ("away", "toward") or receipt["norm"] in ("linf", "l2", "flow"), "its norm is unknown")
     _require((receipt["steps"] == 0) == (objective == "pair"), "its number of steps does not fit its objective")
     _require(bool(receipt.get("attacks")) == (objective == "fool"), "its attacks do not fit its objective")
     _require(receipt["backbone"] in catalog.TRUNKS, "its backbone is unknown")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rlpips.traces import writer
-from rlpips.traces.schema import Frame, Step, curve_keys, measure_keys
+from rlpips.traces.schema import Frame, Step, curve_keys, measure_keys, picture_keys
 from rlpips.traces.trace import Trace
 
 
@@ -112,7 +112,7 @@ class Recorder:
                     continue
                 rows = {
                     key: np.stack([getattr(source, key)[row] for row, source in enumerate(sources)])
-                    for key in ("attacked", "maps", *measure_keys(frame))
+                    for key in (*picture_keys(frame), *measure_keys(frame))
                 }
                 yield replace(frame, **rows)  # type: ignore[arg-type]  # arrays alone
 

@@ -9,6 +9,10 @@ that attacked = (base + byte - 128) mod 256 exactly. For the first frame base is
 picture of the same lanes in the frame before, as little changes from one to the next. A map is grey, one tile per lane and
 metric, with the value peak · (byte / 255)².
 
+Attacks that move pixels (norm "flow") add to each frame "flow", a grey picture of the flows at their nodes, "flow_size", the
+nodes of one, [h, w], and "flow_peak". Lane by lane there is a tile of arrows' parts to the right and one of those down, in pixels:
+flow_peak · (byte - 128) / 127. A position has the colour that the original has at the arrow's tip.
+
 Attacks on a classifier add its verdicts: "verdicts" to meta (the classes, the label, and the probabilities of the clean picture),
 "probabilities" to the curve and "probabilities_8bit" to each frame.
 """
@@ -47,6 +51,7 @@ class Frame:
     psnr: np.ndarray  # (n,) dB, against start
     ssim: np.ndarray  # (n,), against start
     probabilities_8bit: np.ndarray | None = None  # (n, K), the classifier's softmax, if one is attacked
+    flow: np.ndarray | None = None  # (n, 2, h, w), moves right and down in pixels, if pixels are moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,11 @@ class Step:
 def curve_keys(source: Any) -> tuple[str, ...]:
     """The names of the curves that a `Trace` or a `Step` has."""
     return CURVES if source.probabilities is None else (*CURVES, "probabilities")
+
+
+def picture_keys(frame: Frame) -> tuple[str, ...]:
+    """The names of the pictures that a `Frame` has of each lane."""
+    return ("attacked", "maps") if frame.flow is None else ("attacked", "maps", "flow")
 
 
 def measure_keys(frame: Frame) -> tuple[str, ...]:

@@ -55,6 +55,12 @@ class Trace:
         return np.stack([self._last(lane, "maps") for lane in range(len(self.lanes))])
 
     @property
+    def flow(self) -> np.ndarray:
+        """(lanes, 2, h, w): how far right and down, in pixels, `adversarial` is moved at each node of its grid
+        (`rlpips.attacks.flow`). Only traces of the norm "flow" have it."""
+        return np.stack([self._last(lane, "flow") for lane in range(len(self.lanes))])
+
+    @property
     def probabilities_8bit(self) -> np.ndarray:
         """(lanes, K): the classifier's softmax for `adversarial`."""
         return np.stack([self._last(lane, "probabilities_8bit") for lane in range(len(self.lanes))])

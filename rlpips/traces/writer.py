@@ -98,8 +98,19 @@ def frame_json(frame: Frame, base: np.ndarray, put: Put) -> dict[str, Any]:
         "step": frame.step, "lanes": list(frame.lanes),
         "perturbation": put(f"perturbation-{stem}.webp", _webp(difference.reshape(-1, *difference.shape[2:]))),
         "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(share.shape[-2:]), "map_peak": _plain(peak),
+        **({} if frame.flow is None else _flow_json(frame.flow, stem, put)),
         **{key: _plain(getattr(frame, key)) for key in measure_keys(frame)},
     }  # fmt: skip
+
+
+def _flow_json(flow, stem, put):
+    peak = max(np.abs(flow).max(), np.finfo(np.float32).tiny)
+    tiles = np.rint(128 + 127 * flow / peak).astype(np.uint8).reshape(-1, flow.shape[-1])
+    return {
+        "flow": put(f"flow-{stem}.png", png_bytes(tiles)),
+        "flow_size": list(flow.shape[-2:]),
+        "flow_peak": _plain(peak),
+    }
 
 
 def _source_png(pixels):
