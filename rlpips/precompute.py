@@ -26,7 +26,7 @@ from rlpips.traces.trace import Trace
 from rlpips.zoo import attack_cards, catalog
 from rlpips.zoo.catalog import PAIR
 
-# (sample, objective, distortion of the candidate, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2.
+# (sample, objective, distortion of the candidate, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2, in pixels for a flow.
 DUELS = (
     ("astronaut", "away", None, "linf", 4),
     ("chelsea", "away", None, "linf", 4),
@@ -38,6 +38,7 @@ DUELS = (
     ("flower", "toward", "blur", "linf", 6),
     ("coffee", "toward", "jpeg", "linf", 8),
     ("astronaut", "toward", "noise", "l2", 5),
+    ("chelsea", "away", None, "flow", 0.5),
 )
 # (sample, classifier, attacks, whether the bounds are matched or the papers' bound of 0.5, steps).
 CLASSIFIER_EXAMPLES = (

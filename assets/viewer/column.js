@@ -3,11 +3,12 @@
 import { paint } from "./canvas.js";
 import { amplifiedChange, attackedImage, mapImage, startPixels } from "./decode.js";
 import { fromTemplate, options } from "./dom.js";
+import { flowImage, moveSizes } from "./flow.js";
 import { frameAt, isPair } from "./model.js";
 import { laneColor, laneName, metricTitle } from "./names.js";
 import { newMapPicture, newPerturbationPicture, newWipePicture } from "./picture.js";
 import { newReading, writeReading } from "./reading.js";
-import { shortNumber } from "./text.js";
+import { number, shortNumber } from "./text.js";
 import { newVerdict, writeVerdict } from "./verdict.js";
 import { hasVerdicts } from "./verdicts.js";
 
@@ -50,14 +51,17 @@ function paintColumn(column, model, view, lane, cache) {
   const source = model.pixels[view.against];
   if (source) paint(wipe.original, source);
   perturbation.factor.value = view.factor;
+  perturbation.showMoves?.(view.moves);
   const start = startPixels(model);
   if (!frame || !start) return;
   column.frame = frame;
   const key = `${frame.decoded.id}.${lane}`;
   column.attacked = cache.get(`attacked ${key}`, () => attackedImage(model, frame, lane));
   paint(wipe.canvas, column.attacked);
-  paint(perturbation.canvas, cache.get(`perturbation ${key} ${view.factor}`,
-    () => amplifiedChange(column.attacked, start, view.factor)));
+  const moves = perturbation.showMoves && view.moves;
+  paint(perturbation.canvas, moves
+    ? cache.get(`moves ${key}`, () => flowImage(model, frame, lane))
+    : cache.get(`perturbation ${key} ${view.factor}`, () => amplifiedChange(column.attacked, start, view.factor)));
   for (const map of maps) {
     const scale = mapScale(model, view, map.metric);
     map.top.textContent = shortNumber(scale);
@@ -76,7 +80,11 @@ function describePictures(column, model, view, lane, frame) {
   const label = (picture, text) => picture.canvas.setAttribute("aria-label", text);
   const at = isPair(model) ? "" : ` after step ${frame.step}`;
   label(wipe, `${model.meta.name}: ${name}${at}, with a wipe against the original`);
-  label(perturbation, `${name}: the change${at}, amplified ${view.factor} times around grey`);
+  const moved = perturbation.showMoves && view.moves && moveSizes(frame, lane);
+  label(perturbation, moved
+    ? `${name}: where things are moved${at}, as arrows and colours; ${number(moved.mean)} pixels on average, at most `
+      + `${number(moved.most)}`
+    : `${name}: the change${at}, amplified ${view.factor} times around grey`);
   for (const map of maps)
     label(map, `${name}: where ${metricTitle(model, map.metric)} sees a difference${at}`);
 }

@@ -11,7 +11,7 @@ export const laneColor = (model, lane) => model.meta.colors[model.meta.lanes[lan
 export function laneName(model, lane) {
   const name = model.meta.lanes[lane];
   if (name === "pair") return "The two pictures";
-  if (name === "noise") return "Noise of the same budget";
+  if (name === "noise") return `${model.meta.norm === "flow" ? "Random moves" : "Noise"} of the same budget`;
   if (hasVerdicts(model)) return `${attackOf(model, lane).title}, ${boundText(model, lane)}`;
   return `Attacked against ${model.meta.titles[name] || name}`;
 }

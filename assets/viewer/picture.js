@@ -2,6 +2,7 @@
 
 import { FACTORS } from "./amplification.js";
 import { fromTemplate, make, options } from "./dom.js";
+import { hasFlow, newWheel } from "./flow.js";
 import { HEAT_CSS } from "./heat.js";
 import { isPair } from "./model.js";
 import { metricTitle } from "./names.js";
@@ -45,7 +46,22 @@ export function newPerturbationPicture(root, model, view, act) {
   picture.factor = factor;
   const name = isPair(model) ? "difference" : "perturbation";
   picture.caption.append(make("label", { className: "rv-field" }, name, factor));
+  if (hasFlow(model)) addMoves(picture, model, view, act, factor);
   return picture;
+}
+
+// Where pixels are moved, a choice between the moves and what they change.
+function addMoves(picture, model, view, act, factor) {
+  const what = make("select", { className: "rv-select rv-moves", ariaLabel: "What this picture shows" },
+    ...options([["moves", "moves"], ["change", "perturbation"]], view.moves ? "moves" : "change"));
+  what.onchange = () => act({ moves: what.value === "moves" });
+  const wheel = newWheel(model);
+  picture.caption.replaceChildren(what, wheel, factor);
+  picture.showMoves = (moves) => {
+    what.value = moves ? "moves" : "change";
+    wheel.hidden = !moves;
+    factor.hidden = moves;
+  };
 }
 
 // Where a metric sees a difference.

@@ -1,6 +1,7 @@
 // The table of numbers of all lanes.
 
 import { make } from "./dom.js";
+import { hasFlow, moveSizes } from "./flow.js";
 import { frameAt, isPair, reading } from "./model.js";
 import { laneColor, laneShortName, metricColor, metricTitle } from "./names.js";
 import { rulerText } from "./ruler.js";
@@ -40,12 +41,15 @@ function sizeRows(model, view) {
   };
   return [
     ...(hasVerdicts(model) ? verdictRows(model, view) : []),
+    ...(hasFlow(model) ? [["moved", "most · mean", (k) => movesText(moveSizes(frameAt(model, k, view.step), k))]] : []),
     ["l∞", "float · 8 bits", (k) => `${in255(float("linf", k))} · ${in255(eightBit("linf_8bit", k))} /255`],
     ["l2", "float · 8 bits", (k) => `${number(float("l2", k))} · ${number(eightBit("l2_8bit", k))}`],
     ["PSNR", "8 bits", (k) => decibels(eightBit("psnr", k))],
     ["SSIM", "8 bits", (k) => number(eightBit("ssim", k))],
   ];
 }
+
+const movesText = (moved) => (moved ? `${number(moved.most)} · ${number(moved.mean)} px` : "–");
 
 // Builds the table once per run and returns the function that writes the cells of a step.
 export function newTable(root, model, view) {

@@ -26,7 +26,7 @@ export function mount({ element, props, watch }) {
   const model = newModel();
   const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", against: "reference",
     ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
-    log: true, following: true, playing: false, explored: false };
+    log: true, moves: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
   let columnsOf = null;               // the run that the columns were built for

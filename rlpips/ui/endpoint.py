@@ -28,7 +28,7 @@ def attack(
     candidate: gr.FileData | None = None,
     metrics: list[str] = ["lpips", "rlpips-linf"],  # noqa: B006  # part of the API that Gradio describes; nothing changes it
     backbone: str = "alex",
-    norm: Literal["linf", "l2"] = "linf",
+    norm: Literal["linf", "l2", "flow"] = "linf",
     eps: float = 4 / 255,
     steps: int = 20,
     step_size: float | None = None,
@@ -46,8 +46,9 @@ def attack(
         candidate: the picture to push, resized to the reference's size; none pushes the reference itself ("away" only)
         metrics: two names, such as "lpips", "rlpips-linf", "rlpips-l2"; one lane is pushed against each
         backbone: "alex", "vgg" or "squeeze"
-        norm: of the ball around the picture that is pushed
-        eps: the ball's radius in [0, 1] pixel units; above 0, at most 1 for "linf" and sqrt(3·H·W) for "l2"
+        norm: of the ball around the picture that is pushed; "flow" moves its pixels instead of changing them (stAdv)
+        eps: the ball's radius in [0, 1] pixel units; above 0, at most 1 for "linf" and sqrt(3·H·W) for "l2"; for "flow" the
+            largest displacement in pixels, at most 2 (0.5 is usual)
         steps: 1 to 200, or what the host allows
         step_size: of all steps, in the unit of eps; none for the sizes of the schedule
         objective: "away" makes each metric say "different", "toward" makes a different candidate look identical to it

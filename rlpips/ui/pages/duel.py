@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from rlpips.attacks.request import MAX_FLOW
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
@@ -21,8 +22,9 @@ from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.zoo import catalog
 
-# The budget in both conventions, computed in the browser while the slider moves.
+# The budget in both conventions, or what a flow is, computed in the browser while the slider moves.
 BUDGET_JS = """(eps, norm) => {
+  if (norm === 'flow') return `moves pixels instead of changing them, each by at most ${eps} px`;
   const unit = norm === 'linf' ? eps / 255 : eps;
   const number = (x) => Number(x.toPrecision(3)).toString();
   return (norm === 'linf' ? `${eps}/255 = ` : 'l2 norm ')
@@ -56,7 +58,7 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
                 objective = gr.Dropdown(
                     duel_controls.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90
                 )
-                norm = gr.Dropdown(duel_controls.NORMS, value="linf", label="Norm", elem_id="norm", min_width=70)
+                norm = gr.Dropdown(duel_controls.THREATS, value="linf", label="Norm", elem_id="norm", min_width=70)
             candidate = gr.Dropdown(
                 duel_controls.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate"
             )
@@ -148,6 +150,8 @@ def _candidate_for(objective: str, candidate: str) -> str:
 def _eps_slider(norm: str) -> gr.Slider:
     if norm == "linf":
         return gr.Slider(minimum=0.5, maximum=16, value=4, step=0.5, label="eps, n/255")
+    if norm == "flow":
+        return gr.Slider(minimum=0.05, maximum=MAX_FLOW, value=0.5, step=0.05, label="eps, pixels")
     return gr.Slider(minimum=0.1, maximum=20, value=4, step=0.1, label="eps, l2 norm on [0, 1]")
 
 

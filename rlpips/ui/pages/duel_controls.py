@@ -22,6 +22,7 @@ DUEL_BACKBONES = [
 ]
 OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
+THREATS = [*NORMS, ("flow", "flow")]
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
 SCHEDULES = [("from 2 eps to 0", "cosine"), ("all the same", "fixed"), ("APGD", "apgd")]
 PRECISIONS = [("automatic", "auto"), ("float32", "float32")]
@@ -48,7 +49,7 @@ class Controls(NamedTuple):
     objective: Any
     norm: Any
     candidate: Any  # one of CANDIDATES
-    eps: Any  # n/255 for l_inf, [0, 1] units for l2; so is the step size
+    eps: Any  # n/255 for l_inf, [0, 1] units for l2, pixels for a flow; so is the step size
     steps: Any
     first: Any  # names of the two metrics
     second: Any

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from rlpips import paths
+from rlpips.evaluate import tables
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import thumbnail
@@ -117,6 +118,6 @@ def _caption(meta: dict) -> str:
         return f"{name}, two pictures compared"
     if meta["objective"] == "fool":
         return f"{name}, {' against '.join(attack['title'] for attack in meta['receipt']['attacks'])}"
-    budget = f"l∞ {meta['eps'] * 255:.3g}/255" if meta["norm"] == "linf" else f"l2 {meta['eps']:.3g}"
+    budget = tables.budget(meta["norm"], meta["eps"])
     verb = {"away": "pushed away", "toward": "pulled toward"}[meta["objective"]]
     return f"{name}, {verb}, {budget}, {meta['steps']} steps"
