@@ -38,7 +38,7 @@ DUELS = (
     ("flower", "toward", "blur", "linf", 6),
     ("coffee", "toward", "jpeg", "linf", 8),
     ("astronaut", "toward", "noise", "l2", 5),
-    ("chelsea", "away", None, "flow", 0.5),
+    ("china", "away", None, "flow", 0.5),
 )
 # (sample, classifier, attacks, whether the bounds are matched or the papers' bound of 0.5, steps).
 CLASSIFIER_EXAMPLES = (

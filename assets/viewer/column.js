@@ -60,7 +60,7 @@ function paintColumn(column, model, view, lane, cache) {
   paint(wipe.canvas, column.attacked);
   const moves = perturbation.showMoves && view.moves;
   paint(perturbation.canvas, moves
-    ? cache.get(`moves ${key}`, () => flowImage(model, frame, lane))
+    ? cache.get(`moves ${key}`, () => flowImage(model, frame, lane, column.attacked, start))
     : cache.get(`perturbation ${key} ${view.factor}`, () => amplifiedChange(column.attacked, start, view.factor)));
   for (const map of maps) {
     const scale = mapScale(model, view, map.metric);

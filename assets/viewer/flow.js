@@ -1,10 +1,13 @@
-// Where an attack moved pixels: the flow as colours, hue for the direction and strength for the distance, and arrows on
-// top. An arrow points from where a colour was to where it is now, so against the flow, which says where to look it up.
+// Where an attack moved things: colours, hue for the direction, and arrows on top. They point from where a colour was to
+// where it is now, so against the flow, which says where to look it up.
 
 import { make } from "./dom.js";
 
 const SIDE = 640;                     // px, the longer side of the drawing; it is shown smaller
-const APART = 30;                     // px between arrows, about
+const APART = 44;                     // px of a cell that has one arrow
+const PLAIN = 20;                     // levels of 255: a change from which on a move has its full colour
+const LEAST = 0.4;                    // of that: below it a move gets no arrow
+const PALE = 0.55;                    // how dark black is in the grey picture
 const HUES = Array.from({ length: 13 }, (_, i) => `hsl(${30 * i} 85% 50%)`);
 
 export const hasFlow = (model) => model.meta.norm === "flow";
@@ -35,66 +38,90 @@ function measure({ width, height, at }) {
   return { most, mean: sum / (width * height) };
 }
 
-// White for no move, full colour for `eps` pixels. Clockwise from the right, like the wheel beside it.
-function color([right, down], eps) {
-  const share = Math.min(1, Math.hypot(right, down) / eps);
+// Full colour for a move of `eps` pixels. Clockwise from the right, like the wheel beside it.
+function color([right, down]) {
   const hue = (Math.atan2(down, right) / (2 * Math.PI) + 1) % 1;
   const channel = (n) => {              // of hsl(hue 85% 50%)
     const k = (n + 12 * hue) % 12;
-    return 0.5 - 0.425 * Math.max(-1, Math.min(k - 3, 9 - k, 1));
+    return 255 * (0.5 - 0.425 * Math.max(-1, Math.min(k - 3, 9 - k, 1)));
   };
-  return [0, 8, 4].map((n) => Math.round(255 * (1 - share + share * channel(n))));
+  return [channel(0), channel(8), channel(4)];
 }
 
-// The drawing of a lane as ImageData.
-export function flowImage(model, frame, lane) {
+// The drawing of a lane as ImageData: the picture in pale grey, and the moves where they change it. In flat places a
+// move changes nothing, and an attack moves them anyhow: shown in full, they would hide the others.
+export function flowImage(model, frame, lane, attacked, start) {
   const flow = moves(frame, lane);
   const { width, height, eps } = model.meta;
   const scale = SIDE / Math.max(width, height);
   const canvas = make("canvas", { width: Math.round(width * scale), height: Math.round(height * scale) });
   const context = canvas.getContext("2d");
-  drawColors(context, canvas, flow, eps);
-  drawArrows(context, canvas, flow, eps);
+  const change = changes(attacked, start);
+  const small = make("canvas", { width, height });
+  small.getContext("2d").putImageData(coloredPicture(flow, start, change, eps), 0, 0);
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  drawArrows(context, scale, flow, change, width, height, eps);
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-// A pixel for each node, enlarged so that the outermost nodes lie on the edges.
-function drawColors(context, canvas, { width, height, at }, eps) {
-  const nodes = new ImageData(width, height);
-  for (let i = 0; i < width * height; i++) nodes.data.set([...color(at(i), eps), 255], 4 * i);
-  const small = make("canvas", { width, height });
-  small.getContext("2d").putImageData(nodes, 0, 0);
-  context.imageSmoothingEnabled = true;
-  context.drawImage(small, 0.5, 0.5, width - 1, height - 1, 0, 0, canvas.width, canvas.height);
+// Of every pixel the largest change of a colour, from 0 to 1 for `PLAIN` and more.
+function changes(attacked, start) {
+  const [to, from] = [attacked.data, start.data];
+  return Float32Array.from({ length: to.length / 4 }, (_, i) => {
+    const channel = (k) => Math.abs(to[4 * i + k] - from[4 * i + k]);
+    return Math.min(1, Math.max(channel(0), channel(1), channel(2)) / PLAIN);
+  });
 }
 
-// An arrow at every few nodes: one of `eps` is as long as they are apart.
-function drawArrows(context, canvas, { width, height, at }, eps) {
-  const apart = [canvas.width / (width - 1), canvas.height / (height - 1)];
-  const every = Math.max(1, Math.round(APART / Math.min(...apart)));
-  const longest = 0.95 * every * Math.min(...apart);
+function coloredPicture(flow, start, change, eps) {
+  const { width, height } = start;
+  const image = new ImageData(width, height);
+  const colors = Array.from({ length: flow.width * flow.height }, (_, node) => {
+    const move = flow.at(node);
+    return [...color(move), Math.min(1, Math.hypot(...move) / eps)];
+  });
+  for (let i = 0; i < change.length; i++) {
+    const [row, column] = [Math.floor(i / width), i % width];
+    const node = Math.round((row * (flow.height - 1)) / (height - 1)) * flow.width
+      + Math.round((column * (flow.width - 1)) / (width - 1));
+    const grey = 0.3 * start.data[4 * i] + 0.59 * start.data[4 * i + 1] + 0.11 * start.data[4 * i + 2];
+    const strength = change[i] * colors[node][3];
+    const pale = 255 - PALE * (255 - grey);
+    for (let k = 0; k < 3; k++) image.data[4 * i + k] = pale + strength * (colors[node][k] - pale);
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}
+
+// One arrow in each cell of a coarse grid, at the node whose move changes most; none where that is little. An arrow of
+// `eps` is as long as a cell is wide.
+function drawArrows(context, scale, flow, change, width, height, eps) {
   const path = new Path2D();
-  const begin = (nodes) => Math.floor(((nodes - 1) % every) / 2);
-  for (let row = begin(height); row < height; row += every)
-    for (let column = begin(width); column < width; column += every)
-      addArrow(path, column * apart[0], row * apart[1], at(row * width + column).map((v) => (v / eps) * longest));
+  const best = new Map();
+  for (let node = 0; node < flow.width * flow.height; node++) {
+    const x = ((node % flow.width) * (width - 1)) / (flow.width - 1);
+    const y = (Math.floor(node / flow.width) * (height - 1)) / (flow.height - 1);
+    const strength = change[Math.round(y) * width + Math.round(x)];
+    const cell = `${Math.floor((x * scale) / APART)} ${Math.floor((y * scale) / APART)}`;
+    if (strength > LEAST && !(best.get(cell)?.strength >= strength)) best.set(cell, { x, y, strength, node });
+  }
+  for (const { x, y, node } of best.values())
+    addArrow(path, (x + 0.5) * scale, (y + 0.5) * scale, flow.at(node).map((v) => (v / eps) * APART));
   Object.assign(context, { lineCap: "round", lineJoin: "round" });
-  for (const [style, thick] of [["#ffffffc0", 4], ["#101018", 1.7]]) {
+  for (const [style, thick] of [["#ffffffd0", 7], ["#101018", 3]]) {
     Object.assign(context, { strokeStyle: style, lineWidth: thick });
     context.stroke(path);
   }
 }
 
-// Centred on (x, y); a node that stays where it is gets a dot.
+// Centred on (x, y).
 function addArrow(path, x, y, [right, down]) {
   const [endX, endY] = [x + right / 2, y + down / 2];
   path.moveTo(x - right / 2, y - down / 2);
   path.lineTo(endX, endY);
-  const length = Math.hypot(right, down);
-  if (length < 4) return;
   for (const side of [-1, 1]) {
     path.moveTo(endX, endY);
-    path.lineTo(endX - 0.32 * right + side * 0.2 * down, endY - 0.32 * down - side * 0.2 * right);
+    path.lineTo(endX - 0.35 * right + side * 0.22 * down, endY - 0.35 * down - side * 0.22 * right);
   }
 }
 

@@ -49,7 +49,7 @@ function sizeRows(model, view) {
   ];
 }
 
-const movesText = (moved) => (moved ? `${number(moved.most)} · ${number(moved.mean)} px` : "–");
+const movesText = (moved) => (moved ? `${moved.most.toFixed(2)} · ${moved.mean.toFixed(2)} px` : "–");
 
 // Builds the table once per run and returns the function that writes the cells of a step.
 export function newTable(root, model, view) {

@@ -105,7 +105,8 @@ def frame_json(frame: Frame, base: np.ndarray, put: Put) -> dict[str, Any]:
 
 def _flow_json(flow, stem, put):
     peak = max(np.abs(flow).max(), np.finfo(np.float32).tiny)
-    tiles = np.rint(128 + 127 * flow / peak).astype(np.uint8).reshape(-1, flow.shape[-1])
+    # Towards zero, so that no arrow gets longer than it was.
+    tiles = (128 + np.trunc(127 * flow / peak)).astype(np.uint8).reshape(-1, flow.shape[-1])
     return {
         "flow": put(f"flow-{stem}.png", png_bytes(tiles)),
         "flow_size": list(flow.shape[-2:]),

@@ -7,6 +7,7 @@ from truth import official
 
 import rlpips
 from rlpips.attacks import metric as attacks
+from rlpips.attacks.flow import FLOW, no_flow, warp
 from rlpips.data import images
 from rlpips.norms import NORMS
 from rlpips.traces.schema import NOISE
@@ -98,6 +99,70 @@ def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps, schedule):
             x = (reference + delta).clamp(0, 1)
     distances[-1] = max(distances)  # the best is kept
     np.testing.assert_allclose(trace.distance[:, 0, 0], distances, rtol=2e-2)
+
+
+def arrows(flow):
+    """The longest arrow of each lane, by numpy."""
+    return np.hypot(flow[:, 0], flow[:, 1]).max((1, 2))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "fixed", "apgd"])
+def test_moving_pixels_fools_within_its_budget_and_leaves_random_moves_behind(schedule):
+    reference = photograph()
+    trace = rlpips.attack(reference, norm="flow", eps=0.6, steps=10, seed=4, schedule=schedule)
+    assert trace.receipt["norm"] == "flow" and trace.receipt["eps"] == 0.6 and trace.receipt["schedule"] == schedule
+    assert trace.flow.shape == (3, 2, *no_flow(reference).shape[2:])
+    for frame in trace.frames:
+        assert (arrows(frame.flow) <= 0.6 * (1 + 1e-5)).all()
+    assert trace.distance[-1, 0, 0] > 2 * trace.distance[-1, 2, 0]
+    assert trace.distance[-1, 1, 1] > 1.5 * trace.distance[-1, 2, 1]
+    # The pictures are those that the flows make, and the norms are those of what they change.
+    moved = warp(reference.expand(3, -1, -1, -1), torch.from_numpy(trace.flow))
+    np.testing.assert_array_equal(trace.adversarial, images.to_uint8(moved))
+    change = (moved - reference).double().numpy()
+    np.testing.assert_allclose(trace.linf[-1], np.abs(change).max((1, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(trace.l2[-1], np.sqrt((change**2).sum((1, 2, 3))), rtol=1e-4)
+    again = rlpips.attack(reference, norm="flow", eps=0.6, steps=10, seed=4, schedule=schedule)
+    np.testing.assert_array_equal(trace.flow, again.flow)
+
+
+def test_moving_pixels_of_a_batch_with_restarts_and_toward_a_candidate():
+    references, candidates = photograph(2), photograph(2, seed=5)
+    settings = {"norm": "flow", "eps": 1.0, "steps": 4, "restarts": 2, "objective": "toward", "precision": "float32"}
+    traces = rlpips.attack(references, candidates, seed=1, **settings)
+    for n, trace in enumerate(traces):
+        alone = rlpips.attack(references[n : n + 1], candidates[n : n + 1], seed=1 + n, **settings)
+        np.testing.assert_allclose(trace.distance, alone.distance, rtol=1e-3)
+        np.testing.assert_allclose(trace.flow, alone.flow, atol=0.02)
+        assert trace.distance[-1, 0, 0] < trace.distance[0, 0, 0]
+        shown = warp(candidates[n : n + 1].expand(3, -1, -1, -1), torch.from_numpy(trace.flow))
+        assert np.abs(trace.adversarial.astype(int) - images.to_uint8(shown)).max() <= 1
+
+
+def test_the_moves_are_textbook_ascent_on_the_lpips_package():
+    """Lane 0 against a loop written out here, gradients from the package."""
+    reference, theirs = photograph(), official("alex")
+    trace = rlpips.attack(reference, norm="flow", eps=0.5, steps=4, seed=5, precision="float32")
+    generator = torch.Generator().manual_seed(5)
+    FLOW.random(no_flow(reference), 0.5, generator)  # the noise lane is drawn first
+    flow, distances = FLOW.random(no_flow(reference), 0.5, generator), []
+    for k in range(5):
+        flow.requires_grad_()
+        distance = theirs(2 * reference - 1, 2 * warp(reference, flow) - 1)
+        distances.append(distance.item())
+        (gradient,) = torch.autograd.grad(distance.sum(), flow)
+        with torch.no_grad():
+            step = gradient / gradient.norm(dim=1, keepdim=True)
+            flow = flow + 0.5 * (1 + math.cos(math.pi * k / 4)) * step
+            flow = flow * (0.5 / flow.norm(dim=1, keepdim=True)).clamp(max=1)
+    distances[-1] = max(distances)  # the best is kept
+    np.testing.assert_allclose(trace.distance[:, 0, 0], distances, rtol=2e-2)
+
+
+@pytest.mark.parametrize("settings", [{"eps": 2.5}, {"eps": 0}, {"eps": 0.5, "step_size": 4.5}])
+def test_moves_that_are_too_long_are_refused_in_pixels(settings):
+    with pytest.raises(ValueError, match=r"must be a number above 0 and at most [24], in pixels; got"):
+        rlpips.attack(photograph(), norm="flow", steps=1, **settings)
 
 
 @pytest.mark.parametrize("precision, tolerance", [("float32", 1e-3), ("bfloat16", 5e-2)])

@@ -95,6 +95,33 @@ def test_masking(photographs, tmp_path, monkeypatch, capsys):
     assert result["how"]["queries"] == 3 and result["how"]["triplets"] == 4
 
 
+def test_flow(photographs, tmp_path, capsys):
+    options = ["--all", "--triplets", "6", "--mixed", "5", "--size", "32", "--steps", "2", "--references", "4"]
+    arguments = [
+        "flow",
+        "--metrics",
+        "rlpips-linf",
+        "ssim",
+        "--images",
+        str(photographs),
+        *options,
+        "--out",
+        str(tmp_path),
+    ]
+    evaluate.main(arguments)
+    results = json.loads((tmp_path / "flow.json").read_text())
+    assert tables.moves_table(results) in capsys.readouterr().out
+    assert [(row["norm"], row["eps"]) for row in results["ssim"]["rows"]] == [
+        ("linf", 4 / 255),
+        ("flow", 0.5),
+        ("flow", 1.0),
+    ]
+    for result in results.values():
+        assert all(row["inflation"]["value"] > row["random"]["value"] > 0 for row in result["rows"])
+    assert results["ssim"]["how"]["triplets"] == 6 and results["ssim"]["how"]["references"] == 4
+    assert "4 references" in tables.moves_conditions(results)
+
+
 def test_cards(photographs, tmp_path, monkeypatch):
     for pattern in ("rlpips-linf_alex.*", "lpips_alex.*", "alexnet_features.*"):
         for file in paths.WEIGHTS.glob(pattern):
@@ -271,6 +298,7 @@ def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
         (["masking", "--bapps", "x"], "unrecognized arguments"),
         (["masking", "--queries", "1"], "from 2"),
         (["masking", "--metrics", "lpips", "--backbone", "squeeze"], "R-LPIPS l∞ has no heads for SqueezeNet"),
+        (["flow", "--bapps", "x"], "unrecognized arguments"),
         (["measure"], "unrecognized arguments: measure"),
         (["classifiers", "--classifiers", "resnet50-imagenet"], "(choose from"),
         (["classifiers", "--metrics", "lpips"], "unrecognized arguments: --metrics"),

@@ -76,6 +76,41 @@ def test_what_is_saved_comes_back(trace, saved):
         assert getattr(loaded, key) == getattr(trace, key), key
 
 
+@pytest.fixture(scope="module")
+def moved():
+    """A trace whose lanes may come from different restarts."""
+    picture = torch.rand(1, 3, 48, 61, generator=torch.Generator().manual_seed(3))
+    return rlpips.attack(picture, norm="flow", eps=0.7, steps=4, restarts=3)
+
+
+@pytest.fixture
+def saved_moves(moved, tmp_path):
+    moved.save(tmp_path / "moved.zip")
+    return tmp_path / "moved.zip"
+
+
+def test_moves_come_back_to_8_bits_and_no_longer_than_they_were(moved, saved_moves):
+    loaded = Trace.load(saved_moves)
+    np.testing.assert_array_equal(loaded.adversarial, moved.adversarial)
+    assert loaded.receipt == moved.receipt and len(loaded.frames) == len(moved.frames)
+    for ours, theirs in zip(loaded.frames, moved.frames):
+        assert ours.flow.shape == theirs.flow.shape
+        assert np.abs(ours.flow - theirs.flow).max() <= 0.7 / 127 * 1.001
+        assert (np.hypot(*ours.flow.swapaxes(0, 1)) <= np.hypot(*theirs.flow.swapaxes(0, 1)) + 1e-6).all()
+
+
+def test_moves_can_be_read_without_this_library(moved, saved_moves):
+    with zipfile.ZipFile(saved_moves) as archive:
+        frame = json.loads(archive.read("trace.json"))["frames"][-1]
+        tiles = np.array(Image.open(io.BytesIO(archive.read(frame["flow"])))).astype(float)
+    flow = frame["flow_peak"] * (tiles.reshape(len(frame["lanes"]), 2, *frame["flow_size"]) - 128) / 127
+    np.testing.assert_allclose(flow, moved.flow[frame["lanes"]], atol=0.7 / 127 * 1.001)
+
+
+def test_other_traces_have_no_moves(trace, saved):
+    assert all(frame.flow is None for frame in (*trace.frames, *Trace.load(saved).frames))
+
+
 def test_the_file_can_be_read_without_this_library(trace, saved):
     """As the documentation says: attacked = (base + byte - 128) mod 256, frame by frame."""
     with zipfile.ZipFile(saved) as archive:
@@ -239,6 +274,27 @@ def test_a_foreign_file_is_refused(saved, change, message):
     assert re.search(message, str(refusal.value)), refusal.value
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda v, f: v["frames"][1].pop("flow"), "damaged"),
+        (lambda v, f: f.pop(v["frames"][1]["flow"]), "damaged"),
+        (lambda v, f: f.update({v["frames"][0]["flow"]: png(999, 999)}), "picture"),
+        (put("frames", 1, "flow", new={"path": "/etc/hostname"}), "damaged"),
+        (put("frames", 0, "flow_size", new=[3, 3]), "flows differ"),
+        (lambda v, f: [frame.update(flow_size=[0, 4]) for frame in v["frames"]], "flows are too large"),
+        (lambda v, f: [frame.update(flow_size=[2000, 4]) for frame in v["frames"]], "flows are too large"),
+        (put("frames", 0, "flow_peak", new=-1), "lead out"),
+        (put("frames", 0, "flow_peak", new=1e9), "lead out"),
+        (put("frames", 0, "flow_peak", new="1"), "no number"),
+    ],
+)
+def test_foreign_moves_are_refused(saved_moves, change, message):
+    with pytest.raises(ValueError, match=REFUSED) as refusal:
+        Trace.load(rewritten(saved_moves, change))
+    assert re.search(message, str(refusal.value)), refusal.value
+
+
 def test_a_deep_file_is_refused(saved):
     with zipfile.ZipFile(saved, "w") as archive:
         archive.writestr("trace.json", "[" * 100_000)
@@ -329,7 +385,7 @@ def test_traces_can_be_compared_and_kept_in_sets(trace):
 
 def test_the_recorded_traces_can_be_read():
     paths = sorted(Path("precomputed").glob("*.zip"))
-    assert len(paths) == 10
+    assert len(paths) == 11
     for path in paths:
         trace = Trace.load(path)
         assert trace.state == "done" and trace.maps.shape[:2] == trace.distance_8bit.shape and trace.ruler

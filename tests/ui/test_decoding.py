@@ -107,6 +107,42 @@ def test_maps(blank, random, frame):
             assert answer == pytest.approx(values[row, column], abs=peak / 255)
 
 
+MOVES = """async ([meta, frame, lanes]) => {
+  const decode = await import("./decode.js");
+  const { flowImage, moveSizes } = await import("./flow.js");
+  const { decodePng } = await import("./png.js");
+  const model = { meta, pixels: { reference: await decodePng(meta.reference) } };
+  frame.decoded = await decode.decodeFrame(frame);
+  return lanes.map((lane) => {
+    const attacked = decode.attackedImage(model, frame, lane);
+    const { width, height, data } = flowImage(model, frame, lane, attacked, model.pixels.reference);
+    return [moveSizes(frame, lane), { width, height, data: Array.from(data) }];
+  });
+}"""
+
+
+def test_moves(blank, random, frame):
+    """Lane 0 is moved in every direction, lane 2 to the right alone, lane 3 not at all, and it is the start picture."""
+    reference = random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    flow = random.uniform(-0.35, 0.35, (LANES, 2, 4, 6)).astype(np.float32)
+    flow[1], flow[1, 0], flow[2] = 0, -0.5, 0  # colours are looked up on the left, so things go to the right
+    attacked = frame.attacked.copy()
+    attacked[1], attacked[2] = 255 - reference, reference
+    moved = Frame(**{**vars(frame), "flow": flow, "attacked": attacked})
+    about = {**meta(reference), "norm": "flow", "eps": 0.5}
+    answers = blank.evaluate(MOVES, [about, frame_json(moved, reference, data_url), list(frame.lanes)])
+    for (sizes, image), arrows in zip(answers, flow, strict=True):
+        lengths = np.hypot(*arrows)
+        assert sizes["most"] == pytest.approx(lengths.max(), abs=0.01)
+        assert sizes["mean"] == pytest.approx(lengths.mean(), abs=0.01)
+        assert image["width"] == 640 and image["height"] == round(640 * HEIGHT / WIDTH)
+    every, right, none = (pixels(image).astype(int) for _, image in answers)
+    assert np.ptp(every, axis=2).max() > 150  # colourful
+    assert (np.ptp(none, axis=2) <= 1).all()  # grey
+    colorful = right[np.ptp(right, axis=2) > 150]
+    assert len(colorful) > 1000 and (colorful.argmax(1) == 0).all()  # red, the colour of the right
+
+
 def test_a_map_of_nothing_is_black(blank, random, frame):
     """No difference anywhere, and so a scale of 0: no division by it."""
     reference = random.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)

@@ -38,6 +38,8 @@ def test_read_turns_the_sliders_units_into_pixel_units():
     assert request.precision is None and read(precision="float32")[0].precision == "float32"
     request, _, _ = read(norm="l2", eps=3.5, step_size=0.5, steps=12.0, seed=7.0)
     assert (request.eps, request.step_size, request.steps, request.seed) == (3.5, 0.5, 12, 7)
+    request, _, _ = read(norm="flow", eps=0.65, step_size=0.1)
+    assert (request.norm, request.eps, request.step_size) == ("flow", 0.65, 0.1)
 
 
 @pytest.mark.parametrize("field", ["eps", "steps", "seed", "restarts"])

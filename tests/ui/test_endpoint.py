@@ -102,5 +102,6 @@ def test_a_request_has_the_values_that_the_page_would_send(served):
         schedule="fixed",
     )  # fmt: skip
     assert endpoint._controls(**settings, norm="l2", eps=2.5).eps == 2.5
+    assert endpoint._controls(**settings, norm="flow", eps=0.5).eps == 0.5
     with pytest.raises(ValueError, match="another picture than the reference"):
         endpoint._controls(**{**settings, "candidate": settings["picture"]}, norm="l2", eps=2.5)
