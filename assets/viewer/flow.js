@@ -4,7 +4,7 @@
 import { make } from "./dom.js";
 
 const SIDE = 640;                     // px, the longer side of the drawing; it is shown smaller
-const APART = 44;                     // px of a cell that has one arrow
+const APART = 56;                     // px of a cell that has one arrow
 const PLAIN = 20;                     // levels of 255: a change from which on a move has its full colour
 const LEAST = 0.4;                    // of that: below it a move gets no arrow
 const PALE = 0.55;                    // how dark black is in the grey picture

@@ -104,12 +104,8 @@ def _add_flow(commands, of_metrics: argparse.ArgumentParser) -> None:
         allow_abbrev=False,
         help="what if an attack moves pixels instead of changing them?",
     )
-    command.add_argument(
-        "--triplets", type=_number(int, 1, 100_000), default=ELSEWHERE, help="of one family each, attacked"
-    )
-    command.add_argument(
-        "--references", type=_number(int, 1, 100_000), default=REFERENCES, help="attacked for the inflation"
-    )
+    command.add_argument("--triplets", type=_number(int, 1, 100_000), default=100, help="of one family each, attacked")
+    command.add_argument("--references", type=_number(int, 1, 100_000), default=60, help="attacked for the inflation")
     command.add_argument("--steps", type=_number(int, 1, 10_000), default=STEPS, help="of PGD")
 
 

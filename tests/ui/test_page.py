@@ -182,6 +182,50 @@ def test_stop_keeps_what_is_there(page):
     assert viewer(page) == ("done", STEPS, STEPS)
 
 
+MOVES = "#viewer [data-kind=perturbation] >> nth=0"
+
+
+def test_pixels_are_moved_within_a_budget_and_the_moves_are_shown(page):
+    b.choose(page, "#norm", "flow")
+    page.wait_for_function("document.querySelector('#eps input[type=number]').value === '0.5'")
+    assert "eps, pixels" in page.inner_text("#eps")
+    b.enter(page, "#eps", 0.75)
+    page.wait_for_function("document.querySelector('#budget').innerText.includes('at most 0.75 px')")
+    assert re.match(rf"Done: {STEPS} steps", b.run(page))
+    page.wait_for_function("document.querySelector('#viewer [data-kind=perturbation] canvas').width === 640")
+    wait_painted(page)
+    page.wait_for_function(f"document.querySelector('#viewer .rv-keyframe').textContent.endsWith('step {STEPS}')")
+    described = f"{MOVES} >> canvas"
+    assert re.fullmatch(
+        r"Attacked against LPIPS: where things are moved after step 8, as arrows and colours; 0\.\d+ pixels on average, at most 0\.7\d+",
+        page.get_attribute(described, "aria-label"),
+    )
+    longest = page.locator("#viewer .rv-table tr", has_text="moved").locator("td").all_inner_texts()
+    assert len(longest) == 3 and all(re.fullmatch(r"0\.7\d · 0\.\d\d px", cell) for cell in longest)
+    assert (
+        page.locator("#viewer .rv-wheel").first.is_visible()
+        and not page.locator("#viewer .rv-factor").first.is_visible()
+    )
+
+    at_the_end = b.canvases(page)
+    page.press("#viewer [data-scrubber]", "Home")
+    page.wait_for_function("document.querySelector('#viewer .rv-keyframe').textContent.endsWith('step 0')")
+    assert all(one["digest"] != other["digest"] for one, other in zip(b.canvases(page)[2:3], at_the_end[2:3]))
+
+    page.focus(f"{MOVES} >> .rv-moves")
+    page.keyboard.press("ArrowDown")  # as every native choice
+    page.wait_for_function("document.querySelector('#viewer [data-kind=perturbation] canvas').width !== 640")
+    assert "amplified" in page.get_attribute(described, "aria-label")
+    assert (
+        page.locator("#viewer .rv-factor").first.is_visible()
+        and not page.locator("#viewer .rv-wheel").first.is_visible()
+    )
+    b.choose(page, "#norm", "l∞")
+    page.wait_for_function("document.querySelector('#budget').innerText.startsWith('4/255')")
+    b.run(page)
+    assert not page.locator("#viewer .rv-moves").count()
+
+
 def test_opening_more_changes_nothing(page):
     """Its number fields are filled when they are shown, and an empty one with 0."""
     page.click("#more button")
