@@ -30,7 +30,8 @@ class DISTS(FeatureMetric):
     """DISTS: 0 for identical pictures, at most 2. `trunk` is VGG16; alpha and beta (C,) >= 0 are the weights of the texture and the
     structure of the C channels, the colours first. They are divided by their sum.
 
-    Each layer has two shares: its structure, with a map, and its texture, whose map is flat, (N, 1, 1).
+    The share of "pixels" and of each layer is that of its structure. The last share, "texture", is that of all their textures, and its
+    map is flat, (N, 1, 1).
     """
 
     name = "dists"
@@ -49,7 +50,7 @@ class DISTS(FeatureMetric):
                 f"alpha and beta must be {sum(channels)} numbers; got {tuple(alpha.shape)}, {tuple(beta.shape)}."
             )
         self.network: nn.Module = trunk.features
-        self._taps, self._sizes, self._names = trunk.spec.taps, channels, ("pixels", *trunk.spec.layers)
+        self._taps, self._sizes, self._stages = trunk.spec.taps, channels, trunk.spec.layers
         total = alpha.sum() + beta.sum()
         device = trunk.scale.device
         for name, weights in (("alpha", alpha), ("beta", beta)):
@@ -59,7 +60,7 @@ class DISTS(FeatureMetric):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return tuple(f"{name} {part}" for name in self._names for part in ("structure", "texture"))
+        return ("pixels", *self._stages, "texture")
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The picture itself, and its features after the last convolution of each of VGG16's five stages."""
@@ -71,7 +72,7 @@ class DISTS(FeatureMetric):
         return features
 
     def compare(self, of_x: Sequence[Tensor], of_y: Sequence[Tensor]) -> list[Tensor]:
-        maps, alphas, betas = [], self.alpha.split(self._sizes), self.beta.split(self._sizes)
+        maps, textures, alphas, betas = [], [], self.alpha.split(self._sizes), self.beta.split(self._sizes)
         for x, y, alpha, beta in zip(of_x, of_y, alphas, betas, strict=True):
             mean_x, mean_y = (each.mean((2, 3), keepdim=True) for each in (x, y))
             centred_x, centred_y = x - mean_x, y - mean_y
@@ -79,8 +80,8 @@ class DISTS(FeatureMetric):
             of_channel = beta / (variances + _C)
             maps.append(torch.einsum("nchw,nc->nhw", (centred_x - centred_y).square(), of_channel))
             texture = (mean_x - mean_y).square() / (mean_x.square() + mean_y.square() + _C)
-            maps.append((texture * alpha.view(1, -1, 1, 1)).sum(1))
-        return maps
+            textures.append((texture * alpha.view(1, -1, 1, 1)).sum(1))
+        return [*maps, torch.stack(textures).sum(0)]
 
 
 def _pool(features: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ but for the dropout inside the network; and the network is that of LPIPS here, w
 
 The paper draws new transformations at every call. Here a metric draws `count` of them once, by its seed, so that it gives the same number
 twice. An attack follows the mean gradient over these same transformations (expectation over transformation, Athalye et al., arXiv 1707.07397),
-and so knows them: what it finds is what it finds against this metric, not against one that draws anew.
+and so knows them: it finds more against these than against others (assets/docs/results.md).
 """
 
 import bisect
