@@ -312,7 +312,7 @@ CATALOG: dict[str, MetricCard] = {
         MetricCard(
             name="st-lpips",
             title="ST-LPIPS",
-            color="#7A4A1E",
+            color="#117733",
             source="the stlpips-pytorch package 0.0.2",
             licence="BSD-2-Clause",
             training="Trunk and heads trained by the paper's authors to judge alike where a picture is shifted (BAPPS).",
@@ -331,7 +331,7 @@ CATALOG: dict[str, MetricCard] = {
         MetricCard(
             name="elpips",
             title="E-LPIPS",
-            color="#117733",
+            color="#7A4A1E",
             source="this project, on LPIPS",
             licence="BSD-2-Clause, as LPIPS's heads",
             training="None of its own: LPIPS, averaged over eight transformations drawn once.",
