@@ -187,7 +187,7 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
         return sign * reading.per_layer.sum(-1).gather(1, metric_of_lane)[:, 0], *reading
 
     height, width = loaded.reference.shape[-2:]
-    frame_steps = set(keyframes(request.steps, height, width, request.backbone))
+    frame_steps = set(keyframes(request.steps, height, width, request.backbone, request.metrics))
     for restart in range(request.restarts):
         # All lanes of a picture start at the same point, so that they differ by metric alone.
         with torch.no_grad():

@@ -16,6 +16,7 @@ from rlpips.device import in_neutral_state
 from rlpips.engine.fast_trunk import FastTrunk
 from rlpips.engine.panel import Panel
 from rlpips.metrics.backbones import unit_length
+from rlpips.metrics.base import FeatureMetric
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.parallel import share
 from rlpips.validation import check_choice
@@ -99,8 +100,8 @@ def draw_candidates(judge: Tensor, generator: torch.Generator) -> tuple[Tensor, 
 
 def distance_from(metric: Metric, reference: Tensor) -> Values:
     """x -> d(reference, x), (N,), with gradients to x. The features of the references (N, 3, H, W) are computed once, if the
-    metric is a `PerceptualMetric`."""
-    if isinstance(metric, PerceptualMetric):
+    metric is a `PerceptualMetric` or a `FeatureMetric`."""
+    if isinstance(metric, PerceptualMetric | FeatureMetric):
         panel = Panel([metric], reference)
         return lambda x: panel.per_layer(x).sum((1, 2))
     return lambda x: metric(reference, x)

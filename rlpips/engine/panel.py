@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlpips.engine.lanes import Lanes
 from rlpips.metrics.backbones import Trunk
-from rlpips.metrics.base import Metric, layer_shares, merge_maps
+from rlpips.metrics.base import FeatureMetric, Metric, layer_shares, merge_maps
 from rlpips.metrics.fidelity import Ssim, psnr
 from rlpips.metrics.lpips import stack_heads
 from rlpips.norms import L2, LINF
@@ -120,17 +120,21 @@ class Pairs:
 
     def __init__(self, metric: Metric, reference: Tensor):
         self._metric, self._reference, self.layers = metric, reference, metric.layers
+        self._features = metric.features(reference) if isinstance(metric, FeatureMetric) else None
 
     def per_layer(self, x: Tensor) -> Tensor:
         """The shares of its layers (N·K, 1, L)."""
-        return self._metric.per_layer(self._beside(x), x)[:, None]
+        return layer_shares(list(self.maps(x)))
 
     def maps(self, x: Tensor) -> Iterator[Tensor]:
         """For each layer a map (N·K, 1, h_l, w_l)."""
-        return (layer[:, None] for layer in self._metric.layer_maps(self._beside(x), x))
-
-    def _beside(self, x: Tensor) -> Tensor:
-        return self._reference.repeat_interleave(len(x) // len(self._reference), 0)
+        lanes = len(x) // len(self._reference)
+        if isinstance(self._metric, FeatureMetric) and self._features:
+            beside = [each.repeat_interleave(lanes, 0) for each in self._features]
+            maps = self._metric.compare(beside, self._metric.features(x))
+        else:
+            maps = self._metric.layer_maps(self._reference.repeat_interleave(lanes, 0), x)
+        return (layer[:, None] for layer in maps)
 
 
 def _by_trunk(metrics: Sequence[Metric]) -> list[tuple[Trunk | None, list[int]]]:

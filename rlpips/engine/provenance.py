@@ -31,9 +31,9 @@ def picture_digest(picture: Tensor) -> str:
 
 
 def weights_digest(metric: Any, backbone: str) -> str:
-    """What identifies a metric's weights. For a name of the catalogue: the sha256 of its heads (and, after a +, of a trunk of its own),
-    git's name for an official checkpoint, or nothing where there is no network. For a module: the sha256 of its state, or nothing where
-    it has none."""
+    """What identifies a metric's weights. For a name of the catalogue: the sha256 of its heads (and, after a +, of a trunk of its own)
+    or of what it has in their place, git's name for an official checkpoint, or nothing where there is no network. For a module: the
+    sha256 of its state, or nothing where it has none."""
     if not isinstance(metric, str):
         state = getattr(metric, "state_dict", dict)()
         sha256 = hashlib.sha256()
@@ -41,8 +41,9 @@ def weights_digest(metric: Any, backbone: str) -> str:
             sha256.update(value.detach().cpu().contiguous().numpy().tobytes())
         return sha256.hexdigest() if state else ""
     card = catalog.card(metric)
-    if not card.has_network:
-        return ""
     if card.official:
         return card.official.blob_id
-    return "+".join([card.heads[backbone].sha256, *([card.trunk.sha256] if card.trunk else [])])
+    if card.of:
+        return weights_digest(card.of, backbone)
+    files = card.heads.get(backbone), card.trunk, card.packaged.get(backbone), card.weights
+    return "+".join(file.sha256 for file in files if file)

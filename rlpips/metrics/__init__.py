@@ -1,1 +1,1 @@
-"""Perceptual metrics (a frozen trunk and one weight per channel), and PSNR and SSIM beside them."""
+"""Perceptual metrics (a frozen trunk and one weight per channel), those of others, and PSNR and SSIM beside them."""

@@ -51,6 +51,26 @@ class Metric(nn.Module):
         return merge_maps([layer[:, None] for layer in self.layer_maps(x, y)], x.shape[-2:])[:, 0]
 
 
+class FeatureMetric(Metric):
+    """A metric that compares features. A subclass gives `features` and `compare` in place of `layer_maps`, so that whoever compares
+    many pictures with one reference computes the reference's features once."""
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The features of N pictures, as tensors (N, …)."""
+        raise NotImplementedError
+
+    def compare(self, of_x: Sequence[Tensor], of_y: Sequence[Tensor]) -> list[Tensor]:
+        """The `layer_maps` of N pairs, from their features."""
+        raise NotImplementedError
+
+    @in_neutral_state
+    def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        check_pair(x, y)
+        weights = next(self.buffers())
+        check_device(x, y, weights.device)
+        return self.compare(self.features(x.to(weights.dtype)), self.features(y.to(weights.dtype)))
+
+
 class OwnMetric(Metric):
     """A distance of the user's own: any differentiable `distance(x, y)` of (N, 3, H, W) pictures in [0, 1] -> (N,).
 
@@ -81,6 +101,12 @@ def check_pair(x: Any, y: Any) -> None:
     check_images(y, "y")
     if x.shape != y.shape:
         raise ValueError(f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
+
+
+def check_device(x: Tensor, y: Tensor, device: torch.device) -> None:
+    """ValueError unless both pictures are on the metric's device."""
+    if {x.device, y.device} != {device}:
+        raise ValueError(f"x and y must be on the metric's device, {device}; got {x.device} and {y.device}.")
 
 
 def check_images(x: Any, name: str = "images") -> None:

@@ -16,8 +16,11 @@ from torch import Tensor
 
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.metrics.backbones import Trunk, load_trunk
-from rlpips.metrics.base import Metric, OwnMetric, check_pair
+from rlpips.metrics.base import Metric, OwnMetric, check_device, check_pair
+from rlpips.metrics.dists import DISTS
+from rlpips.metrics.elpips import ELPIPS
 from rlpips.metrics.pixel import PIXEL_METRICS
+from rlpips.metrics.st_lpips import ShiftTolerantLPIPS
 from rlpips.zoo import catalog, weights
 from rlpips.zoo.weights import DownloadProgress
 
@@ -55,8 +58,7 @@ class PerceptualMetric(Metric):
     def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
         check_pair(x, y)
         scale = self.trunk.scale
-        if {x.device, y.device} != {scale.device}:
-            raise ValueError(f"x and y must be on the metric's device, {scale.device}; got {x.device} and {y.device}.")
+        check_device(x, y, scale.device)
         maps = layer_maps(self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype)), stack_heads([self]))
         return [layer[:, 0] for layer in maps]
 
@@ -82,7 +84,8 @@ def load_metric(
     progress: DownloadProgress = weights.print_progress,
 ) -> Any:
     """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", …) on a backbone ("alex", "vgg", "squeeze"), which
-    those without a network ("mse", "ssim") do not use: a `PerceptualMetric`, or another `rlpips.metrics.base.Metric`.
+    those without a network ("mse", "ssim") do not use, nor "dists", which is always on VGG16: a `PerceptualMetric`, or another
+    `rlpips.metrics.base.Metric`.
 
     `device` is "cpu", "cuda", or None for the GPU where there is one. The weights for AlexNet are bundled. Those of the other
     backbones, and the official checkpoints, are looked for and downloaded as in `rlpips.zoo.weights.load_trunk`;
@@ -107,6 +110,12 @@ def shared_metric(
     device = pick_device(device)
     if name in PIXEL_METRICS:
         return PIXEL_METRICS[name]()
+    if name == "dists":
+        return DISTS(load_trunk(catalog.card(name).always, device, progress), *weights.load_dists())
+    if name == "st-lpips":
+        return ShiftTolerantLPIPS(backbone, *weights.load_shift_tolerant(backbone)).to(device)
+    if name == "elpips":
+        return ELPIPS(load_trunk(backbone, device, progress), weights.load_heads("lpips", backbone))
     if catalog.card(name).official:
         state, heads = weights.load_official(name, progress)
         return PerceptualMetric(_official_trunk(backbone, state, device), heads, name)

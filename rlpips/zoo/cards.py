@@ -17,17 +17,17 @@ from rlpips.zoo import catalog
 
 
 def path(name: str, backbone: str = "alex") -> Path:
-    """The file of the card of a metric's heads, or of the pixels; ValueError for an unknown metric, or one without heads of its
-    own."""
+    """The file of the card of a metric on a backbone; ValueError for an unknown metric, or an official checkpoint, which has none."""
     catalog.check(name, backbone)
-    if not catalog.card(name).has_network:
-        return paths.WEIGHTS / f"{name}.json"
-    heads = catalog.card(name).heads
-    if backbone not in heads:
+    card = catalog.card(name)
+    if card.official:
         raise ValueError(
             f"{name} has no heads file of its own, and so no card: its authors publish trunk and heads as one."
         )
-    return (paths.WEIGHTS / heads[backbone].file).with_suffix(".json")
+    if backbone in card.heads:
+        return (paths.WEIGHTS / card.heads[backbone].file).with_suffix(".json")
+    chosen = f"{name}_{backbone}" if card.trunk_of(backbone) == backbone and not card.always else name
+    return paths.WEIGHTS / f"{chosen}.json"
 
 
 def read(name: str, backbone: str = "alex") -> dict[str, Any]:

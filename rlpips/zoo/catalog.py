@@ -16,6 +16,11 @@ PAT_PAPER = "Laidlaw, Singla and Feizi, Perceptual Adversarial Robustness: Defen
 AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, arXiv 1706.06083"
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
 ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
+DISTS_PAPER = "Ding et al., Image Quality Assessment: Unifying Structure and Texture Similarity, arXiv 2004.07728"
+ST_LPIPS_PAPER = "Ghildyal and Liu, Shift-tolerant Perceptual Similarity Metric, arXiv 2207.13686"
+E_LPIPS_PAPER = (
+    "Kettunen et al., E-LPIPS: Robust Perceptual Image Similarity via Random Transformation Ensembles, arXiv 1906.03973"
+)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PIXELS = "mse"  # the yardstick beside the metrics that have a network
 PAIR = ("lpips", "rlpips-linf")  # the two metrics that are compared by default
@@ -40,12 +45,24 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class PackagedFile:
+    """A file of weights, saved by torch, that a Python package of others carries; it may also lie where downloads do."""
+
+    file: str
+    sha256: str  # of the whole file, 64 hex digits
+    package: str  # as Python imports it
+    folder: str  # in the package
+    project: str  # as pip installs it
+
+
+@dataclass(frozen=True)
 class MetricCard:
     """One metric: its names, its colour in charts, its credits and its files.
 
     `heads` has one file per backbone. A card with an `official` checkpoint has no heads file: trunk and heads both come from
     the checkpoint. A card with a `trunk` has one of its own, on AlexNet: keys features.N.weight and features.N.bias, float16, and
-    softness (L,).
+    softness (L,). The metrics of others have, in place of heads, `packaged` files with trunk and heads, one per backbone; or `weights`
+    for the features of the backbone `always`, whichever is chosen; or they are made `of` another metric of the catalogue.
     """
 
     name: str
@@ -58,18 +75,29 @@ class MetricCard:
     heads: dict[str, WeightsFile] = field(default_factory=dict)
     official: Checkpoint | None = None
     trunk: WeightsFile | None = None
+    packaged: dict[str, PackagedFile] = field(default_factory=dict)
+    weights: WeightsFile | None = None  # in assets/weights/
+    always: str = ""
+    of: str = ""
+    cost: int = (
+        1  # how many times as long as LPIPS's on AlexNet a step takes, roughly, where its trunk's cost does not say it
+    )
 
     @property
     def backbones(self) -> tuple[str, ...]:
-        """The backbones that this metric can be loaded on; one without a network goes with all of them."""
-        if not self.has_network:
-            return tuple(TRUNKS)
-        return ("alex",) if self.official else tuple(self.heads)
+        """The backbones that this metric can be loaded on; one without a network, or always on the same, goes with all of them."""
+        if self.of:
+            return CATALOG[self.of].backbones
+        return ("alex",) if self.official else tuple(self.heads or self.packaged or TRUNKS)
+
+    def trunk_of(self, backbone: str) -> str:
+        """The backbone whose features it compares where `backbone` is chosen; empty for one without a network."""
+        return self.always or (backbone if self.has_network else "")
 
     @property
     def has_network(self) -> bool:
         """Whether it compares features of a network."""
-        return bool(self.heads or self.official)
+        return bool(self.heads or self.official or self.packaged or self.always or self.of)
 
 
 @dataclass(frozen=True)
@@ -267,6 +295,50 @@ CATALOG: dict[str, MetricCard] = {
             training="None: one minus the structural similarity of the luma.",
             paper=SSIM_PAPER,
         ),
+        MetricCard(
+            name="dists",
+            title="DISTS",
+            color="#332288",
+            source="the DISTS-pytorch package 0.1, on torchvision's VGG16",
+            licence="MIT",
+            training="Weights of textures and structures learnt from human judgements (KADID-10k) and from textures, VGG16 frozen.",
+            paper=DISTS_PAPER,
+            weights=WeightsFile(
+                "dists.safetensors", "745cdae1b30c00fe14c81d72f852015ae5c33dc3d83c49d4c928295c1cfc4ce9"
+            ),
+            always="vgg",
+            cost=30,
+        ),
+        MetricCard(
+            name="st-lpips",
+            title="ST-LPIPS",
+            color="#117733",
+            source="the stlpips-pytorch package 0.0.2",
+            licence="BSD-2-Clause",
+            training="Trunk and heads trained by the paper's authors to judge alike where a picture is shifted (BAPPS).",
+            paper=ST_LPIPS_PAPER,
+            packaged={
+                backbone: PackagedFile(
+                    f"{backbone}_shift_tolerant.pth", sha256, "stlpips_pytorch", "weights/vST0.0", "stlpips-pytorch"
+                )
+                for backbone, sha256 in (
+                    ("alex", "b356b382f96010f77d085ee8343ecd9fd322d0a56e8de2b2d0549fafcad8b9ee"),
+                    ("vgg", "44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250"),
+                )
+            },
+            cost=10,
+        ),
+        MetricCard(
+            name="elpips",
+            title="E-LPIPS",
+            color="#7A4A1E",
+            source="this project, on LPIPS",
+            licence="BSD-2-Clause, as LPIPS's heads",
+            training="None of its own: LPIPS, averaged over eight transformations drawn once.",
+            paper=E_LPIPS_PAPER,
+            of="lpips",
+            cost=10,
+        ),
         _official(
             "x0",
             "latest_net_linf_x0.pth",
@@ -411,6 +483,13 @@ def check(name: str, backbone: str) -> None:
             f"{metric.title} has no heads for {trunk.title} ({backbone!r}); "
             f"there are heads for {', '.join(metric.backbones)}."
         )
+
+
+def cost(metrics: Any, backbone: str) -> int:
+    """How many times as long as LPIPS's on AlexNet a step of the slowest of these metrics takes, roughly; at least as the backbone.
+    Names or callables: one that the catalogue does not list counts as LPIPS does."""
+    known = [CATALOG[name].cost for name in map(name_of, metrics) if name in CATALOG]
+    return max([trunk_card(backbone).cost, *known])
 
 
 def name_of(metric: Any) -> str:

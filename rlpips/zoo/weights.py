@@ -6,9 +6,11 @@ with `weights_only=True`.
 """
 
 import hashlib
+import importlib.util
 import io
 import os
 import pickle
+import re
 import sys
 import threading
 import urllib.request
@@ -22,7 +24,7 @@ import torch
 from torch import Tensor
 
 from rlpips import paths, saving
-from rlpips.zoo.catalog import card, check, classifier_card, trunk_card
+from rlpips.zoo.catalog import PackagedFile, card, check, classifier_card, trunk_card
 
 # LPIPS's input normalisation, for pixels on [-1, 1]. A checkpoint with other numbers would be another metric.
 LPIPS_SHIFT = (-0.030, -0.088, -0.188)
@@ -131,6 +133,37 @@ def load_tuned_trunk(name: str) -> tuple[dict[str, Tensor], Tensor]:
     return tensors, softness
 
 
+def load_dists() -> tuple[Tensor, Tensor]:
+    """DISTS's weights (alpha, beta), of the textures and the structures of 3 + 64 + 128 + 256 + 512 + 512 channels, (1475,) float32 >= 0
+    each, on the CPU. WeightsError (a ValueError) if the file is missing or damaged."""
+    file = card("dists").weights
+    assert file is not None  # the catalogue says so
+    tensors = _read_tensors(paths.WEIGHTS / file.file, file.sha256)
+    return tensors["alpha"], tensors["beta"]
+
+
+def load_shift_tolerant(backbone: str) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Trunk and heads of ST-LPIPS on "alex" or "vgg", float32 on the CPU: the keys N.weight and N.bias, with N the place of a layer in
+    the authors' network, and one vector (C_l,) per layer.
+
+    The file is looked for in RLPIPS_WEIGHTS_DIR, torch.hub's cache and the installed package of its authors, which is not imported.
+    WeightsError (a ValueError) if it is nowhere, which says how to get it, or is damaged.
+    """
+    check("st-lpips", backbone)
+    packaged = card("st-lpips").packaged[backbone]
+    path = find_packaged(packaged)
+    if path is None:
+        raise WeightsError(
+            f"ST-LPIPS's weights are not here: `pip install {packaged.project} --no-deps` brings them, or put {packaged.file} of that "
+            "package into the folder named by the environment variable RLPIPS_WEIGHTS_DIR."
+        )
+    state = _read_pickle(path, "sha256", packaged.sha256)
+    layers = {re.sub(r"net\.slice\d\.", "", key): value for key, value in state.items() if key.startswith("net.")}
+    trunk = {key: value for key, value in layers.items() if not key.endswith("filt")}  # the window is always the same
+    heads = [value.flatten() for key, value in sorted(state.items()) if re.fullmatch(r"lin\d\.model\.1\.weight", key)]
+    return trunk, _check_heads(heads, packaged.file)
+
+
 def load_official(name: str, progress: DownloadProgress = print_progress) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Trunk and heads of a metric that is one published checkpoint (`card(name).official`).
 
@@ -218,6 +251,17 @@ def find(file: str) -> Path | None:
     folder = os.environ.get("RLPIPS_WEIGHTS_DIR")
     folders = ([Path(folder).expanduser()] if folder else []) + [_cache_folder()]
     return next((folder / file for folder in folders if (folder / file).is_file()), None)
+
+
+def find_packaged(packaged: PackagedFile) -> Path | None:
+    """The same of a file that a package carries, which need not be imported for it; None where neither they nor the package have it."""
+    if path := find(packaged.file):
+        return path
+    spec = importlib.util.find_spec(packaged.package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / packaged.folder / packaged.file).is_file():
+            return path
+    return None
 
 
 def _matches(raw: bytes, kind: str, digest: str) -> bool:

@@ -35,7 +35,7 @@ def test_metrics_of_other_kinds_keep_their_place_layers_and_gradients():
     def furthest(x, y):
         return (x - y).abs().amax((1, 2, 3))
 
-    names = ("ssim", "lpips", "mse")
+    names = ("ssim", "lpips", "mse", "elpips")
     metrics = [rlpips.load_metric(name) for name in names]
     metrics.insert(1, OwnMetric(furthest))
     generator = torch.Generator().manual_seed(0)
@@ -44,8 +44,8 @@ def test_metrics_of_other_kinds_keep_their_place_layers_and_gradients():
     assert panel.layers == ("luma", "distance", "conv1", "conv2", "conv3", "conv4", "conv5", "pixels")
     y.requires_grad_()
     shares = panel.per_layer(y)
-    assert shares.shape == (4, 4, 8)
-    weights = torch.rand(4, 4, generator=generator)
+    assert shares.shape == (4, 5, 8)
+    weights = torch.rand(4, 5, generator=generator)
     (gradient,) = torch.autograd.grad((shares.sum(-1) * weights).sum(), y)
     for column, metric in enumerate(metrics):
         alone = y.detach().requires_grad_()
@@ -54,7 +54,7 @@ def test_metrics_of_other_kinds_keep_their_place_layers_and_gradients():
         gradient -= torch.autograd.grad((distance * weights[:, column]).sum(), alone)[0]
     assert gradient.norm() < 1e-4
     frames = panel.frame(0, (0, 1), y.detach(), x.repeat_interleave(2, 0))
-    assert frames[1].maps.shape[:2] == (2, 4) and frames[1].distance_8bit.shape == (2, 4)
+    assert frames[1].maps.shape[:2] == (2, 5) and frames[1].distance_8bit.shape == (2, 5)
     assert frames[0].maps[:, 1] == pytest.approx(
         frames[0].distance_8bit[:, 1, None, None].repeat(64, 1).repeat(45, 2), rel=1e-4
     )

@@ -258,6 +258,7 @@ def test_bapps_is_scored_as_lpips_does(tmp_path):
 
 def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
     monkeypatch.setattr("rlpips.zoo.weights.find", lambda file: None)
+    monkeypatch.setattr("rlpips.zoo.weights.find_packaged", lambda file: None)
     measured = []
 
     def measure(options, name, data, progress):
@@ -267,9 +268,11 @@ def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
     command = metric_commands.Command(measure, lambda results: iter(["table"]), "x")
     monkeypatch.setitem(metric_commands.COMMANDS, "standard", command)
     evaluate.main(["--triplets", "2", "--mixed", "2"])
-    assert measured == ["lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse", "ssim"]
+    assert measured == ["lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse", "ssim", "elpips"]
     printed = capsys.readouterr()
     assert "rlpips-official-x0 is left out: latest_net_linf_x0.pth would have to be downloaded" in printed.err
+    assert "dists is left out: vgg16-397923af.pth would have to be downloaded" in printed.err
+    assert "st-lpips is left out: it needs `pip install stlpips-pytorch --no-deps`" in printed.err
     assert "8 sample pictures, which are few" in printed.err and "8 sample pictures, which are few" in printed.out
 
     with pytest.raises(SystemExit) as stop:

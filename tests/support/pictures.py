@@ -42,3 +42,13 @@ def write_bapps(folder, families=("cnn", "traditional"), count=9, side=40):
                 Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(place / part / f"{index:06}.png")
             np.save(place / "judge" / f"{index:06}.npy", np.array([0.8 if p1_nearer else 0.2], dtype=np.float32))
     return folder
+
+
+def make_waves():
+    """Two pairs of smooth pictures by a formula, float32 arrays (2, 3, 70, 93) in [0, 1], for numbers that were computed elsewhere."""
+    y, x = np.mgrid[:70, :93].astype(float)
+    waves = [np.sin(0.11 * (k + 1) * x + 0.07 * (k + 2) * y + k) for k in range(6)]
+    a = np.stack([0.5 + 0.2 * waves[0] + 0.2 * waves[1] * waves[2], 0.5 + 0.3 * waves[1], 0.4 + 0.3 * waves[2]])
+    b = np.stack([0.5 + 0.4 * waves[3] * waves[4], 0.3 + 0.2 * waves[5], 0.6 + 0.3 * waves[0]])
+    others = np.stack([0.8 * a + 0.2 * b + 0.05 * waves[5], np.roll(b, 2, -1)])
+    return np.stack([a, b]).clip(0, 1).astype(np.float32), others.clip(0, 1).astype(np.float32)

@@ -41,7 +41,7 @@ def test_different_sizes_are_refused_and_can_be_resized(pair):
     assert status.startswith("Done: measured in") and status.endswith("The changed picture was resized to 64×48.")
     message = result["message"]
     assert message["state"] == "done" and message["meta"]["name"] == "a" and button.visible == "hidden"
-    assert result["inputs"] == [*pair, "alex"]
+    assert result["inputs"] == [*pair, "alex", "none"] and message["meta"]["metrics"] == list(inspect.METRICS)
 
 
 def test_sizes_are_compared_before_pictures_are_reduced(tmp_path):
@@ -74,3 +74,15 @@ def test_a_missing_picture_and_a_failure_are_sentences(pair, monkeypatch, caplog
     assert status == session.FAILED and "out of memory" in caplog.text
     with session.QUEUE.join(VISITOR) as place:
         assert next(place.turn(), "free") == "free"
+
+
+def test_one_metric_more(pair, monkeypatch):
+    *_, (result, _, status) = inspect._compare(request(), pair[0], pair[0], "alex", "elpips")
+    assert status.startswith("Done") and result["message"]["meta"]["metrics"] == [*inspect.METRICS, "elpips"]
+    *_, (_, _, status) = inspect._compare(request(), pair[0], pair[0], "squeeze", "rlpips-tune")
+    assert status.startswith("Refused: R-LPIPS tune has no heads for SqueezeNet 1.1")
+    monkeypatch.setattr("rlpips.zoo.weights.find_packaged", lambda file: None)
+    monkeypatch.setattr(gr, "Warning", lambda text: None)
+    *_, (result, _, status) = inspect._compare(request(), pair[0], pair[0], "alex", "st-lpips")
+    assert status.startswith("Refused: ST-LPIPS&#x27;s weights are not here: `pip install stlpips-pytorch --no-deps`")
+    assert result["message"]["state"] == "empty"

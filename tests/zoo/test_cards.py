@@ -83,6 +83,13 @@ def test_a_card_that_cannot_be_read_is_an_error_in_the_log_and_a_sentence(
         assert (tmp_path / "lpips_alex.json").read_text() == content
 
 
+def test_a_card_is_of_a_backbone_where_there_is_a_choice():
+    assert [cards.path(name).name for name in ("lpips", "mse", "dists", "st-lpips", "elpips")] == [
+        "lpips_alex.json", "mse.json", "dists.json", "st-lpips_alex.json", "elpips_alex.json",
+    ]  # fmt: skip
+    assert cards.path("dists", "vgg").name == "dists.json" and cards.path("elpips", "vgg").name == "elpips_vgg.json"
+
+
 def test_there_is_no_card_without_heads_of_ours():
     with pytest.raises(ValueError, match="rlpips-official-x0 has no heads file"):
         cards.path("rlpips-official-x0")

@@ -20,11 +20,12 @@ def test_every_metric_has_a_name_a_title_a_colour_and_credits():
     assert CATALOG["lpips"].backbones == ("alex", "vgg", "squeeze")
 
 
-def test_every_card_has_heads_an_official_checkpoint_or_no_network():
+def test_every_card_has_one_kind_of_weights_or_no_network():
     for card in CATALOG.values():
-        assert not (card.heads and card.official) and card.has_network == bool(card.heads or card.official)
-        for heads in card.heads.values():
-            assert heads.sha256 == "" or len(bytes.fromhex(heads.sha256)) == 32
+        kinds = [bool(kind) for kind in (card.heads, card.official, card.packaged, card.weights, card.of)]
+        assert sum(kinds) == card.has_network and card.has_network == (card.name not in ("mse", "ssim"))
+        for file in (*card.heads.values(), *card.packaged.values(), *([card.weights] if card.weights else [])):
+            assert file.sha256 == "" or len(bytes.fromhex(file.sha256)) == 32
         if card.official:
             assert len(bytes.fromhex(card.official.blob_id)) == 20
             assert card.official.url.startswith("https://") and card.official.url.endswith(card.official.file)
@@ -37,6 +38,17 @@ def test_unknown_names_are_refused_with_the_list():
             catalog.card(bad)
         with pytest.raises(ValueError, match="the backbones are alex, vgg, squeeze"):
             catalog.trunk_card(bad)
+
+
+def test_the_metrics_of_others_have_their_backbones_and_costs():
+    assert CATALOG["dists"].backbones == CATALOG["mse"].backbones == tuple(TRUNKS)  # whichever is chosen
+    assert CATALOG["dists"].trunk_of("alex") == "vgg" and CATALOG["lpips"].trunk_of("alex") == "alex"
+    assert CATALOG["mse"].trunk_of("alex") == ""
+    assert (
+        CATALOG["st-lpips"].backbones == ("alex", "vgg") and CATALOG["elpips"].backbones == CATALOG["lpips"].backbones
+    )
+    assert catalog.cost(("lpips", "mse"), "alex") == 1 and catalog.cost([max], "vgg") == TRUNKS["vgg"].cost
+    assert catalog.cost(("lpips", "dists"), "alex") == CATALOG["dists"].cost > TRUNKS["vgg"].cost
 
 
 def test_the_catalogue_needs_no_torch():

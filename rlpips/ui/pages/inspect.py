@@ -21,14 +21,17 @@ from rlpips.ui.runtime import device, files, messages, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
+from rlpips.zoo import catalog
 
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
+# One more, for those who ask for it: some need weights that are not shipped, or much time.
+ALSO = [("none", "none"), *((card.title, name) for name, card in catalog.CATALOG.items() if name not in METRICS)]
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
 # The page as it opens. Gradio passes over a value that equals the one before.
 _EMPTY_JS = f"() => [{{ run: String(Math.random()), state: 'empty' }}, {json.dumps(_HELP)}]"
 # Shows a result only beside the inputs it belongs to: others may have been chosen while it was computed.
-_SHOW_JS = f"""(result, status, first, second, backbone) => {{
-  const now = [first?.path, second?.path, backbone];
+_SHOW_JS = f"""(result, status, first, second, backbone, also) => {{
+  const now = [first?.path, second?.path, backbone, also];
   return result.inputs.every((input, index) => input === (now[index] ?? null)) ? [result.message, status] : ({_EMPTY_JS})();
 }}"""
 
@@ -39,7 +42,9 @@ def build() -> None:
         with gr.Column(scale=0, elem_classes="controls"):
             first = gr.File(label="Original", height=64, elem_id="pair-first", elem_classes="upload")
             second = gr.File(label="Changed picture", height=64, elem_id="pair-second", elem_classes="upload")
-            backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pair-backbone")
+            with gr.Row():
+                backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pair-backbone", min_width=90)
+                also = gr.Dropdown(ALSO, value="none", label="One metric more", elem_id="pair-also", min_width=90)
             with gr.Row():
                 compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=80)
                 example = gr.Button("Example", elem_id="pair-example", min_width=80)
@@ -49,7 +54,7 @@ def build() -> None:
 
         result = gr.HTML(html_template="", visible="hidden")  # of all components the one whose files get addresses
 
-    inputs, outputs = [first, second, backbone], [result, resize, status]
+    inputs, outputs = [first, second, backbone, also], [result, resize, status]
     for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
         field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
         field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
@@ -68,31 +73,36 @@ def _example() -> list[str]:
     return [files.put(name, images.png_bytes(pixels))["path"] for name, pixels in pictures]
 
 
-def _compare(request: gr.Request, first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
-    yield from _outputs(request, first, second, backbone)
+def _compare(
+    request: gr.Request, first: str | None, second: str | None, backbone: str, also: str = "none"
+) -> Iterator[tuple]:
+    yield from _outputs(request, first, second, backbone, also)
 
 
-def _resize_and_compare(request: gr.Request, first: str | None, second: str | None, backbone: str) -> Iterator[tuple]:
-    yield from _outputs(request, first, second, backbone, resize=True)
+def _resize_and_compare(
+    request: gr.Request, first: str | None, second: str | None, backbone: str, also: str = "none"
+) -> Iterator[tuple]:
+    yield from _outputs(request, first, second, backbone, also, resize=True)
 
 
 def _outputs(
-    request: gr.Request, first: str | None, second: str | None, backbone: str, resize: bool = False
+    request: gr.Request, first: str | None, second: str | None, backbone: str, also: str, resize: bool = False
 ) -> Iterator[tuple]:
     """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status)."""
-    with closing(session.guarded(updates(Client.of(request), first, second, backbone, resize))) as messages:
+    with closing(session.guarded(updates(Client.of(request), first, second, backbone, also, resize))) as messages:
         for update in messages:
             # After a refusal the numbers of other pictures must not stand beside these.
             message = _placeholder() if update.refused else None
             message, button = update.content or (message, gr.Button(visible="hidden"))
-            result = gr.skip() if message is None else {"message": message, "inputs": [first, second, backbone]}
+            result = gr.skip() if message is None else {"message": message, "inputs": [first, second, backbone, also]}
             yield result, button, update.as_html()
 
 
 def updates(
-    client: Client, first: str | None, second: str | None, backbone: str, resize: bool = False
+    client: Client, first: str | None, second: str | None, backbone: str, also: str, resize: bool = False
 ) -> Generator[Update]:
-    """A comparison, from loading to the distances. ValueError for pictures that cannot be read."""
+    """A comparison, from loading to the distances; `also` is the name of one metric more, or "none". ValueError for pictures that
+    cannot be read."""
     if not first or not second:
         raise ValueError("Two pictures are needed: an original and a changed one.")
     x, y = (uploads.read_picture(client, path) for path in (first, second))
@@ -113,7 +123,9 @@ def updates(
             return
         pixels = images.resize(pixels, (height, width))
         notes.append(f"The changed picture was resized to {width}×{height}.")
-    yield from session.updates(client, Loading(METRICS[:1], backbone), lambda: _PairRun(x, pixels, backbone, notes))
+    metrics = metrics_on(METRICS, backbone) + ((also,) if also != "none" else ())
+    loading = Loading(metrics, backbone)
+    yield from session.updates(client, loading, lambda: _PairRun(x, pixels, metrics, backbone, notes))
 
 
 def _placeholder() -> dict:
@@ -142,17 +154,16 @@ def _by(size: tuple[int, ...]) -> str:
 class _PairRun(Run):
     """Compares two pictures of one size, `second` uint8 (H, W, 3)."""
 
-    def __init__(self, first: Picture, second: np.ndarray, backbone: str, notes: list[str]):
+    def __init__(self, first: Picture, second: np.ndarray, metrics: tuple[str, ...], backbone: str, notes: list[str]):
         super().__init__(notes)
-        self._first, self._second, self._backbone = first, second, backbone
+        self._first, self._second, self._metrics, self._backbone = first, second, metrics, backbone
         self._trace: Trace | None = None
         self._seconds = 0.0
 
     def steps(self) -> Generator[Update]:
         seconds = device.stopwatch()
         yield Update("Running: comparing the two pictures…")
-        metrics = metrics_on(METRICS, self._backbone)
-        self._trace = work.pair(self._first.pixels, self._second, metrics, self._backbone)
+        self._trace = work.pair(self._first.pixels, self._second, self._metrics, self._backbone)
         self._seconds = seconds()
 
     def result(self) -> Update:

@@ -45,7 +45,7 @@ def duel_ruler(request: AttackRequest, recorder: Recorder, known: dict | None = 
     `known` is what there is of it, None for nothing. Whoever asks for less closes the generator.
     """
     measured = [each["name"] for each in known["distortions"]] if known else []
-    if set(measured) != set(_distortions_of(request.reference, request.backbone)):
+    if set(measured) != set(_distortions_of(request.reference, request.metrics, request.backbone)):
         yield from _lent_rulers_of_duel(request)
 
 
@@ -100,13 +100,13 @@ def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], bac
     return replace(compare(reference, other, metrics, backbone), ruler=ruler)
 
 
-def _distortions_of(reference, backbone):
+def _distortions_of(reference, metrics, backbone):
     """The names of the distortions that a ruler measures."""
     from rlpips.data.distortions import DISTORTIONS
 
     # A ruler of all distortions takes 63 passes of the network; where a pass is slow, three distortions must do.
     height, width = reference.shape[:2]
-    slow = height * width * catalog.trunk_card(backbone).cost > 4 * 256**2
+    slow = height * width * catalog.cost(metrics, backbone) > 4 * 256**2
     return [name for name in DISTORTIONS if not slow or name in ("noise", "blur", "jpeg")]
 
 
@@ -130,7 +130,7 @@ def _growing_rulers(reference, metrics, backbone, precision, where):
     from rlpips.engine.ruler import Ruler, make_scales
     from rlpips.metrics.lpips import shared_metric
 
-    names = _distortions_of(reference, backbone)
+    names = _distortions_of(reference, metrics, backbone)
     known = _known_scales(reference.tobytes(), reference.shape, metrics, backbone, precision)
 
     def ruler():
