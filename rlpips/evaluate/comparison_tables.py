@@ -1,4 +1,4 @@
-"""The agreement dial, the transfer of attacks and published figures, as Markdown tables. No torch."""
+"""Robustness beside agreement, the transfer of attacks, and figures published elsewhere, as Markdown tables. No torch."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,32 @@ from rlpips.evaluate import tables
 from rlpips.zoo import catalog
 
 Curve = Mapping[str, Any]  # {"how", "points"}, as `rlpips.evaluate.dial` measures it
+Point = Mapping[str, tables.Interval]  # {"2afc", "agreement"}
 Transfer = Mapping[str, Any]  # {"how", "rows"}, as `rlpips.evaluate.transfer` measures it
+NOISE = "noise"  # the row of random points of the ball, which are never pushed
+
+# Croce et al., Adversarially Robust CLIP Models Induce Better (Robust) Perceptual Metrics, ICML 2024 workshop on foundation models in
+# the wild: percent right on NIGHTS (Fu et al., arXiv 2306.09344), clean and attacked within l_inf 4/255 and l2 3.
+PUBLISHED_AT = "https://github.com/fra31/perceptual-metrics"
+PUBLISHED = {
+    "R-CLIP (ConvNeXt-B, not trained on NIGHTS)": (92.3, 81.9, 78.5),
+    "LipSim (margin 0.5)": (85.1, 32.8, 53.1),
+    "R-LPIPS (its authors' checkpoint)": (71.6, 16.2, 26.9),
+    "DreamSim (with LoRA)": (96.2, 0.5, 0.9),
+}
+PUBLISHED_COLUMNS = ("clean", "l∞ 4/255", "l2 3")
+
+
+def tradeoff_points(results: tables.Results) -> dict[str, Point]:
+    """{metric: its attacked 2AFC at the standard l_inf budget, and its agreement with LPIPS}, of the metrics that have both. LPIPS agrees
+    with itself."""
+    always = {"value": 1.0, "low": 1.0, "high": 1.0}
+    points = {}
+    for name, result in results.items():
+        entry, agreement = tables.standard(result, "linf"), result.get("agreement") or (name == "lpips" and always)
+        if entry and agreement:
+            points[name] = {"2afc": entry["2afc"], "agreement": agreement}
+    return points
 
 
 def dial_table(curve: Curve) -> str:
@@ -48,6 +73,13 @@ def transfer_conditions(how: Mapping[str, Any]) -> str:
 def row_title(name: str) -> str:
     """The title of a row of the transfer: a metric's, or "noise (a random point)"."""
     return catalog.CATALOG[name].title if name in catalog.CATALOG else f"{name} (a random point)"
+
+
+def published_table() -> str:
+    """The figures of others, in percent."""
+    lines = [f"| 2AFC on NIGHTS, % | {' | '.join(PUBLISHED_COLUMNS)} |", "|---" * (1 + len(PUBLISHED_COLUMNS)) + "|"]
+    lines += [f"| {name} | {' | '.join(map(str, values))} |" for name, values in PUBLISHED.items()]
+    return "\n".join(lines)
 
 
 def dial_blocks(curves: Mapping[str, Curve]) -> Iterator[str]:

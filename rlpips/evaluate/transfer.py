@@ -7,6 +7,7 @@ import torch
 
 from rlpips.attacks.triplets import between, push
 from rlpips.data.triplets import Triplets
+from rlpips.evaluate.comparison_tables import NOISE
 from rlpips.evaluate.scores import distances, interval
 from rlpips.evaluate.standard import RESTARTS_AT_STANDARD, STANDARD, STEPS
 from rlpips.metrics.base import Metric
@@ -14,7 +15,6 @@ from rlpips.norms import NORMS
 from rlpips.progress import ProgressCallback, quiet
 
 NORM = "linf"
-NOISE = "noise"  # the row of random points of the ball, which are never pushed
 
 
 def transfer(

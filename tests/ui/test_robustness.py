@@ -24,7 +24,7 @@ PICTURE = str(SAMPLES[0].path)
 def test_without_results_the_page_says_how_to_make_them(monkeypatch):
     monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
     head, charts, *others = robustness._fill("linf")
-    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 9
+    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 11
     assert robustness.stored("results") == {}
 
 
@@ -122,7 +122,7 @@ def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
 # In a browser.
 
 
-STORED = ("2afc", "inflation", "opt", "layers", "weights")
+STORED = ("tradeoff", "2afc", "inflation", "opt", "layers", "weights")
 
 
 def drawn(page, *names):
