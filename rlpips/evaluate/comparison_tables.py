@@ -35,6 +35,19 @@ def tradeoff_points(results: tables.Results) -> dict[str, Point]:
     return points
 
 
+def tradeoff_table(results: tables.Results) -> str:
+    """A row for each metric of `tradeoff_points`: agreement with LPIPS, attacked 2AFC and inflation."""
+    points = tradeoff_points(results)
+    entries = [tables.standard(results[name], "linf") or {} for name in points]
+    budget = tables.budget("linf", 4 / 255)
+    columns = {
+        "agreement with LPIPS": [point["agreement"] for point in points.values()],
+        f"attacked 2AFC, {budget}": [point["2afc"] for point in points.values()],
+        f"inflation, {budget}": [entry["inflation"] for entry in entries],
+    }
+    return tables.markdown("metric", columns, [catalog.card(name).title for name in points])
+
+
 def dial_table(curve: Curve) -> str:
     """A row for each point: attacked 2AFC, inflation and agreement with LPIPS, with their 95 % intervals."""
     points, budget = curve["points"], tables.budget("linf", curve["how"]["eps"])

@@ -11,7 +11,7 @@ import torch
 
 from rlpips.data.triplets import Triplets
 from rlpips.evaluate.scores import distances, interval
-from rlpips.evaluate.standard import REFERENCES, RESTARTS_AT_STANDARD, STANDARD, STEPS, at_eps
+from rlpips.evaluate.standard import REFERENCES, STANDARD, STEPS, at_eps
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.progress import ProgressCallback, quiet
 
@@ -38,7 +38,7 @@ def dial(
     progress: ProgressCallback = quiet,
     shares: Sequence[float] = SHARES,
     steps: int = STEPS,
-    restarts: int = RESTARTS_AT_STANDARD,
+    restarts: int = 1,
     seed: int = 0,
     references: int = REFERENCES,
 ) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def test_the_transfer():
 
 
 def test_points_of_the_trade_off():
-    entry = {"standard": True, "2afc": figure(0.4)}
+    entry = {"standard": True, "2afc": figure(0.4), "inflation": figure(0.3)}
     measured = {"attacked": {"linf": [entry]}, "agreement": figure(0.8)}
     results = {
         "lpips": {**measured, "agreement": None},
@@ -50,6 +50,10 @@ def test_points_of_the_trade_off():
     points = comparison_tables.tradeoff_points(results)
     assert list(points) == ["lpips", "mse"] and points["lpips"]["agreement"]["value"] == 1
     assert points["mse"] == {"2afc": figure(0.4), "agreement": figure(0.8)}
+    lines = comparison_tables.tradeoff_table(results).splitlines()
+    assert lines[0] == "| metric | agreement with LPIPS | attacked 2AFC, l∞ 4/255 | inflation, l∞ 4/255 |"
+    assert lines[2].startswith("| LPIPS | 1.000 (1.000–1.000) | 0.400")
+    assert lines[3:] == ["| pixel MSE | 0.800 (0.750–0.850) | 0.400 (0.350–0.450) | 0.300 (0.250–0.350) |"]
 
 
 def test_published_figures():

@@ -123,7 +123,7 @@ def pixels(results: Results, norm: str) -> str:
     if not (entry and agreement):
         return ""
     return (
-        f"The mean squared error of pixels gives way least ({percent(entry['2afc']['value'])} right under attack), and agrees with LPIPS on "
+        f"The mean squared error of pixels is hard to fool ({percent(entry['2afc']['value'])} right under attack), and agrees with LPIPS on "
         f"{percent(agreement['value'])} of mixed distortions: robustness counts only beside agreement."
     )
 
