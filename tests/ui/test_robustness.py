@@ -44,6 +44,14 @@ def test_a_card_that_cannot_be_read_is_named_on_the_page(monkeypatch, tmp_path, 
     assert "lpips_alex.json is missing" in head and "not been measured" not in head and charts.visible is False
 
 
+def test_missing_comparisons_are_named_and_leave_the_rest(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(paths, "DIAL", tmp_path / "dial.json")
+    monkeypatch.setattr(paths, "TRANSFER", tmp_path / "transfer.json")
+    head, charts, tradeoff, transfer, *_ = robustness._fill("linf")
+    assert "dial.json is missing" in head and "transfer.json is missing" in head and charts.visible
+    assert transfer == "" and {"LPIPS", "R-LPIPS l∞"} <= {trace["name"] for trace in tradeoff["figure"]["data"]}
+
+
 def _entry(eps):
     return {"eps": eps, "standard": eps == 4 / 255, "2afc": HALF, "families": {}, "inflation": HALF, "opt": [0.5]}
 

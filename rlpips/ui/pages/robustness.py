@@ -109,7 +109,7 @@ def _fill(norm: str) -> tuple:
     with_heads = {name: result for name, result in results.items() if catalog.card(name).heads}
     heads = _heads(with_heads)
     return (
-        _head(fault + _conditions(results)), gr.Column(visible=True),
+        _head(fault + _conditions(results, dial, transfer)), gr.Column(visible=True),
         chart_value(tradeoff(points, dial), robustness_tradeoff.sentence(points, dial)),
         _part("Do attacks transfer?", robustness_transfer.sentence(transfer), robustness_transfer.matrix(transfer))
         if transfer else "",
@@ -181,11 +181,20 @@ def _head(below: str = "") -> str:
     )
 
 
-def _conditions(results: dict[str, Any]) -> str:
-    """What the figures were measured on, and the command that measures them again."""
-    text = re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.conditions(results)))
+def _conditions(results: dict[str, Any], dial: dict[str, Any], transfer: dict[str, Any]) -> str:
+    """What the figures were measured on, and the commands that measure them again."""
+    texts = [tables.conditions(results)]
+    texts += [
+        f"The dial to {catalog.card(name).title}: {comparison_tables.dial_conditions(curve['how'])}"
+        for name, curve in dial.items()
+    ]
+    if transfer:
+        texts.append(f"The transfer: {comparison_tables.transfer_conditions(transfer['how'])}")
+    paragraphs = "".join(
+        "<p>" + re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(text)) + "</p>" for text in texts
+    )
     return (
-        f"<details><summary>How this was measured</summary><p>{text}</p><p>Each metric is attacked itself. Bands and "
+        f"<details><summary>How this was measured</summary>{paragraphs}<p>Each metric is attacked itself. Bands and "
         "small numbers are 95 % bootstrap intervals over photographs, each with all its triplets; they have no width where all choices "
         "were right.</p></details>"
     )
