@@ -10,12 +10,13 @@ import pytest
 
 import rlpips
 from rlpips import paths
-from rlpips.evaluate import tables
+from rlpips.engine.provenance import weights_digest
+from rlpips.evaluate import comparison_tables, tables
 from rlpips.evaluate.robust_accuracy import CLASSIFIERS, PAIRS, compare
 from rlpips.study.report import table as study_table
 from rlpips.study.variants import VARIANTS
 from rlpips.training.settings import Settings
-from rlpips.ui.pages import how_it_works
+from rlpips.ui.pages import how_it_works, robustness
 from rlpips.zoo import cards, catalog
 from rlpips.zoo.catalog import PAIR
 
@@ -99,11 +100,40 @@ def test_the_documents_have_the_stored_figures():
     measured = results("alex")
     for document, norms in ((paths.ROOT / "README.md", ["linf"]), (paths.DOCS / "results.md", ["linf", "l2"])):
         assert block(document, "results") == tables.table(measured, norms) + "\n\n" + tables.conditions(measured)
-    maskings = {name: cards.read(name)["masking"] for name in of_metrics(measured)}
-    assert block(paths.DOCS / "results.md", "masking") == tables.beyond_table(maskings)
+    assert block(paths.DOCS / "results.md", "masking") == tables.beyond_table(robustness.stored("masking"))
     assert block(paths.DOCS / "results.md", "results vgg") == tables.table(results("vgg")) + "\n\n" + tables.conditions(
         results("vgg")
     )
+
+
+def test_the_document_on_results_compares_the_metrics():
+    document = paths.DOCS / "results.md"
+    tune = {name: cards.read(name)["results"] for name in ("lpips", "rlpips-linf", "rlpips-tune")}
+    assert block(document, "results tune") == tables.table(tune) + "\n\n" + tables.conditions(
+        {"rlpips-tune": tune["rlpips-tune"]}
+    )
+    *_, large = cards.read("rlpips-tune")["masking"]["rows"]
+    assert "256-pixel pictures (24 triplets)" in large["attack"]
+    for figure in (large["2afc"], large["inflation"]):
+        assert tables.with_interval(figure) in document.read_text("utf-8")
+    assert block(document, "tradeoff") == comparison_tables.tradeoff_table(robustness.stored("results"))
+    for name, curve in cards.read_stored(paths.DIAL).items():
+        expected = comparison_tables.dial_table(curve) + "\n\n" + comparison_tables.dial_conditions(curve["how"])
+        assert block(document, f"dial {name}") == expected
+    transfer = cards.read_stored(paths.TRANSFER)
+    assert block(document, "transfer") == "\n\n".join(comparison_tables.transfer_blocks(transfer))
+    assert block(document, "published") == comparison_tables.published_table()
+
+
+def test_the_comparisons_are_whole_and_belong_to_what_is_shipped():
+    dial, transfer = cards.read_stored(paths.DIAL), cards.read_stored(paths.TRANSFER)
+    assert set(dial) == {"rlpips-linf", "rlpips-tune"}
+    for name, curve in dial.items():
+        assert curve["how"]["weights"] == {each: weights_digest(each, "alex") for each in ("lpips", name)}
+        assert [point["share"] for point in curve["points"]] == pytest.approx([n / 10 for n in range(11)])
+    assert transfer["how"]["weights"] == {name: weights_digest(name, "alex") for name in transfer["how"]["weights"]}
+    assert list(transfer["rows"]) == [*transfer["how"]["weights"], "noise"]
+    assert all(list(row) == list(transfer["how"]["weights"]) for row in transfer["rows"].values())
 
 
 def test_the_document_on_training_has_the_stored_study():
@@ -160,7 +190,7 @@ def test_how_it_works_has_the_stored_figures():
         assert catalog.card(name).heads[backbone].sha256 in page
 
 
-@pytest.mark.parametrize("name, backbone", MEASURED)
+@pytest.mark.parametrize("name, backbone", [*MEASURED, ("rlpips-tune", "alex")])
 def test_the_figures_are_whole_and_belong_to_these_heads(name, backbone):
     card = cards.read(name, backbone)
     measured = card["results"]

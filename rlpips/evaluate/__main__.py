@@ -3,11 +3,12 @@
     python -m rlpips.evaluate --images FOLDER             every metric at hand; minutes each on two CPU cores
     python -m rlpips.evaluate masking --images FOLDER     is their robustness real?
     python -m rlpips.evaluate flow --images FOLDER        what if an attack moves pixels instead of changing them?
+    python -m rlpips.evaluate dial --images FOLDER        metrics between LPIPS and R-LPIPS
+    python -m rlpips.evaluate transfer --images FOLDER    attacks on one metric, judged by the others
     python -m rlpips.evaluate classifiers                 how accurate classifiers stay under perceptual attacks
     torchrun --nproc-per-node 2 -m rlpips.evaluate …      the same results, from several processes
 
-`rlpips.evaluate.standard`, `rlpips.evaluate.masking`, `rlpips.evaluate.moves` and `rlpips.evaluate.robust_accuracy` say what is
-measured, and how.
+`rlpips.evaluate.standard`, `masking`, `moves`, `dial`, `transfer` and `robust_accuracy` say what is measured, and how.
 Triplets are made from photographs, or are those of BAPPS (Zhang et al., arXiv 1801.03924) with --bapps; classifiers are
 attacked on the test part of CIFAR-10.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from rlpips import parallel
 from rlpips.device import pick_device
 from rlpips.evaluate.classifier_command import attack_classifiers
+from rlpips.evaluate.comparison_commands import measure_dial, measure_transfer
 from rlpips.evaluate.metric_commands import measure_metrics
 from rlpips.evaluate.options import make_parser
 from rlpips.evaluate.report import Report
@@ -29,6 +31,8 @@ COMMANDS = {
     "standard": measure_metrics,
     "masking": measure_metrics,
     "flow": measure_metrics,
+    "dial": measure_dial,
+    "transfer": measure_transfer,
     "classifiers": attack_classifiers,
 }
 

@@ -88,7 +88,7 @@ def sweep(results: Results, norm: str, key: str, budgets: Iterable[float] = ()) 
         if measured:
             bands.append(_band(name, unit, measured))
             lines.append(_line(name, norm, unit, measured, quantity))
-    figure = _figure(bands + lines)
+    figure = make_figure(bands + lines)
     standard_at = dict.fromkeys((0.0, *budgets), False)  # {eps: whether it is the standard}
     standard_at |= {entry["eps"]: entry["standard"] for result in results.values() for entry in _entries(result, norm)}
     unit_text = "n/255 of the pixel range" if norm == "linf" else "l2 norm over the patch, pixels in [0, 1]"
@@ -99,10 +99,10 @@ def sweep(results: Results, norm: str, key: str, budgets: Iterable[float] = ()) 
     )  # fmt: skip
     top = 1.0 if key == "2afc" else max([1.0, *(max(band.y) for band in bands)])
     figure.update_yaxes(title_text=quantity.axis, tickformat=quantity.tick, range=[-0.02 * top, 1.05 * top])
-    _guide(figure, "y", quantity.guide, quantity.guide_text)
+    add_guide(figure, "y", quantity.guide, quantity.guide_text)
     for eps, standard in standard_at.items():
         if standard:
-            _guide(figure, "x", eps * unit, "standard ε")
+            add_guide(figure, "x", eps * unit, "standard ε")
     return figure.update_layout(uirevision=norm)
 
 
@@ -132,7 +132,7 @@ def _line(
     )  # fmt: skip
 
 
-def _guide(figure: go.Figure, axis: str, value: float, text: str) -> None:
+def add_guide(figure: go.Figure, axis: str, value: float, text: str) -> None:
     """A dotted line across the chart with a label at its end; that of an upright line stands above the data."""
     line = {"color": GREY, "width": 1, "dash": "dot"}
     if axis == "x":
@@ -155,7 +155,7 @@ def opt(results: Results, norm: str, eps: float) -> go.Figure:
     """
     entries = {name: entry for name, entry in at(results, norm, eps).items() if entry["opt"]}
     if not entries:
-        return _figure([])
+        return make_figure([])
     edges = _edges([d for name in entries for entry in _entries(results[name], norm) for d in entry["opt"]])
     figure = make_subplots(rows=len(entries), shared_xaxes=True, vertical_spacing=0.1 if len(entries) > 1 else 0)
     for row, (name, entry) in enumerate(entries.items(), 1):
@@ -217,7 +217,7 @@ def layers(results: Results) -> go.Figure:
                 hovertemplate="%{x}: %{y:.1%} of the natural distance<extra>" + card.title + "</extra>",
             )
         )  # fmt: skip
-    figure = _figure(bars)
+    figure = make_figure(bars)
     figure.update_yaxes(title_text="share of the natural distance", tickformat=".0%", rangemode="tozero")
     return figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.06)
 
@@ -239,7 +239,7 @@ def weights(heads: Mapping[str, Mapping[str, np.ndarray]]) -> go.Figure:
     `heads` is {metric: {layer: (C,)}}. The unit is the metric's mean weight, as metrics have different scales. Weights
     below _LIGHTEST of it hardly count and are left out.
     """
-    figure = _figure([])
+    figure = make_figure([])
     for name, by_layer in heads.items():
         card, (_, dash, _) = catalog.card(name), mark(name)
         x, y, text = _sorted_weights(by_layer)
@@ -283,8 +283,9 @@ def _entries(result: Mapping[str, Any], norm: str) -> list[dict[str, Any]]:
     return result.get("attacked", {}).get(norm, [])
 
 
-def _figure(traces: Sequence[Any]) -> go.Figure:
-    return _style(go.Figure(traces), HEIGHT)
+def make_figure(traces: Sequence[Any], height: float = HEIGHT) -> go.Figure:
+    """A figure of traces in the style that all figures share."""
+    return _style(go.Figure(traces), height)
 
 
 def _style(figure: go.Figure, height: float) -> go.Figure:

@@ -23,7 +23,7 @@ LARGE = 256  # pixels a side: do heads that were trained on patches work on whol
 def measure_metrics(options: Namespace, progress: ProgressCallback) -> Iterator[Report]:
     """Check the options and load all metrics and triplets; return an iterator that yields a report after each metric. ValueError
     or OSError for options that cannot be met."""
-    names = _pick_metrics(options)
+    names = pick_metrics(options)
     return _measure_each(options, names, _make_data(options), progress)
 
 
@@ -123,7 +123,7 @@ COMMANDS = {
 # ---- which metrics, on which triplets, under which conditions
 
 
-def _pick_metrics(options: Namespace) -> list[str]:
+def pick_metrics(options: Namespace) -> list[str]:
     """The metrics to measure. All that the command needs are loaded once, so that what is missing is an error at the start."""
     names = options.metrics or _metrics_at_hand(options.backbone)
     needed = list(catalog.check_metrics(names, options.backbone))

@@ -13,7 +13,7 @@ from rlpips.zoo import catalog
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser. Its result has the attribute `command`: "standard", "masking", "flow" or "classifiers"."""
+    """The parser. Its result has the attribute `command`: "standard", "masking", "flow", "dial", "transfer" or "classifiers"."""
     parser = argparse.ArgumentParser(
         prog="python -m rlpips.evaluate", description="Measure the metrics, and attacks bounded by them."
     )
@@ -23,6 +23,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_standard(commands, of_metrics)
     _add_masking(commands, of_metrics)
     _add_flow(commands, of_metrics)
+    _add_dial(commands, of_metrics)
+    _add_transfer(commands, of_metrics)
     _add_classifiers(commands, shared)
     return parser
 
@@ -106,6 +108,32 @@ def _add_flow(commands, of_metrics: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--triplets", type=_number(int, 1, 100_000), default=100, help="of one family each, attacked")
     command.add_argument("--references", type=_number(int, 1, 100_000), default=60, help="attacked for the inflation")
+    command.add_argument("--steps", type=_number(int, 1, 10_000), default=STEPS, help="of PGD")
+
+
+def _add_dial(commands, of_metrics: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "dial", parents=[of_metrics], allow_abbrev=False, help="metrics between LPIPS and robust ones"
+    )
+    _add_attack(command, references=50, restarts=1)
+    command.add_argument("--triplets", type=_number(int, 1, 100_000), default=500, help="how many are attacked")
+    command.add_argument("--points", type=_number(int, 2, 101), default=11, help="of each curve, the ends included")
+
+
+def _add_transfer(commands, of_metrics: argparse.ArgumentParser) -> None:
+    command = commands.add_parser(
+        "transfer", parents=[of_metrics], allow_abbrev=False, help="attacks on one metric, judged by the others"
+    )
+    _add_attack(command, references=48, restarts=RESTARTS_AT_STANDARD)
+
+
+def _add_attack(command: argparse.ArgumentParser, references: int, restarts: int) -> None:
+    """The options of attacks within the standard budget of l_inf."""
+    command.add_argument("--natural", type=_number(int, 1, 100_000), default=2000, help="triplets of one family each")
+    command.add_argument(
+        "--references", type=_number(int, 1, 100_000), default=references, help="how many are attacked themselves"
+    )
+    command.add_argument("--restarts", type=_number(int, 1, 100), default=restarts, help="of PGD")
     command.add_argument("--steps", type=_number(int, 1, 10_000), default=STEPS, help="of PGD")
 
 

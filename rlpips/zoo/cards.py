@@ -40,6 +40,11 @@ def read_results() -> dict[str, Any]:
     return _read(paths.RESULTS)
 
 
+def read_stored(file: Path) -> dict[str, Any]:
+    """A file of stored results, such as `paths.DIAL`; ValueError, which is also logged, if it is missing or damaged."""
+    return _read(file)
+
+
 def write(weights: Path, raw: bytes, card: dict[str, Any]) -> None:
     """Write a weights file and, beside it, its card, which begins with the file's name and digest.
 

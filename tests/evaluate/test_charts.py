@@ -141,23 +141,26 @@ def test_sentences_give_the_figures(results):
     sentence = text.opt(entries, "linf")
     assert sentence.startswith("Each of 50 pictures") and f"to LPIPS {np.median(opt[0]):.2f}" in sentence
     assert f"{np.mean(np.array(opt[0]) > 1):.0%}".replace("%", " %") + " and 0 % of the pictures" in sentence
-    sentence = text.families(entries, "linf")
+    sentence = text.families(results, entries, "linf")
     assert "LPIPS does worst on jpeg (10 %)" in sentence and "below guessing on 3 of 3" in sentence
+    assert sentence.endswith("Without an attack (the tick) all are right on at least 90 % of every family.")
     assert "LPIPS takes 80 % from conv2 and R-LPIPS l∞ takes 70 % from conv1" in text.layers(results)
-    assert charts.at(results, "l2", 0.7) == {} and "Nothing" in text.families({}, "l2")
+    assert charts.at(results, "l2", 0.7) == {} and "Nothing" in text.families({}, {}, "l2")
 
 
 def test_tables_show_every_interval(results):
     table = html_tables.families(results, charts.at(results, "linf", 4 / 255))
     rows = re.findall(r"<tr.*?</tr>", table)
-    assert [re.search(r'scope="row">(.*?)<', row)[1] for row in rows[2:]] == ["all", *FAMILIES]
-    assert re.findall(r"<b>(.*?)</b><small>(.*?)</small>", rows[3]) == [
-        ("90 %", "85–95"), ("30 %", "25–35"), ("90 %", "85–95"), ("45 %", "40–50"),
-    ]  # fmt: skip
-    assert table.count("--low") == 4 * 4
+    assert [re.search(r'scope="row">(.*?)<', row)[1] for row in rows[1:]] == ["all", *FAMILIES]
+    assert re.findall(r"<b>(.*?)</b><small>(.*?)</small>", rows[2]) == [("30 %", "25–35"), ("45 %", "40–50")]
+    assert re.findall(r"--natural:([\d.]+)", rows[2]) == ["0.9", "0.9"] and "94 % without an attack" in rows[1]
+    assert table.count("--low") == 2 * 4
     assert html_tables.families(results, {}).count("<td>–</td>") == 2 * 4  # a budget that was not measured
     summary = html_tables.summary(results, "linf")
     assert summary.count("<article") == 2 and "<b>45 %</b> right under attack, l∞\u00a04/255" in summary
+    for count, in_a_row in ((2, 2), (4, 4), (5, 3), (6, 3), (7, 4), (8, 4)):
+        some = dict(zip(catalog.CATALOG, [results["rlpips-linf"]] * count))
+        assert f"--in-a-row:{in_a_row}" in html_tables.summary(some, "linf")
     row = {"attack": "a <b>", "2afc": interval(0.3), "inflation": None}
     strongest = {"attack": tables.TOGETHER, "2afc": interval(0.4), "inflation": interval(2.5)}
     masking = {"lpips": {"rows": [strongest, row], "beyond": {"2afc": 0.05, "inflation": 0.4}}}

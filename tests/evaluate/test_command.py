@@ -1,4 +1,4 @@
-"""`python -m rlpips.evaluate`, all three commands: what it prints, stores and refuses."""
+"""`python -m rlpips.evaluate`, all its commands: what it prints, stores and refuses."""
 
 import json
 import os
@@ -120,6 +120,48 @@ def test_flow(photographs, tmp_path, capsys):
         assert all(row["inflation"]["value"] > row["random"]["value"] > 0 for row in result["rows"])
     assert results["ssim"]["how"]["triplets"] == 6 and results["ssim"]["how"]["references"] == 4
     assert "4 references" in tables.moves_conditions(results)
+
+
+def test_dial(photographs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "DIAL", tmp_path / "dial.json")
+    options = ["--all", "--natural", "6", "--triplets", "4", "--references", "3", "--mixed", "7", "--size", "32"]
+    options += ["--steps", "1", "--restarts", "1", "--cards", "--images", str(photographs)]
+    evaluate.main(["dial", "--metrics", "rlpips-l2", "--points", "2", *options])
+    evaluate.main(["dial", *options, "--points", "3", "--out", str(tmp_path / "out")])
+    curves = json.loads(paths.DIAL.read_text())
+    assert list(curves) == ["rlpips-l2", "rlpips-linf", "rlpips-tune"]  # the earlier curve is kept
+    assert [len(curve["points"]) for curve in curves.values()] == [2, 3, 3]
+    assert [point["share"] for point in curves["rlpips-tune"]["points"]] == [0, 0.5, 1]
+    how = curves["rlpips-tune"]["how"]
+    expected = {"triplets": 4, "references": 3, "mixed": 7, "steps": 1, "restarts": 1, "eps": 4 / 255, "photographs": 4}
+    assert {key: how[key] for key in expected} == expected and str(tmp_path) not in json.dumps(curves)
+    assert how["weights"]["rlpips-tune"].count("+") == 1  # heads and a trunk of its own
+    assert "## From LPIPS to R-LPIPS tune" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "dial.json").read_text()) == curves
+
+
+def test_transfer(photographs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "TRANSFER", tmp_path / "transfer.json")
+    options = [
+        "--all",
+        "--natural",
+        "6",
+        "--references",
+        "3",
+        "--mixed",
+        "7",
+        "--size",
+        "32",
+        "--steps",
+        "1",
+        "--cards",
+    ]
+    evaluate.main(["transfer", "--metrics", "mse", "lpips", "--images", str(photographs), *options])
+    result = json.loads(paths.TRANSFER.read_text())
+    assert list(result["rows"]) == ["mse", "lpips", "noise"]
+    assert all(list(row) == ["mse", "lpips"] for row in result["rows"].values())
+    assert result["how"]["references"] == 3 and result["how"]["weights"]["mse"] == ""
+    assert "| noise (a random point) |" in capsys.readouterr().out
 
 
 def test_cards(photographs, tmp_path, monkeypatch):
@@ -302,6 +344,10 @@ def test_the_default_is_all_metrics_that_need_no_download(monkeypatch, capsys):
         (["masking", "--queries", "1"], "from 2"),
         (["masking", "--metrics", "lpips", "--backbone", "squeeze"], "R-LPIPS l∞ has no heads for SqueezeNet"),
         (["flow", "--bapps", "x"], "unrecognized arguments"),
+        (["dial", "--metrics", "lpips"], "A dial leads from LPIPS to a metric with heads of its own; lpips is none"),
+        (["dial", "--metrics", "mse"], "mse is none"),
+        (["dial", "--points", "1"], "from 2 to 101"),
+        (["transfer", "--metrics", "psnr"], "Unknown metric 'psnr'"),
         (["measure"], "unrecognized arguments: measure"),
         (["classifiers", "--classifiers", "resnet50-imagenet"], "(choose from"),
         (["classifiers", "--metrics", "lpips"], "unrecognized arguments: --metrics"),

@@ -16,6 +16,7 @@ from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import robustness, sweep
 from rlpips.ui.runtime import device, session, work
 from rlpips.ui.runtime.session import ENDED
+from rlpips.zoo import catalog
 
 HALF = {"value": 0.5, "low": 0.4, "high": 0.6}
 PICTURE = str(SAMPLES[0].path)
@@ -24,7 +25,7 @@ PICTURE = str(SAMPLES[0].path)
 def test_without_results_the_page_says_how_to_make_them(monkeypatch):
     monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
     head, charts, *others = robustness._fill("linf")
-    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 9
+    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 11
     assert robustness.stored("results") == {}
 
 
@@ -41,6 +42,14 @@ def test_a_card_that_cannot_be_read_is_named_on_the_page(monkeypatch, tmp_path, 
         robustness.cards.path(name).unlink()
     head, charts, *_ = robustness._fill("linf")
     assert "lpips_alex.json is missing" in head and "not been measured" not in head and charts.visible is False
+
+
+def test_missing_comparisons_are_named_and_leave_the_rest(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(paths, "DIAL", tmp_path / "dial.json")
+    monkeypatch.setattr(paths, "TRANSFER", tmp_path / "transfer.json")
+    head, charts, tradeoff, transfer, *_ = robustness._fill("linf")
+    assert "dial.json is missing" in head and "transfer.json is missing" in head and charts.visible
+    assert transfer == "" and {"LPIPS", "R-LPIPS l∞"} <= {trace["name"] for trace in tradeoff["figure"]["data"]}
 
 
 def _entry(eps):
@@ -110,6 +119,8 @@ def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
     monkeypatch.setattr(standard, "LIVE_EPS", {"linf": (1 / 255, 8 / 255)})
     monkeypatch.setattr(standard, "LIVE_STEPS", 3)
     pixels = np.full((40, 52, 3), 90, np.uint8)
+    names = [name for name, _ in work.sweep(pixels, tuple(name for _, name in sweep.METRICS), "linf", 1)]
+    assert names == 3 * [name for _, name in sweep.METRICS] and {"rlpips-tune", "mse", "ssim"} <= set(names)
     results = list(work.sweep(pixels, ("lpips",), "linf", 2))
     assert [(name, result.get("eps")) for name, result in results] == [
         ("lpips", eps) for eps in (None, 1 / 255, 8 / 255)
@@ -122,7 +133,7 @@ def test_the_sweep_itself_measures_small_and_flat_pictures(monkeypatch):
 # In a browser.
 
 
-STORED = ("2afc", "inflation", "opt", "layers", "weights")
+STORED = ("tradeoff", "2afc", "inflation", "opt", "layers", "weights")
 
 
 def drawn(page, *names):
@@ -162,7 +173,8 @@ def test_stored_results_are_there_at_once(chromium, server, width, height, theme
             "#robust-2afc .js-line", "all => all.map((one) => [one.style.stroke, one.style.strokeDasharray])"
         )
         solid = [line for line in lines if line[0]]
-        assert len({tuple(line) for line in solid}) >= len(results) - 1  # colour and dash; the pixels have a tile alone
+        networks = [name for name in results if catalog.card(name).has_network]  # the others have a tile alone
+        assert len({tuple(line) for line in solid}) >= len(networks)  # colour and dash
         assert page.locator("#robust-tiles article").count() == len(results)
         ink = page.evaluate("getComputedStyle(document.querySelector('#robust-2afc .xtick text')).fill")
         bright = sum(map(int, re.findall(r"\d+", ink)[:3])) / 3

@@ -95,3 +95,13 @@ def test_there_is_no_card_without_heads_of_ours():
         cards.path("rlpips-official-x0")
     with pytest.raises(ValueError, match="no heads for SqueezeNet"):
         cards.path("rlpips-l2", "squeeze")
+
+
+def test_stored_results_are_read_or_refused_in_a_sentence(tmp_path):
+    (tmp_path / "dial.json").write_text('{"rlpips-linf": {}}')
+    assert cards.read_stored(tmp_path / "dial.json") == {"rlpips-linf": {}}
+    (tmp_path / "dial.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"dial\.json in assets/weights should hold a JSON object"):
+        cards.read_stored(tmp_path / "dial.json")
+    with pytest.raises(ValueError, match=r"transfer\.json is missing from assets/weights"):
+        cards.read_stored(tmp_path / "transfer.json")

@@ -3,15 +3,17 @@
 import html
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from rlpips.evaluate import tables
+from rlpips import paths
+from rlpips.evaluate import comparison_tables, tables
 from rlpips.ui.components.chart import SWEEPS, chart, chart_value
 from rlpips.ui.components.events import PRIVATE, refusing
-from rlpips.ui.pages import robustness_tables, robustness_text, sweep
+from rlpips.ui.pages import robustness_tables, robustness_text, robustness_tradeoff, robustness_transfer, sweep
 from rlpips.ui.pages.duel_controls import NORMS
 from rlpips.validation import check_choice, check_real
 from rlpips.zoo import cards, catalog
@@ -32,6 +34,9 @@ def build(tab: gr.Tab) -> None:
             norm = gr.Radio(NORMS, value="linf", label="Norm of the attack", elem_id="robust-norm")
             tiles = gr.HTML(elem_id="robust-tiles", **PLAIN)
             with gr.Row(elem_classes="two"):
+                tradeoff = chart("Robust, and still like LPIPS?", "robust-tradeoff")
+                transfer = gr.HTML(elem_id="robust-transfer", elem_classes="panel", **PLAIN)
+            with gr.Row(elem_classes="two"):
                 sweeps = [chart(title, f"robust-{key}") for key, title in SWEEPS.items()]
             eps = gr.Radio([], label="Budget ε of the attack, for the two below", elem_id="robust-eps")
             with gr.Row(elem_classes="two"):
@@ -41,6 +46,7 @@ def build(tab: gr.Tab) -> None:
                 layers = chart("Where the distance comes from", "robust-layers")
                 weights = chart("Where the weight went", "robust-weights")
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
+            gr.HTML(robustness_tradeoff.published(), elem_id="robust-published", elem_classes="panel", **PLAIN)
         gr.HTML(
             '<div class="robust-head"><h2 id="robust-live">On your own picture</h2><p>The same measurement, live, on '
             "small squares of one picture, with 20 steps on the same schedule in place of 40. Few squares make wide intervals, which are "
@@ -48,7 +54,8 @@ def build(tab: gr.Tab) -> None:
             **PLAIN,
         )
         sweep.build()
-    by_eps, by_norm, always = [opt, families], [tiles, *sweeps], [head, charts, layers, weights, masking]
+    by_eps, by_norm = [opt, families], [tiles, *sweeps]
+    always = [head, charts, tradeoff, transfer, layers, weights, masking]
     tab.select(refusing(_fill), norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
     norm.input(refusing(_of_norm), norm, [eps, *by_norm, *by_eps], **PRIVATE)
     eps.input(refusing(_of_eps), [norm, eps], by_eps, **PRIVATE)
@@ -62,8 +69,7 @@ def stored(part: str) -> dict[str, Any]:
 def _read_cards() -> tuple[dict[str, dict], list[str]]:
     """({metric: its card}, a sentence for each card that cannot be read)."""
     readable, faults = {}, []
-    names = [name for name, card in catalog.CATALOG.items() if "alex" in card.heads]
-    for name in [*names, catalog.PIXELS]:
+    for name in filter(_has_card, catalog.CATALOG):
         try:
             readable[name] = cards.read(name)
         except ValueError as error:
@@ -71,21 +77,43 @@ def _read_cards() -> tuple[dict[str, dict], list[str]]:
     return readable, faults
 
 
+def _has_card(name: str) -> bool:
+    """Whether a metric has been measured on AlexNet, or should have been, as its heads are shipped with their card."""
+    card = catalog.card(name)
+    return "alex" in card.heads or (not card.official and "alex" in card.backbones and cards.path(name).exists())
+
+
+def _read_stored(file: Path) -> tuple[dict[str, Any], str]:
+    """(a file of stored results, what is wrong with it)."""
+    try:
+        return cards.read_stored(file), ""
+    except ValueError as error:
+        return {}, str(error)
+
+
 def _fill(norm: str) -> tuple:
     readable, faults = _read_cards()
     results, masking = (
         {name: card[part] for name, card in readable.items() if part in card} for part in ("results", "masking")
     )
+    (dial, no_dial), (transfer, no_transfer) = map(_read_stored, (paths.DIAL, paths.TRANSFER))
+    points = comparison_tables.tradeoff_points(results)
     results = _of_metrics(results)
+    faults += filter(None, [no_dial, no_transfer])
     fault = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in faults)
     if not results:
-        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 9
+        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 11
     from rlpips.evaluate import charts
+    from rlpips.evaluate.tradeoff_chart import tradeoff
 
-    heads = _heads(results)
+    with_heads = {name: result for name, result in results.items() if catalog.card(name).heads}
+    heads = _heads(with_heads)
     return (
-        _head(fault + _conditions(results)), gr.Column(visible=True),
-        chart_value(charts.layers(results), robustness_text.layers(results)),
+        _head(fault + _conditions(results, dial, transfer)), gr.Column(visible=True),
+        chart_value(tradeoff(points, dial), robustness_tradeoff.sentence(points, dial)),
+        _part("Do attacks transfer?", robustness_transfer.sentence(transfer), robustness_transfer.matrix(transfer))
+        if transfer else "",
+        chart_value(charts.layers(with_heads), robustness_text.layers(with_heads)),
         chart_value(charts.weights(heads), robustness_text.weights(heads)),
         _part("Is it gradient masking?", robustness_text.masking(masking), robustness_tables.masking(masking))
         if masking else "",
@@ -124,13 +152,13 @@ def _of_eps(norm: str, eps: float) -> tuple:
     table = robustness_tables.families(results, entries)
     return (
         chart_value(charts.opt(results, norm, eps), robustness_text.opt(entries, norm)),
-        _part("Family by family", robustness_text.families(entries, norm), table),
+        _part("Family by family", robustness_text.families(results, entries, norm), table),
     )
 
 
 def _of_metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """Without the pixels, which have a tile and no line in the charts."""
-    return {name: result for name, result in results.items() if name != catalog.PIXELS}
+    """Without the metrics of pixels, which have a tile, a point and no line in the charts."""
+    return {name: result for name, result in results.items() if catalog.card(name).has_network}
 
 
 def _heads(results: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
@@ -153,11 +181,20 @@ def _head(below: str = "") -> str:
     )
 
 
-def _conditions(results: dict[str, Any]) -> str:
-    """What the figures were measured on, and the command that measures them again."""
-    text = re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.conditions(results)))
+def _conditions(results: dict[str, Any], dial: dict[str, Any], transfer: dict[str, Any]) -> str:
+    """What the figures were measured on, and the commands that measure them again."""
+    texts = [tables.conditions(results)]
+    texts += [
+        f"The dial to {catalog.card(name).title}: {comparison_tables.dial_conditions(curve['how'])}"
+        for name, curve in dial.items()
+    ]
+    if transfer:
+        texts.append(f"The transfer: {comparison_tables.transfer_conditions(transfer['how'])}")
+    paragraphs = "".join(
+        "<p>" + re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(text)) + "</p>" for text in texts
+    )
     return (
-        f"<details><summary>How this was measured</summary><p>{text}</p><p>Each metric is attacked itself. Bands and "
+        f"<details><summary>How this was measured</summary>{paragraphs}<p>Each metric is attacked itself. Bands and "
         "small numbers are 95 % bootstrap intervals over photographs, each with all its triplets; they have no width where all choices "
         "were right.</p></details>"
     )

@@ -4,6 +4,7 @@ The style is in assets/viewer/robustness.css.
 """
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from rlpips.ui.pages.robustness_text import percent, pixels
 from rlpips.zoo import catalog
 
 TOTAL = "all"
+_TILES_IN_A_ROW = 4  # at most
 
 Results = Mapping[str, Any]  # {metric: the part "results" of its card}
 Interval = Mapping[str, float] | None  # {"value", "low", "high"}; None where nothing was measured
@@ -20,7 +22,8 @@ Interval = Mapping[str, float] | None  # {"value", "low", "high"}; None where no
 def summary(results: Results, norm: str) -> str:
     """A tile for each metric, and for the pixels: 2AFC under attack and without, inflation, agreement with LPIPS."""
     tiles = "".join(_tile(name, result, norm) for name, result in results.items())
-    return f'<div class="tiles">{tiles}</div><p class="tiles-says">{html.escape(pixels(results, norm))}</p>'
+    in_a_row = math.ceil(len(results) / math.ceil(len(results) / _TILES_IN_A_ROW)) if results else 1
+    return f'<div class="tiles" style="--in-a-row:{in_a_row}">{tiles}</div><p class="tiles-says">{html.escape(pixels(results, norm))}</p>'
 
 
 def _tile(name: str, result: Mapping[str, Any], norm: str) -> str:
@@ -45,20 +48,31 @@ def _tile(name: str, result: Mapping[str, Any], norm: str) -> str:
 
 
 def families(results: Results, entries: Results) -> str:
-    """Natural and attacked 2AFC of every family of distortions and metric; `entries` is {metric: its results at one
-    budget}."""
+    """Attacked 2AFC of every family of distortions, a column for each metric, with a tick at the natural one; `entries` is {metric: its
+    results at one budget}."""
     names = list(dict.fromkeys(family for result in results.values() for family in result["natural"]["families"]))
-    entries = {**{name: {} for name in results}, **entries}
-    head = [(name, [("natural", ""), ("attacked", "")]) for name in results]
-    rows = [
-        (TOTAL, [cell for name in results for cell in (results[name]["natural"]["2afc"], entries[name].get("2afc"))])
-    ]
-    for family in names:
-        cells = []
-        for name, result in results.items():
-            cells += [result["natural"]["families"].get(family), entries[name].get("families", {}).get(family)]
-        rows.append((family, cells))
-    return _table("Right choices (2AFC) by family of distortions", "distortion", head, rows)
+    head = "".join(f'<th scope="col" {_ink(name)}>{_title(name)}</th>' for name in results)
+    body = "".join(
+        _family(family, {name: _of_family(results[name], entries.get(name), family) for name in results})
+        for family in (TOTAL, *names)
+    )
+    return _scrolling(
+        "Right choices (2AFC) by family of distortions", f'<tr><th scope="col">distortion</th>{head}</tr>', body
+    )
+
+
+def _of_family(result: Mapping[str, Any], entry: Mapping[str, Any] | None, family: str) -> tuple[Interval, Interval]:
+    """One metric's 2AFC of a family, or of all, under attack and without."""
+    natural, entry = result["natural"], entry or {}
+    if family == TOTAL:
+        return entry.get("2afc"), natural["2afc"]
+    return entry.get("families", {}).get(family), natural["families"].get(family)
+
+
+def _family(family: str, figures: Mapping[str, tuple[Interval, Interval]]) -> str:
+    total = ' class="total"' if family == TOTAL else ""
+    cells = "".join(_cell(attacked, name, "", natural) for name, (attacked, natural) in figures.items())
+    return f'<tr{total}><th scope="row">{html.escape(family)}</th>{cells}</tr>'
 
 
 def masking(parts: Mapping[str, Any]) -> str:
@@ -80,29 +94,34 @@ def _table(caption: str, first: str, head: Sequence[tuple], rows: Sequence[tuple
         f'<th scope="colgroup" colspan="{len(columns)}" {_ink(name)}>{_title(name)}</th>' for name, columns in head
     )
     columns = "".join(f'<th scope="col">{column}</th>' for _, columns in head for column, _ in columns)
-    total = ' class="total"'
     body = "".join(
-        f'<tr{total if name == TOTAL else ""}><th scope="row">{html.escape(name)}</th>'
+        f'<tr><th scope="row">{html.escape(name)}</th>'
         + "".join(_cell(interval, *kind) for interval, kind in zip(cells, kinds, strict=True))
         + "</tr>"
         for name, cells in rows
     )
+    return _scrolling(caption, f'<tr><th rowspan="2" scope="col">{first}</th>{groups}</tr><tr>{columns}</tr>', body)
+
+
+def _scrolling(caption: str, head: str, body: str) -> str:
     return (
-        f'<div class="intervals" tabindex="0" role="region" aria-label="{caption}"><table><thead><tr>'
-        f'<th rowspan="2" scope="col">{first}</th>'
-        f"{groups}</tr><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="intervals" tabindex="0" role="region" aria-label="{caption}"><table><thead>{head}</thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def _cell(interval: Interval, name: str, kind: str) -> str:
+def _cell(interval: Interval, name: str, kind: str, natural: Interval = None) -> str:
     if not interval:
         return "<td>–</td>"
     value, low, high = (interval[part] for part in ("value", "low", "high"))
     if kind == "plain":
         return f"<td><b>{value:.2f}×</b><small>{low:.2f}–{high:.2f}</small></td>"
     range_text = f"<small>{100 * low:.0f}–{100 * high:.0f}</small>"
-    place = f"--value:{value:.4g};--low:{low:.4g};--high:{high:.4g}"
-    return f'<td {_ink(name, place)}><b>{percent(value)}</b>{range_text}<i aria-hidden="true"></i></td>'
+    place, tick = f"--value:{value:.4g};--low:{low:.4g};--high:{high:.4g}", ""
+    if natural:
+        place += f";--natural:{natural['value']:.4g}"
+        tick = f'<span title="{percent(natural["value"])} without an attack"></span>'
+    return f'<td {_ink(name, place)}><b>{percent(value)}</b>{range_text}<i aria-hidden="true">{tick}</i></td>'
 
 
 def _ink(name: str, more: str = "") -> str:

@@ -71,8 +71,8 @@ def opt(entries: Entries, norm: str) -> str:
     )
 
 
-def families(entries: Entries, norm: str) -> str:
-    """On the table by family: each metric's hardest one, and where it does worse than guessing."""
+def families(results: Results, entries: Entries, norm: str) -> str:
+    """On the table by family: each metric's hardest one, where it does worse than guessing, and the worst without an attack."""
     parts = []
     for name, entry in entries.items():
         values = {family: interval["value"] for family, interval in entry["families"].items()}
@@ -81,10 +81,12 @@ def families(entries: Entries, norm: str) -> str:
             f"{title(name)} does worst on {hardest} ({percent(values[hardest])}) and "
             + (f"falls below guessing on {worse} of {len(values)}" if worse else "stays above guessing on all")
         )
+    if not parts:
+        return "Nothing was measured at this budget."
+    natural = [value["value"] for name in entries for value in results[name]["natural"]["families"].values()]
     return (
-        f"Under attack with {_budget(entries, norm)}, {'; '.join(parts)}."
-        if parts
-        else "Nothing was measured at this budget."
+        f"Under attack with {_budget(entries, norm)}, {'; '.join(parts)}. Without an attack (the tick) all are right on at least "
+        f"{percent(min(natural))} of every family."
     )
 
 
@@ -121,7 +123,7 @@ def pixels(results: Results, norm: str) -> str:
     if not (entry and agreement):
         return ""
     return (
-        f"The mean squared error of pixels gives way least ({percent(entry['2afc']['value'])} right under attack), and agrees with LPIPS on "
+        f"The mean squared error of pixels is hard to fool ({percent(entry['2afc']['value'])} right under attack), and agrees with LPIPS on "
         f"{percent(agreement['value'])} of mixed distortions: robustness counts only beside agreement."
     )
 
