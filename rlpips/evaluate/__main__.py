@@ -2,10 +2,11 @@
 
     python -m rlpips.evaluate --images FOLDER             every metric at hand; minutes each on two CPU cores
     python -m rlpips.evaluate masking --images FOLDER     is their robustness real?
+    python -m rlpips.evaluate judge --images FOLDER       do they choose as a model of human vision does?
     python -m rlpips.evaluate classifiers                 how accurate classifiers stay under perceptual attacks
     torchrun --nproc-per-node 2 -m rlpips.evaluate …      the same results, from several processes
 
-`rlpips.evaluate.standard`, `rlpips.evaluate.masking` and `rlpips.evaluate.robust_accuracy` say what is measured, and how.
+`rlpips.evaluate.standard`, `masking`, `judge` and `robust_accuracy` say what is measured, and how.
 Triplets are made from photographs, or are those of BAPPS (Zhang et al., arXiv 1801.03924) with --bapps; classifiers are
 attacked on the test part of CIFAR-10.
 """
@@ -23,7 +24,10 @@ from rlpips.evaluate.options import make_parser
 from rlpips.evaluate.report import Report
 from rlpips.progress import Progress
 
-COMMANDS = {"standard": measure_metrics, "masking": measure_metrics, "classifiers": attack_classifiers}
+COMMANDS = {
+    **dict.fromkeys(("standard", "masking", "judge"), measure_metrics),
+    "classifiers": attack_classifiers,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from rlpips.zoo import catalog
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser. Its result has the attribute `command`: "standard", "masking" or "classifiers"."""
+    """The parser. Its result has the attribute `command`: "standard", "masking", "judge" or "classifiers"."""
     parser = argparse.ArgumentParser(
         prog="python -m rlpips.evaluate", description="Measure the metrics, and attacks bounded by them."
     )
@@ -22,6 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     of_metrics = _metric_options(shared)
     _add_standard(commands, of_metrics)
     _add_masking(commands, of_metrics)
+    commands.add_parser("judge", parents=[of_metrics], allow_abbrev=False, help="do they choose as ColorVideoVDP does?")
     _add_classifiers(commands, shared)
     return parser
 

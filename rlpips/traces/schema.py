@@ -11,6 +11,8 @@ metric, with the value peak · (byte / 255)².
 
 Attacks on a classifier add its verdicts: "verdicts" to meta (the classes, the label, and the probabilities of the clean picture),
 "probabilities" to the curve and "probabilities_8bit" to each frame.
+
+Where a model of the eye was asked, there is "eye" with its distances, its ruler and eye.png: its maps, stored as those of a frame.
 """
 
 from dataclasses import dataclass
@@ -47,6 +49,15 @@ class Frame:
     psnr: np.ndarray  # (n,) dB, against start
     ssim: np.ndarray  # (n,), against start
     probabilities_8bit: np.ndarray | None = None  # (n, K), the classifier's softmax, if one is attacked
+
+
+@dataclass(frozen=True, eq=False)
+class Eye:
+    """What FLIP, a model of the eye, says about the last picture of every lane, in 8 bits, against the reference."""
+
+    distance: np.ndarray  # (lanes,), in [0, 1]
+    maps: np.ndarray  # (lanes, h, w) float32, where it sees a difference, in [0, 1]
+    ruler: dict[str, Any]  # `rlpips.engine.ruler.Ruler.to_json`, with JPEG for the one metric "flip"
 
 
 @dataclass(frozen=True, eq=False)
