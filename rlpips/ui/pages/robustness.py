@@ -11,7 +11,7 @@ import numpy as np
 from rlpips.evaluate import tables
 from rlpips.ui.components.chart import SWEEPS, chart, chart_value
 from rlpips.ui.components.events import PRIVATE, refusing
-from rlpips.ui.pages import robustness_tables, robustness_text, sweep
+from rlpips.ui.pages import robustness_judge, robustness_tables, robustness_text, sweep
 from rlpips.ui.pages.duel_controls import NORMS
 from rlpips.validation import check_choice, check_real
 from rlpips.zoo import cards, catalog
@@ -41,6 +41,7 @@ def build(tab: gr.Tab) -> None:
                 layers = chart("Where the distance comes from", "robust-layers")
                 weights = chart("Where the weight went", "robust-weights")
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
+            judged = gr.HTML(elem_id="robust-judge", elem_classes="panel", **PLAIN)
         gr.HTML(
             '<div class="robust-head"><h2 id="robust-live">On your own picture</h2><p>The same measurement, live, on '
             "small squares of one picture, with 20 steps on the same schedule in place of 40. Few squares make wide intervals, which are "
@@ -48,7 +49,7 @@ def build(tab: gr.Tab) -> None:
             **PLAIN,
         )
         sweep.build()
-    by_eps, by_norm, always = [opt, families], [tiles, *sweeps], [head, charts, layers, weights, masking]
+    by_eps, by_norm, always = [opt, families], [tiles, *sweeps], [head, charts, layers, weights, masking, judged]
     tab.select(refusing(_fill), norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
     norm.input(refusing(_of_norm), norm, [eps, *by_norm, *by_eps], **PRIVATE)
     eps.input(refusing(_of_eps), [norm, eps], by_eps, **PRIVATE)
@@ -73,13 +74,14 @@ def _read_cards() -> tuple[dict[str, dict], list[str]]:
 
 def _fill(norm: str) -> tuple:
     readable, faults = _read_cards()
-    results, masking = (
-        {name: card[part] for name, card in readable.items() if part in card} for part in ("results", "masking")
+    results, masking, judged = (
+        {name: card[part] for name, card in readable.items() if part in card}
+        for part in ("results", "masking", "judge")
     )
     results = _of_metrics(results)
     fault = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in faults)
     if not results:
-        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 9
+        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 10
     from rlpips.evaluate import charts
 
     heads = _heads(results)
@@ -89,6 +91,8 @@ def _fill(norm: str) -> tuple:
         chart_value(charts.weights(heads), robustness_text.weights(heads)),
         _part("Is it gradient masking?", robustness_text.masking(masking), robustness_tables.masking(masking))
         if masking else "",
+        _part("Do they judge as people do?", robustness_judge.sentences(judged), robustness_tables.judge(judged))
+        if judged else "",
         *_of_norm(norm),
     )  # fmt: skip
 
