@@ -1,7 +1,8 @@
 """Makes what the page shows without computing, into precomputed/: the recorded duels of the gallery, the questions of
 "You be the judge" with the metrics' verdicts, and the recorded attacks on classifiers.
 
-    python -m rlpips.precompute             # all three
+    python -m rlpips.precompute             # all
+    python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
     python -m rlpips.precompute questions   # only these, in four minutes on one core
     python -m rlpips.precompute classifier
 """
@@ -14,14 +15,17 @@ from itertools import islice
 import numpy as np
 
 import rlpips
-from rlpips import paths
+from rlpips import paths, saving
 from rlpips.attacks import side_by_side
 from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
-from rlpips.engine.ruler import make_ruler
+from rlpips.engine.eye import look
+from rlpips.engine.ruler import Ruler, make_ruler
 from rlpips.quiz import archive, draw, verdicts
+from rlpips.traces import writer
+from rlpips.traces.schema import Eye
 from rlpips.traces.trace import Trace
 from rlpips.zoo import attack_cards, catalog
 from rlpips.zoo.catalog import PAIR
@@ -82,6 +86,21 @@ def make_duels() -> None:
         trace.with_ruler(make_ruler(reference, metrics)).save(path)
         distances = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
+
+
+def make_eye() -> None:
+    """Add to the recorded duels what a model of the eye says about them; needs the package flip-evaluator."""
+    for path in sorted(paths.PRECOMPUTED.glob("*.zip")):
+        trace = Trace.load(path)
+        *_, eye = look(trace.reference, trace.adversarial)
+        assert isinstance(eye, Eye)  # the last one
+        with saving.beside(path) as part:
+            writer.add_eye(path, eye, part)
+        scale = Ruler.from_json(eye.ruler)
+        said = ", ".join(
+            f"{lane} {d:.3f} {scale.read(*scale.metrics, d)}" for lane, d in zip(trace.lanes, eye.distance)
+        )
+        print(f"{path.name}: {said}; {path.stat().st_size / 1e6:.2f} MB")
 
 
 def make_questions() -> None:
@@ -146,7 +165,7 @@ def _answer(classes: tuple[str, ...], probabilities: np.ndarray) -> str:
     return f"{classes[probabilities.argmax()]} {100 * probabilities.max():.0f} %"
 
 
-MAKERS = {"duels": make_duels, "questions": make_questions, "classifier": make_classifier_examples}
+MAKERS = {"duels": make_duels, "eye": make_eye, "questions": make_questions, "classifier": make_classifier_examples}
 
 
 if __name__ == "__main__":

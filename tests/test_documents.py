@@ -21,6 +21,7 @@ from rlpips.zoo import cards, catalog
 from rlpips.zoo.catalog import PAIR
 
 OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
+JUDGED = ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse", "ssim")
 MEASURED = [("lpips", "alex"), ("lpips", "vgg"), *OURS]
 
 
@@ -101,6 +102,10 @@ def test_the_documents_have_the_stored_figures():
     for document, norms in ((paths.ROOT / "README.md", ["linf"]), (paths.DOCS / "results.md", ["linf", "l2"])):
         assert block(document, "results") == tables.table(measured, norms) + "\n\n" + tables.conditions(measured)
     assert block(paths.DOCS / "results.md", "masking") == tables.beyond_table(robustness.stored("masking"))
+    judged = {name: cards.read(name)["judge"] for name in JUDGED}
+    assert block(paths.DOCS / "results.md", "judge") == tables.judge_table(judged) + "\n\n" + tables.judge_conditions(
+        judged
+    )
     assert block(paths.DOCS / "results.md", "results vgg") == tables.table(results("vgg")) + "\n\n" + tables.conditions(
         results("vgg")
     )

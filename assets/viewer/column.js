@@ -3,6 +3,7 @@
 import { paint } from "./canvas.js";
 import { amplifiedChange, attackedImage, mapImage, startPixels } from "./decode.js";
 import { fromTemplate, options } from "./dom.js";
+import { newEye, showEye } from "./eye.js";
 import { flowImage, moveSizes } from "./flow.js";
 import { frameAt, isPair } from "./model.js";
 import { laneColor, laneName, metricTitle } from "./names.js";
@@ -22,7 +23,9 @@ export function newColumn(root, model, view, index, act) {
   ];
   column.readings = metrics.map((m) => newReading(root, model, m));
   column.verdict = hasVerdicts(model) ? newVerdict(model) : null;
-  column.root.querySelector(".rv-pictures").append(...column.pictures.map((picture) => picture.figure));
+  column.eye = newEye(root, model);
+  const figures = column.pictures.map((picture) => picture.figure);
+  column.root.querySelector(".rv-pictures").append(...figures, column.eye.root);
   const side = [column.verdict, ...column.readings].filter(Boolean);
   column.root.querySelector(".rv-side").append(...side.map((part) => part.root));
   const lane = column.root.querySelector(".rv-lane");
@@ -37,6 +40,7 @@ export function showColumn(column, model, view, cache) {
   column.root.style.setProperty("--raw", laneColor(model, lane));
   paintColumn(column, model, view, lane, cache);
   for (const [m, parts] of column.readings.entries()) writeReading(parts, model, view, lane, m);
+  showEye(column.eye, model, lane);
   if (column.verdict) writeVerdict(column.verdict, model, view, lane);
 }
 

@@ -7,7 +7,7 @@ import { HEAT_CSS } from "./heat.js";
 import { isPair } from "./model.js";
 import { metricTitle } from "./names.js";
 
-function newPicture(root, kind) {
+export function newPicture(root, kind) {
   const figure = fromTemplate(root, "picture");
   const frame = figure.querySelector(".rv-frame");
   const canvas = figure.querySelector("canvas");

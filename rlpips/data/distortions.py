@@ -92,14 +92,17 @@ def _jpeg_quality(severity: float) -> int:
     return round(1 + 97 * (1 - severity) ** 2)
 
 
+def jpeg_copy(picture: np.ndarray, severity: float) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), saved as JPEG and read again: what the family "jpeg" makes of it."""
+    with io.BytesIO() as file:
+        # With full chroma resolution, so that the strength depends on the quality only.
+        Image.fromarray(picture).save(file, "JPEG", quality=_jpeg_quality(severity), subsampling=0)
+        return np.asarray(Image.open(file))
+
+
 def _jpeg(x: Tensor, severity: list[float], generator: torch.Generator) -> Tensor:
     pictures = (x.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    decoded = []
-    for picture, s in zip(pictures, severity):
-        with io.BytesIO() as file:
-            # With full chroma resolution, so that the strength depends on the quality only.
-            Image.fromarray(picture).save(file, "JPEG", quality=_jpeg_quality(s), subsampling=0)
-            decoded.append(np.asarray(Image.open(file)))
+    decoded = [jpeg_copy(picture, s) for picture, s in zip(pictures, severity)]
     return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).to(x) / 255
 
 

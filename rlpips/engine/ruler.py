@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.distortions import DISTORTIONS, Distortion
 from rlpips.device import in_neutral_state
 from rlpips.engine.panel import Panel
 from rlpips.metrics.base import Metric, check_images
@@ -128,8 +128,6 @@ def make_scales(
     if len(reference) != 1:
         raise ValueError(f"A ruler belongs to one picture; got {len(reference)}.")
     severities = sorted(severities)
-    count = len(severities)
-    entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
     measuring = panel(metrics, reference, precision)
     for name in distortions:
         family = DISTORTIONS[name]
@@ -139,6 +137,14 @@ def make_scales(
             measured = (
                 torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()
             )  # (S, M)
-        distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
-        words = tuple(family.describe(severity) for severity in entries)
-        yield Scale(name, family.title, words, np.maximum.accumulate(distance))
+        yield scale_of(family, severities, measured, between)
+
+
+def scale_of(family: Distortion, severities: Sequence[float], measured: np.ndarray, between: int = 2) -> Scale:
+    """The scale of a family of distortions from the distances (S, M) at S rising severities, with `between` entries more between two
+    of them. The running maximum makes it rise."""
+    count = len(severities)
+    entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
+    distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
+    words = tuple(family.describe(severity) for severity in entries)
+    return Scale(family.name, family.title, words, np.maximum.accumulate(distance))

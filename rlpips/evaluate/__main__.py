@@ -2,13 +2,14 @@
 
     python -m rlpips.evaluate --images FOLDER             every metric at hand; minutes each on two CPU cores
     python -m rlpips.evaluate masking --images FOLDER     is their robustness real?
+    python -m rlpips.evaluate judge --images FOLDER       do they choose as a model of human vision does?
     python -m rlpips.evaluate flow --images FOLDER        what if an attack moves pixels instead of changing them?
     python -m rlpips.evaluate dial --images FOLDER        metrics between LPIPS and R-LPIPS
     python -m rlpips.evaluate transfer --images FOLDER    attacks on one metric, judged by the others
     python -m rlpips.evaluate classifiers                 how accurate classifiers stay under perceptual attacks
     torchrun --nproc-per-node 2 -m rlpips.evaluate …      the same results, from several processes
 
-`rlpips.evaluate.standard`, `masking`, `moves`, `dial`, `transfer` and `robust_accuracy` say what is measured, and how.
+`rlpips.evaluate.standard`, `masking`, `judge`, `moves`, `dial`, `transfer` and `robust_accuracy` say what is measured, and how.
 Triplets are made from photographs, or are those of BAPPS (Zhang et al., arXiv 1801.03924) with --bapps; classifiers are
 attacked on the test part of CIFAR-10.
 """
@@ -28,9 +29,7 @@ from rlpips.evaluate.report import Report
 from rlpips.progress import Progress
 
 COMMANDS = {
-    "standard": measure_metrics,
-    "masking": measure_metrics,
-    "flow": measure_metrics,
+    **dict.fromkeys(("standard", "masking", "judge", "flow"), measure_metrics),
     "dial": measure_dial,
     "transfer": measure_transfer,
     "classifiers": attack_classifiers,

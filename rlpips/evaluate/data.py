@@ -27,6 +27,7 @@ class Data:
     same, mixed         with judges, scored and attacked; and for the agreement and the mean natural distance
     facts               where they come from and how many there are, ready for JSON
     large, large_mixed  the same as `same` and `mixed` with larger pictures, if there are any
+    judged              the quality of the candidates of `mixed` to a judge, if one was asked (`rlpips.evaluate.judge.qualities`)
     """
 
     same: Triplets
@@ -34,6 +35,7 @@ class Data:
     facts: dict[str, Any]
     large: Triplets | None = None
     large_mixed: Triplets | None = None
+    judged: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 def from_photographs(

@@ -1,14 +1,16 @@
-"""The commands "standard", "masking" and "flow" of `python -m rlpips.evaluate`: they measure one metric after the other."""
+"""The commands "standard", "masking", "judge" and "flow" of `python -m rlpips.evaluate`: they measure one metric after the other."""
 
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from rlpips import parallel
 from rlpips.engine.provenance import surroundings, weights_digest
-from rlpips.evaluate import masking, tables
+from rlpips.evaluate import judge, masking, tables
 from rlpips.evaluate.data import Data, from_bapps, from_photographs
 from rlpips.evaluate.moves import moves
 from rlpips.evaluate.report import Report
@@ -24,7 +26,7 @@ def measure_metrics(options: Namespace, progress: ProgressCallback) -> Iterator[
     """Check the options and load all metrics and triplets; return an iterator that yields a report after each metric. ValueError
     or OSError for options that cannot be met."""
     names = pick_metrics(options)
-    return _measure_each(options, names, _make_data(options), progress)
+    return _measure_each(options, names, _make_data(options, progress), progress)
 
 
 def _measure_each(options: Namespace, names: list[str], data: Data, progress: ProgressCallback) -> Iterator[Report]:
@@ -113,10 +115,22 @@ def _flow_blocks(results: dict[str, Any]) -> Iterator[str]:
     yield tables.moves_table(results)
 
 
+def _measure_judge(options: Namespace, name: str, data: Data, progress: ProgressCallback) -> dict[str, Any]:
+    metric, lpips = (load_metric(each, options.backbone, options.device) for each in (name, "lpips"))
+    assert data.judged is not None  # `_make_data` asks the judge for this command
+    how = {"judge": f"{judge.TITLE} {version('cvvdp')}", "display": judge.DISPLAY, "clear": judge.CLEAR}
+    return {"how": how, **judge.agreement(metric, lpips, data.mixed.to(options.device), data.judged)}
+
+
+def _judge_blocks(results: dict[str, Any]) -> Iterator[str]:
+    yield tables.judge_table(results)
+
+
 COMMANDS = {
     "standard": Command(_measure_standard, _standard_blocks, "results"),
     "masking": Command(_measure_masking, _masking_blocks, "masking"),
     "flow": Command(_measure_flow, _flow_blocks, "flow"),
+    "judge": Command(_measure_judge, _judge_blocks, "judge"),
 }
 
 
@@ -127,6 +141,8 @@ def pick_metrics(options: Namespace) -> list[str]:
     """The metrics to measure. All that the command needs are loaded once, so that what is missing is an error at the start."""
     names = options.metrics or _metrics_at_hand(options.backbone)
     needed = list(catalog.check_metrics(names, options.backbone))
+    if options.command == "judge":
+        needed.append("lpips")
     if options.command == "masking":
         needed += map(_transfer_from, names)
     for name in needed:
@@ -178,8 +194,14 @@ def _out_of_reach(name: str, backbone: str) -> str | None:
     return f"{files[0]} would have to be downloaded (name the metric with --metrics to do so)."
 
 
-def _make_data(options: Namespace) -> Data:
-    """The triplets that the options describe."""
+def _make_data(options: Namespace, progress: ProgressCallback) -> Data:
+    """The triplets that the options describe; the judge's view of them, where the command asks one."""
+    if options.command == "judge":
+        ask = judge.load_judge(options.device)
+        data = _photographs(options, (1, options.mixed))
+        mixed = data.mixed.to(options.device)
+        facts = {key: value for key, value in data.facts.items() if key != "natural"}  # which no judge sees
+        return replace(data, facts=facts, judged=judge.qualities(ask, mixed, progress))
     if options.command == "masking":
         counts, large = (options.triplets, options.mixed), (options.large, LARGE)
     elif options.command == "flow":
@@ -190,6 +212,10 @@ def _make_data(options: Namespace) -> Data:
         return from_bapps(options.bapps, None if options.all else options.natural, options.seed)
     else:
         counts, large = (max(options.natural, options.triplets), options.mixed), None
+    return _photographs(options, counts, large)
+
+
+def _photographs(options: Namespace, counts: tuple[int, int], large: tuple[int, int] | None = None) -> Data:
     return from_photographs(options.images, options.all, counts, options.size, options.gap, options.seed, large)
 
 

@@ -13,7 +13,7 @@ from rlpips.zoo import catalog
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser. Its result has the attribute `command`: "standard", "masking", "flow", "dial", "transfer" or "classifiers"."""
+    """The parser. Its result has the attribute `command`, such as "standard"."""
     parser = argparse.ArgumentParser(
         prog="python -m rlpips.evaluate", description="Measure the metrics, and attacks bounded by them."
     )
@@ -25,6 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_flow(commands, of_metrics)
     _add_dial(commands, of_metrics)
     _add_transfer(commands, of_metrics)
+    commands.add_parser("judge", parents=[of_metrics], allow_abbrev=False, help="do they choose as ColorVideoVDP does?")
     _add_classifiers(commands, shared)
     return parser
 

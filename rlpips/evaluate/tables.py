@@ -133,6 +133,29 @@ def moves_conditions(moves: Results) -> str:
     )
 
 
+def judge_table(judged: Results) -> str:
+    """How often each metric chooses as a judge that is no relative of LPIPS does, over all mixed triplets and over those with a clear
+    difference; and, on the same triplets, as LPIPS does. `judged` is what `rlpips.evaluate.judge` measured, metric by metric."""
+    first = next(iter(judged.values()))
+    name = first["how"]["judge"].rpartition(" ")[0]
+    rows = {
+        f"agreement with {name}, all {first['how']['mixed']} triplets": "agreement",
+        f"agreement with {name}, the {first['clear_triplets']} with a clear difference": "clear",
+        "agreement with LPIPS, all triplets": "lpips",
+    }
+    columns = {title: [result[key] for key in rows.values()] for title, result in zip(titles(judged), judged.values())}
+    return markdown("natural triplets of two families", columns, rows)
+
+
+def judge_conditions(judged: Results) -> str:
+    """How `judge_table` was measured: which judge, on what, and the command that repeats it."""
+    how = next(iter(judged.values()))["how"]
+    return (
+        f"Judge: {how['judge']}, display {how['display']}; a clear difference is one of over {how['clear']:g} JOD. "
+        f"{how['mixed']} triplets of two families, {how['size']}-pixel patches, {how['data']}. `{how['command']}`"
+    )
+
+
 def layer_table(results: Results) -> str:
     """Each layer's share of the mean natural distance, metric by metric."""
     layers = list(next(iter(results.values()))["layers"])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from rlpips.data import zips
 from rlpips.data.images import LARGEST_SIDE, SMALLEST_SIDE
-from rlpips.traces.schema import CURVES, FORMAT, NOISE
+from rlpips.traces.schema import CURVES, FORMAT, NOISE, Eye
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
@@ -98,7 +98,7 @@ def _trace(value, unpack):
     return {
         "name": _text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
         "reference": reference, "start": start, "receipt": receipt, "ruler": _ruler(value["ruler"]),
-        "state": value["state"], **verdicts,
+        "state": value["state"], **verdicts, "eye": _eye(value.get("eye"), len(lanes), unpack),
     }  # fmt: skip
 
 
@@ -190,6 +190,19 @@ def _ruler(value):
         scales.append({**names, "words": words, "distance": distance})
     _require(metrics and len(scales) <= 100 and all(scale["words"] for scale in scales), "its ruler is not one of ours")
     return {"metrics": metrics, "distortions": scales}
+
+
+def _eye(value, lanes, unpack):
+    if value is None:
+        return None
+    height, width = map(_whole, value["map_size"])
+    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
+    grey = _picture(unpack, value["maps"], (lanes * height, width)).reshape(lanes, height, width)
+    distance, peak = (_numbers(value[key], (lanes,)) for key in ("distance", "map_peak"))
+    _require(distance.min() >= 0 and peak.min() >= 0, "its model of the eye falls below zero")
+    ruler = _ruler(value["ruler"])
+    _require(ruler, "its model of the eye has no ruler")
+    return Eye(distance, peak[:, None, None] * np.square(grey.astype(np.float32) / 255), ruler)
 
 
 def _receipt(value):

@@ -62,7 +62,7 @@ class Recorder:
         best = self._best_of_each_lane()
         end = max(place for place, step in enumerate(best[0]) if step.frames) + 1
         best = [steps[:end] for steps in best]
-        curves = {
+        curves: dict[str, Any] = {
             key: np.stack(
                 [np.stack([getattr(step, key)[lane] for step in steps]) for lane, steps in enumerate(best)], axis=1
             )

@@ -15,6 +15,8 @@ flow_peak · (byte - 128) / 127. A position has the colour that the original has
 
 Attacks on a classifier add its verdicts: "verdicts" to meta (the classes, the label, and the probabilities of the clean picture),
 "probabilities" to the curve and "probabilities_8bit" to each frame.
+
+Where a model of the eye was asked, there is "eye" with its distances, its ruler and eye.png: its maps, stored as those of a frame.
 """
 
 from dataclasses import dataclass
@@ -52,6 +54,15 @@ class Frame:
     ssim: np.ndarray  # (n,), against start
     probabilities_8bit: np.ndarray | None = None  # (n, K), the classifier's softmax, if one is attacked
     flow: np.ndarray | None = None  # (n, 2, h, w), moves right and down in pixels, if pixels are moved
+
+
+@dataclass(frozen=True, eq=False)
+class Eye:
+    """What FLIP, a model of the eye, says about the last picture of every lane, in 8 bits, against the reference."""
+
+    distance: np.ndarray  # (lanes,), in [0, 1]
+    maps: np.ndarray  # (lanes, h, w) float32, where it sees a difference, in [0, 1]
+    ruler: dict[str, Any]  # `rlpips.engine.ruler.Ruler.to_json`, with JPEG for the one metric "flip"
 
 
 @dataclass(frozen=True, eq=False)

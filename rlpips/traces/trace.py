@@ -9,15 +9,15 @@ import numpy as np
 
 from rlpips import saving
 from rlpips.traces import reader, writer
-from rlpips.traces.schema import Frame
+from rlpips.traces.schema import Eye, Frame
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A whole attack. The lane "noise", if any, is last. Norms and pixels are in [0, 1] units unless they are uint8.
 
-    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have the last four
-    fields.
+    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have the four fields from
+    `classes` on.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Trace:
     label: int | None = None  # the class that the attacks lead away from
     clean: np.ndarray | None = None  # (K,), softmax of the classifier before any attack
     probabilities: np.ndarray | None = None  # (steps + 1, lanes, K), softmax of the float pictures
+    eye: Eye | None = None  # what a model of the eye says about `adversarial`, if it was asked
 
     @property
     def adversarial(self) -> np.ndarray:

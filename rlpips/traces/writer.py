@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rlpips.data.images import png_bytes
-from rlpips.traces.schema import FORMAT, Frame, curve_keys, measure_keys
+from rlpips.traces.schema import FORMAT, Eye, Frame, curve_keys, measure_keys
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
@@ -40,6 +40,7 @@ def to_json(
     return {
         "format": FORMAT, "state": trace.state, "meta": meta_json(trace, put),
         "curve": curve_json(0, {key: getattr(trace, key) for key in curve_keys(trace)}), "frames": frames, "ruler": trace.ruler,
+        **({"eye": _eye_json(trace.eye, put)} if trace.eye else {}),
     }  # fmt: skip
 
 
@@ -53,6 +54,23 @@ def write(trace: Any, file: str | os.PathLike | BinaryIO) -> None:
 
         value = to_json(trace, put, chained=True)
         archive.writestr("trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def add_eye(file: str | os.PathLike, eye: Eye, into: str | os.PathLike) -> None:
+    """Copy a saved trace, with all else as it is, and what a model of the eye says put in or replaced."""
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as new:
+        value = json.loads(old.read("trace.json"))
+        replaced = {"trace.json", value.get("eye", {}).get("maps")}
+
+        def put(name, image):
+            new.writestr(name, image, zipfile.ZIP_STORED)
+            return name
+
+        for entry in old.infolist():
+            if entry.filename not in replaced:
+                new.writestr(entry, old.read(entry))
+        value["eye"] = _eye_json(eye, put)
+        new.writestr("trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def meta_json(trace: Any, put: Put) -> dict[str, Any]:
@@ -91,13 +109,11 @@ def frame_json(frame: Frame, base: np.ndarray, put: Put) -> dict[str, Any]:
     (n, H, W, 3)."""
     stem = f"{frame.step:05d}-{'-'.join(map(str, frame.lanes))}"
     difference = frame.attacked - base + np.uint8(128)  # uint8 arithmetic is mod 256
-    peak = frame.maps.max((-1, -2))  # (n, M)
-    share = frame.maps / np.maximum(peak, np.finfo(np.float32).tiny)[..., None, None]
-    tiles = np.rint(255 * np.sqrt(share)).astype(np.uint8).reshape(-1, share.shape[-1])
+    tiles, peak = _tiles(frame.maps)
     return {
         "step": frame.step, "lanes": list(frame.lanes),
         "perturbation": put(f"perturbation-{stem}.webp", _webp(difference.reshape(-1, *difference.shape[2:]))),
-        "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(share.shape[-2:]), "map_peak": _plain(peak),
+        "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(frame.maps.shape[-2:]), "map_peak": _plain(peak),
         **({} if frame.flow is None else _flow_json(frame.flow, stem, put)),
         **{key: _plain(getattr(frame, key)) for key in measure_keys(frame)},
     }  # fmt: skip
@@ -112,6 +128,21 @@ def _flow_json(flow, stem, put):
         "flow_size": list(flow.shape[-2:]),
         "flow_peak": _plain(peak),
     }
+
+
+def _eye_json(eye: Eye, put: Put) -> dict[str, Any]:
+    tiles, peak = _tiles(eye.maps)
+    return {
+        "distance": _plain(eye.distance), "ruler": eye.ruler,
+        "maps": put("eye.png", png_bytes(tiles)), "map_size": list(eye.maps.shape[-2:]), "map_peak": _plain(peak),
+    }  # fmt: skip
+
+
+def _tiles(maps):
+    """Maps (..., h, w) as one grey picture, uint8, one below the other; and the peak (...) of each."""
+    peak = maps.max((-1, -2))
+    share = maps / np.maximum(peak, np.finfo(np.float32).tiny)[..., None, None]
+    return np.rint(255 * np.sqrt(share)).astype(np.uint8).reshape(-1, share.shape[-1]), peak
 
 
 def _source_png(pixels):

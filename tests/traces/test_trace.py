@@ -19,7 +19,8 @@ import rlpips
 from rlpips import Trace
 from rlpips.engine.compare import compare
 from rlpips.traces.recorder import Recorder
-from rlpips.traces.schema import Frame, Step
+from rlpips.traces.schema import Eye, Frame, Step
+from rlpips.traces.writer import add_eye
 
 CURVES = ("distance", "per_layer", "linf", "l2")
 RULER = {
@@ -295,6 +296,72 @@ def test_foreign_moves_are_refused(saved_moves, change, message):
     assert re.search(message, str(refusal.value)), refusal.value
 
 
+EYE_RULER = {
+    "metrics": ["flip"],
+    "distortions": [
+        {"name": "jpeg", "title": "JPEG", "words": ["quality 90", "quality 7"], "distance": [[0.1], [1 / 3]]}
+    ],
+}
+
+
+@pytest.fixture
+def eye():
+    """Of three lanes, with maps of 7×5."""
+    generator = np.random.default_rng(2)
+    return Eye(np.float32([0.1, 0.02, 0]), generator.random((3, 7, 5), np.float32), EYE_RULER)
+
+
+def test_what_a_model_of_the_eye_says_is_saved_too(trace, eye, tmp_path):
+    replace(trace, eye=eye).save(tmp_path / "a.zip")
+    loaded = Trace.load(tmp_path / "a.zip")
+    np.testing.assert_array_equal(loaded.eye.distance, eye.distance)
+    np.testing.assert_allclose(loaded.eye.maps, eye.maps, atol=1 / 255)
+    assert loaded.eye.ruler == EYE_RULER
+    np.testing.assert_array_equal(loaded.adversarial, trace.adversarial)
+
+
+def test_without_a_model_of_the_eye_nothing_is_said(saved):
+    with zipfile.ZipFile(saved) as archive:
+        assert "eye" not in json.loads(archive.read("trace.json"))
+    assert Trace.load(saved).eye is None
+
+
+def test_a_model_of_the_eye_is_added_to_a_file_that_stays_as_it_is(saved, eye, tmp_path):
+    added, again = tmp_path / "added.zip", tmp_path / "again.zip"
+    add_eye(saved, eye, added)
+    add_eye(added, replace(eye, distance=np.float32([0.2, 0.2, 0.2])), again)
+    with zipfile.ZipFile(saved) as before, zipfile.ZipFile(added) as after, zipfile.ZipFile(again) as last:
+        assert {*before.namelist(), "eye.png"} == set(after.namelist()) == set(last.namelist())
+        assert len(after.namelist()) == len(last.namelist())
+        for name in set(before.namelist()) - {"trace.json"}:
+            assert before.read(name) == after.read(name) == last.read(name)
+        value = json.loads(last.read("trace.json"))
+        value.pop("eye")
+        assert value == json.loads(before.read("trace.json"))
+    np.testing.assert_array_equal(Trace.load(added).eye.distance, eye.distance)
+    assert Trace.load(again).eye.distance.tolist() == pytest.approx([0.2] * 3)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (put("eye", new=[]), "damaged"),
+        (put("eye", "distance", new=[0.1, 0.2]), "shape"),
+        (put("eye", "distance", 0, new=-0.1), "below zero"),
+        (put("eye", "map_peak", 1, new=float("nan")), "finite"),
+        (put("eye", "map_size", new=[7, 10**6]), "maps are too large"),
+        (put("eye", "map_size", new=[7, 6]), "picture"),
+        (put("eye", "maps", new="nothing.png"), "damaged"),
+        (put("eye", "ruler", new=None), "no ruler"),
+    ],
+)
+def test_a_foreign_model_of_the_eye_is_refused(trace, eye, tmp_path, change, message):
+    replace(trace, eye=eye).save(tmp_path / "a.zip")
+    with pytest.raises(ValueError, match=REFUSED) as refusal:
+        Trace.load(rewritten(tmp_path / "a.zip", change))
+    assert re.search(message, str(refusal.value)), refusal.value
+
+
 def test_a_deep_file_is_refused(saved):
     with zipfile.ZipFile(saved, "w") as archive:
         archive.writestr("trace.json", "[" * 100_000)
@@ -389,6 +456,7 @@ def test_the_recorded_traces_can_be_read():
     for path in paths:
         trace = Trace.load(path)
         assert trace.state == "done" and trace.maps.shape[:2] == trace.distance_8bit.shape and trace.ruler
+        assert trace.eye and trace.eye.distance.shape == trace.eye.maps.shape[:1] == (len(trace.lanes),)
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -4,6 +4,7 @@ import itertools
 import json
 
 import gradio as gr
+import numpy as np
 import pytest
 from visitors import VISITOR
 
@@ -11,10 +12,11 @@ from rlpips import Trace
 from rlpips.attacks.request import AttackRequest
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine import ruler as ruler_module
+from rlpips.traces.schema import Eye
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import duel
 from rlpips.ui.pages.duel_controls import Controls
-from rlpips.ui.runtime import device, session, work
+from rlpips.ui.runtime import device, flip, session, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import warm_up
 from rlpips.ui.runtime.session import ENDED
@@ -82,6 +84,29 @@ def test_done_comes_with_what_the_sentence_needs_and_the_rest_follows():
     assert complete.content["run"] == last.content["run"] and complete.content["curve"] == last.content["curve"]
     trace = Trace.load(complete.content["files"]["trace"]["path"])
     assert trace.ruler == whole and trace.state == "done"
+
+
+def test_what_a_model_of_the_eye_says_comes_last(monkeypatch):
+    warm_up().wait()
+    asked = []
+
+    def look(trace):
+        asked.append(trace)
+        yield None
+        yield Eye(np.float32([0.5, 0.25, 0]), np.ones((3, 4, 6), np.float32), {"metrics": ["flip"], "distortions": []})
+
+    monkeypatch.setattr(flip, "look", look)
+    *_, last = duel._updates(VISITOR, *controls(seed=78), [str(SAMPLES[1].path)])
+    assert last.text.startswith("Done: 3 steps") and not asked  # it delays nothing
+    *_, complete = session.rest(last.state)
+    assert complete.content["eye"]["distance"] == [0.5, 0.25, 0.0] and asked[0].state == "done"
+    assert Trace.load(complete.content["files"]["trace"]["path"]).eye.distance.tolist() == [0.5, 0.25, 0.0]
+
+    monkeypatch.setattr(flip, "look", lambda trace: (each for each in ["It is not here."]))
+    *_, last = duel._updates(VISITOR, *controls(seed=79), [str(SAMPLES[1].path)])
+    *_, complete = session.rest(last.state)
+    assert complete.content["eye"] == {"missing": "It is not here."}
+    assert Trace.load(complete.content["files"]["trace"]["path"]).eye is None
 
 
 def test_the_ruler_of_a_picture_is_measured_once(monkeypatch):

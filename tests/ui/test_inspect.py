@@ -10,6 +10,7 @@ from visitors import VISITOR, request
 
 from rlpips import Trace, paths
 from rlpips.data import images
+from rlpips.traces.schema import Eye
 from rlpips.ui.pages import gallery, inspect
 from rlpips.ui.runtime import session, work
 
@@ -31,13 +32,13 @@ def test_the_example_is_the_recorded_pair():
 
 
 def test_different_sizes_are_refused_and_can_be_resized(pair):
-    ((result, button, status),) = inspect._compare(request(), *pair, "alex")
+    ((result, button, status, _),) = inspect._compare(request(), *pair, "alex")
     assert (
         status.startswith("Refused: the pictures differ in size (64×48 and 40×40)")
         and result["message"]["state"] == "empty"
     )
     assert button.visible and button.value == "Resize 40×40 to 64×48 and compare"
-    *_, (result, button, status) = inspect._resize_and_compare(request(), *pair, "alex")
+    *_, (result, button, status, _) = inspect._resize_and_compare(request(), *pair, "alex")
     assert status.startswith("Done: measured in") and status.endswith("The changed picture was resized to 64×48.")
     message = result["message"]
     assert message["state"] == "done" and message["meta"]["name"] == "a" and button.visible == "hidden"
@@ -48,19 +49,19 @@ def test_sizes_are_compared_before_pictures_are_reduced(tmp_path):
     files = [str(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
     for file, width in zip(files, (2000, 1500, 1500)):
         Image.new("RGB", (width, width * 4 // 5)).save(file)
-    ((result, _, status),) = inspect._compare(request(), files[0], files[1], "alex")
+    ((result, _, status, _),) = inspect._compare(request(), files[0], files[1], "alex")
     assert (
         status.startswith("Refused: The files differ in size (2000×1600 and 1500×1200)")
         and result["message"]["state"] == "empty"
     )
-    *_, (result, _, status) = inspect._compare(request(), files[1], files[2], "alex")
+    *_, (result, _, status, _) = inspect._compare(request(), files[1], files[2], "alex")
     assert status.startswith("Done") and "The numbers are those of the reduced pictures" in status
     assert result["message"]["meta"]["width"] == 1024
 
 
 def test_a_missing_picture_and_a_failure_are_sentences(pair, monkeypatch, caplog):
     monkeypatch.setattr(gr, "Warning", lambda text: None)
-    ((result, _, status),) = inspect._compare(request(), pair[0], None, "alex")
+    ((result, _, status, _),) = inspect._compare(request(), pair[0], None, "alex")
     assert (
         result["message"]["state"] == "empty"
         and status == "Refused: Two pictures are needed: an original and a changed one."
@@ -70,19 +71,35 @@ def test_a_missing_picture_and_a_failure_are_sentences(pair, monkeypatch, caplog
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(work, "pair", fail)
-    *_, (_, _, status) = inspect._compare(request(), pair[0], pair[0], "alex")
+    *_, (_, _, status, _) = inspect._compare(request(), pair[0], pair[0], "alex")
     assert status == session.FAILED and "out of memory" in caplog.text
     with session.QUEUE.join(VISITOR) as place:
         assert next(place.turn(), "free") == "free"
 
 
 def test_one_metric_more(pair, monkeypatch):
-    *_, (result, _, status) = inspect._compare(request(), pair[0], pair[0], "alex", "elpips")
+    *_, (result, _, status, _) = inspect._compare(request(), pair[0], pair[0], "alex", "elpips")
     assert status.startswith("Done") and result["message"]["meta"]["metrics"] == [*inspect.METRICS, "elpips"]
-    *_, (_, _, status) = inspect._compare(request(), pair[0], pair[0], "squeeze", "rlpips-tune")
+    *_, (_, _, status, _) = inspect._compare(request(), pair[0], pair[0], "squeeze", "rlpips-tune")
     assert status.startswith("Refused: R-LPIPS tune has no heads for SqueezeNet 1.1")
     monkeypatch.setattr("rlpips.zoo.weights.find_packaged", lambda file: None)
     monkeypatch.setattr(gr, "Warning", lambda text: None)
-    *_, (result, _, status) = inspect._compare(request(), pair[0], pair[0], "alex", "st-lpips")
+    *_, (result, _, status, _) = inspect._compare(request(), pair[0], pair[0], "alex", "st-lpips")
     assert status.startswith("Refused: ST-LPIPS&#x27;s weights are not here: `pip install stlpips-pytorch --no-deps`")
     assert result["message"]["state"] == "empty"
+
+
+def test_what_a_model_of_the_eye_says_follows(pair, monkeypatch):
+    said = Eye(np.float32([0.25]), np.ones((1, 4, 6), np.float32), {"metrics": ["flip"], "distortions": []})
+    monkeypatch.setattr(inspect.flip, "look", lambda trace: (each for each in [None, said]))
+    *_, (result, _, status, state) = inspect._compare(request(), pair[0], pair[0], "alex")
+    assert status.startswith("Done") and "eye" not in result["message"]
+    first, (message, _) = inspect._rest(state)
+    assert first[1] is None  # once
+    assert message["run"] == result["message"]["run"] and message["eye"]["distance"] == [0.25]
+    assert Trace.load(message["files"]["trace"]["path"]).eye.distance == [0.25]
+
+    monkeypatch.setattr(inspect.flip, "look", lambda trace: (each for each in ["It is not here."]))
+    *_, (*_, state) = inspect._compare(request(), pair[0], pair[0], "alex")
+    _, (message, _) = inspect._rest(state)
+    assert message["eye"] == {"missing": "It is not here."}

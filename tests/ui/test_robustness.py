@@ -25,7 +25,7 @@ PICTURE = str(SAMPLES[0].path)
 def test_without_results_the_page_says_how_to_make_them(monkeypatch):
     monkeypatch.setattr(robustness.cards, "read", lambda name: {"settings": {}})
     head, charts, *others = robustness._fill("linf")
-    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 11
+    assert "python -m rlpips.evaluate" in head and charts.visible is False and others == [gr.skip()] * 12
     assert robustness.stored("results") == {}
 
 

@@ -16,7 +16,7 @@ from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import duel_controls
 from rlpips.ui.pages.duel_controls import Controls
-from rlpips.ui.runtime import device, session, uploads, work
+from rlpips.ui.runtime import device, flip, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
@@ -171,7 +171,7 @@ def updates(client: Client, controls: Controls) -> Generator[session.Update]:
 
 def _prepare(client: Client, controls: Controls) -> AttackRun:
     request, name, notes = duel_controls.read(client, controls)
-    return AttackRun(request, name, notes, work.duel, _verdict, work.duel_ruler)
+    return AttackRun(request, name, notes, work.duel, _verdict, work.duel_ruler, flip.look)
 
 
 def _verdict(trace: Trace) -> str:

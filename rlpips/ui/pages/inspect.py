@@ -11,13 +11,14 @@ import numpy as np
 from rlpips import paths
 from rlpips.data import images
 from rlpips.data.images import Picture
+from rlpips.traces.schema import Eye
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import gallery
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
-from rlpips.ui.runtime import device, files, messages, session, uploads, work
+from rlpips.ui.runtime import device, files, flip, messages, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
@@ -52,9 +53,11 @@ def build() -> None:
             status = status_line(_HELP, "pair-status")
         view = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
-        result = gr.HTML(html_template="", visible="hidden")  # of all components the one whose files get addresses
+        # Of all components the one whose files get addresses.
+        result, completed = (gr.HTML(html_template="", visible="hidden") for _ in range(2))
+        state = gr.State(time_to_live=2 * device.DEADLINE_S)
 
-    inputs, outputs = [first, second, backbone, also], [result, resize, status]
+    inputs, outputs = [first, second, backbone, also], [result, resize, status, state]
     for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
         field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
         field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
@@ -63,7 +66,10 @@ def build() -> None:
         example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE),
         resize.click(_resize_and_compare, inputs, outputs, **PRIVATE),
     ):
-        comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
+        shown = comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
+        late = shown.then(_rest, state, [completed, state], trigger_mode="multiple", **PRIVATE)
+        # The viewer passes over what comes late of a comparison whose place another has taken.
+        late.then(None, completed, view, js="(message) => message", **PRIVATE)
 
 
 def _example() -> list[str]:
@@ -88,14 +94,23 @@ def _resize_and_compare(
 def _outputs(
     request: gr.Request, first: str | None, second: str | None, backbone: str, also: str, resize: bool = False
 ) -> Iterator[tuple]:
-    """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status)."""
+    """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status, what `_rest` needs)."""
     with closing(session.guarded(updates(Client.of(request), first, second, backbone, also, resize))) as messages:
         for update in messages:
             # After a refusal the numbers of other pictures must not stand beside these.
             message = _placeholder() if update.refused else None
             message, button = update.content or (message, gr.Button(visible="hidden"))
             result = gr.skip() if message is None else {"message": message, "inputs": [first, second, backbone, also]}
-            yield result, button, update.as_html()
+            yield result, button, update.as_html(), update.state
+
+
+def _rest(state: session.Rest | Run | str | None) -> Iterator[tuple]:
+    """Yields (the message that completes a comparison, None)."""
+    yield gr.skip(), None
+    with closing(session.rest(state)) as updates:
+        for update in updates:
+            if update.content is not None:
+                yield update.content, gr.skip()
 
 
 def updates(
@@ -157,7 +172,9 @@ class _PairRun(Run):
     def __init__(self, first: Picture, second: np.ndarray, metrics: tuple[str, ...], backbone: str, notes: list[str]):
         super().__init__(notes)
         self._first, self._second, self._metrics, self._backbone = first, second, metrics, backbone
+        self._id = secrets.token_hex(4)
         self._trace: Trace | None = None
+        self._eye: Eye | str | None = None
         self._seconds = 0.0
 
     def steps(self) -> Generator[Update]:
@@ -169,6 +186,19 @@ class _PairRun(Run):
     def result(self) -> Update:
         if self._trace is None:
             return Update(session.NOTHING_YET)
-        message = messages.whole(secrets.token_hex(4), "done", self._trace)
+        content = self._message(), gr.Button(visible="hidden")
+        return Update(f"Done: measured in {self._seconds:.1f} s.", content, partial=True)
+
+    def rest(self) -> Generator[Update]:
+        """What a model of the eye says."""
+        assert self._trace is not None
+        with closing(flip.look(self._trace)) as looks:
+            for self._eye in looks:
+                yield Update("")
+        yield Update("", self._message())
+
+    def _message(self):
+        assert self._trace is not None
+        message = messages.whole(self._id, "done", self._trace, eye=self._eye)
         message["meta"]["name"] = self._first.name
-        return Update(f"Done: measured in {self._seconds:.1f} s.", (message, gr.Button(visible="hidden")))
+        return message

@@ -13,7 +13,14 @@ from rlpips import paths
 from rlpips.evaluate import comparison_tables, tables
 from rlpips.ui.components.chart import SWEEPS, chart, chart_value
 from rlpips.ui.components.events import PRIVATE, refusing
-from rlpips.ui.pages import robustness_tables, robustness_text, robustness_tradeoff, robustness_transfer, sweep
+from rlpips.ui.pages import (
+    robustness_judge,
+    robustness_tables,
+    robustness_text,
+    robustness_tradeoff,
+    robustness_transfer,
+    sweep,
+)  # fmt: skip
 from rlpips.ui.pages.duel_controls import NORMS
 from rlpips.validation import check_choice, check_real
 from rlpips.zoo import cards, catalog
@@ -46,6 +53,7 @@ def build(tab: gr.Tab) -> None:
                 layers = chart("Where the distance comes from", "robust-layers")
                 weights = chart("Where the weight went", "robust-weights")
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
+            judged = gr.HTML(elem_id="robust-judge", elem_classes="panel", **PLAIN)
             gr.HTML(robustness_tradeoff.published(), elem_id="robust-published", elem_classes="panel", **PLAIN)
         gr.HTML(
             '<div class="robust-head"><h2 id="robust-live">On your own picture</h2><p>The same measurement, live, on '
@@ -55,7 +63,7 @@ def build(tab: gr.Tab) -> None:
         )
         sweep.build()
     by_eps, by_norm = [opt, families], [tiles, *sweeps]
-    always = [head, charts, tradeoff, transfer, layers, weights, masking]
+    always = [head, charts, tradeoff, transfer, layers, weights, masking, judged]
     tab.select(refusing(_fill), norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
     norm.input(refusing(_of_norm), norm, [eps, *by_norm, *by_eps], **PRIVATE)
     eps.input(refusing(_of_eps), [norm, eps], by_eps, **PRIVATE)
@@ -93,8 +101,9 @@ def _read_stored(file: Path) -> tuple[dict[str, Any], str]:
 
 def _fill(norm: str) -> tuple:
     readable, faults = _read_cards()
-    results, masking = (
-        {name: card[part] for name, card in readable.items() if part in card} for part in ("results", "masking")
+    results, masking, judged = (
+        {name: card[part] for name, card in readable.items() if part in card}
+        for part in ("results", "masking", "judge")
     )
     (dial, no_dial), (transfer, no_transfer) = map(_read_stored, (paths.DIAL, paths.TRANSFER))
     points = comparison_tables.tradeoff_points(results)
@@ -102,7 +111,7 @@ def _fill(norm: str) -> tuple:
     faults += filter(None, [no_dial, no_transfer])
     fault = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in faults)
     if not results:
-        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 11
+        return _head(fault or _MISSING), gr.Column(visible=False), *[gr.skip()] * 12
     from rlpips.evaluate import charts
     from rlpips.evaluate.tradeoff_chart import tradeoff
 
@@ -117,6 +126,8 @@ def _fill(norm: str) -> tuple:
         chart_value(charts.weights(heads), robustness_text.weights(heads)),
         _part("Is it gradient masking?", robustness_text.masking(masking), robustness_tables.masking(masking))
         if masking else "",
+        _part("Do they judge as people do?", robustness_judge.sentences(judged), robustness_tables.judge(judged))
+        if judged else "",
         *_of_norm(norm),
     )  # fmt: skip
 

@@ -87,6 +87,16 @@ def masking(parts: Mapping[str, Any]) -> str:
     return _table("What other attacks leave", "attack", head, rows)
 
 
+def judge(judged: Mapping[str, Any]) -> str:
+    """Agreement with the judge on all triplets and on clear ones, and with LPIPS, a row each; `judged` is {metric: the part "judge" of its
+    card}."""
+    name = next(iter(judged.values()))["how"]["judge"].rpartition(" ")[0]
+    rows = {f"{name}, all": "agreement", f"{name}, clear difference": "clear", "LPIPS, all": "lpips"}
+    head = [(metric, [("agrees", "")]) for metric in judged]
+    cells = [(row, [part[key] for part in judged.values()]) for row, key in rows.items()]
+    return _table("How often metrics choose as a judge does", "as which judge", head, cells)
+
+
 def _table(caption: str, first: str, head: Sequence[tuple], rows: Sequence[tuple]) -> str:
     """`head` is [(metric, [(column, kind)])], `rows` [(name, intervals or None)]; kind "plain" draws no interval."""
     kinds = [(name, kind) for name, columns in head for _, kind in columns]

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from rlpips.traces.recorder import Recorder
-from rlpips.traces.schema import Step
+from rlpips.traces.schema import Eye, Step
 from rlpips.traces.trace import Trace
 from rlpips.ui.runtime import cache, device, messages
 from rlpips.ui.runtime.queue import QUEUE, duration
@@ -25,6 +25,7 @@ class AttackRun(Run):
     attack   runs it: yields a `Recorder`, then every `Step`, then the ruler's JSON, whole or as much as the verdict needs
     verdict  the result of a trace in a sentence
     rulers   completes the ruler for (request, recorder, what there is of it or None): yields its JSON, ever more of it
+    look     asks a model of the eye about the trace, as `rlpips.ui.runtime.flip.look` does; None to ask none
     """
 
     def __init__(
@@ -35,16 +36,18 @@ class AttackRun(Run):
         attack: Callable[[Any], Generator[Any]],
         verdict: Callable[[Trace], str],
         rulers: Callable[[Any, Recorder, dict | None], Generator[dict]],
+        look: Callable[[Trace], Generator[Eye | str | None]] | None = None,
     ):
         super().__init__(notes)
         self.key = cache.key(request, name)
         self._request, self._name = request, name
-        self._attack, self._verdict, self._rulers = attack, verdict, rulers
+        self._attack, self._verdict, self._rulers, self._look = attack, verdict, rulers, look
         self._id = secrets.token_hex(4)
         self.no_result = {"run": self._id, "state": "stopped"}
         self._recorder: Recorder | None = None
         self._stream: messages.Stream | None = None
         self._ruler: dict | None = None
+        self._eye: Eye | str | None = None
         self._seconds = 0.0  # until the last step that was shown
 
     def steps(self) -> Generator[Update]:
@@ -86,13 +89,18 @@ class AttackRun(Run):
         return Update(text + self._verdict(trace), stream.last(trace), partial=True)
 
     def rest(self) -> Generator[Update]:
-        """The whole ruler, and the file of the trace."""
+        """The whole ruler, what a model of the eye says, and the file of the trace."""
         recorder, stream = self._recorder, self._stream
         assert recorder is not None and stream is not None
         with closing(self._rulers(self._request, recorder, self._ruler)) as rulers:
             for self._ruler in rulers:
                 yield Update("")
-        yield Update("", stream.whole(recorder.trace(self._ruler)))
+        trace = recorder.trace(self._ruler)
+        if self._look:
+            with closing(self._look(trace)) as looks:
+                for self._eye in looks:
+                    yield Update("")
+        yield Update("", stream.whole(trace, self._eye))
 
 
 def _progress(step: Step, count: int, restarts: int, left: float) -> str:

@@ -7,10 +7,11 @@ import io
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from rlpips.traces.recorder import Recorder
-from rlpips.traces.schema import Frame, Step, curve_keys
+from rlpips.traces.schema import Eye, Frame, Step, curve_keys
 from rlpips.traces.trace import Trace
 from rlpips.traces.writer import curve_json, frame_json
 from rlpips.ui.runtime import files
@@ -19,14 +20,25 @@ Sent = Mapping[Frame, dict[str, Any]]
 _REPEAT = 8  # steps: a message may get lost, so each repeats the last few, and the curves have no gap
 
 
-def whole(run: str, state: str, trace: Trace, saved: bytes | None = None, sent: Sent | None = None) -> dict:
+def whole(
+    run: str,
+    state: str,
+    trace: Trace,
+    saved: bytes | None = None,
+    sent: Sent | None = None,
+    eye: Eye | str | None = None,
+) -> dict:
     """The message that shows a complete trace and offers its file for download; `saved` is that file if it exists already, and
-    `sent` is the JSON of the frames whose pictures are stored already."""
+    `sent` is the JSON of the frames whose pictures are stored already. `eye` is what a model of the eye says about the trace, or the
+    sentence why it says nothing, which is {"missing"} in the message."""
+    if isinstance(eye, Eye):
+        trace, eye = replace(trace, eye=eye), None
     with ThreadPoolExecutor(1, "saving") as beside:  # to compress pictures takes most of the time, and no Python lock
         saving = beside.submit(_save, trace) if saved is None else None
         message = _shown(run, state, trace, sent)
         saved = saving.result() if saving else saved
     archive = files.put("trace.zip", saved or b"")  # no visitor's file name in an address
+    message |= {"eye": {"missing": eye}} if eye else {}
     return {**message, "files": {"trace": {**archive, "orig_name": f"{trace.name}.trace.zip"}}}
 
 
@@ -91,6 +103,6 @@ class Stream:
         """The message that shows the trace of the steps, before its file is made."""
         return _shown(self._run, trace.state, trace, self._sent)
 
-    def whole(self, trace: Trace) -> dict:
-        """The same with the file (see `whole`)."""
-        return whole(self._run, trace.state, trace, sent=self._sent)
+    def whole(self, trace: Trace, eye: Eye | str | None = None) -> dict:
+        """The same with the file, and with what a model of the eye says (see `whole`)."""
+        return whole(self._run, trace.state, trace, sent=self._sent, eye=eye)
