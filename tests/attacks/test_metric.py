@@ -256,6 +256,7 @@ def test_keyframes_are_denser_early_and_fewer_for_large_pictures():
     assert steps[0] == 0 and steps[-1] == 40 and 8 <= len(steps) <= 11
     assert np.diff(steps).min() == 1 and np.diff(steps)[-1] >= 3
     assert len(attacks.keyframes(40, 1024, 1024)) == len(attacks.keyframes(40, 256, 256, "vgg")) == 6
+    assert len(attacks.keyframes(40, 256, 256, "alex", ("lpips", "dists"))) == 6
     assert attacks.keyframes(20, 256, 256)[1] == 1  # the first growth that a visitor of the page sees has its pictures
     assert attacks.keyframes(1, 64, 64) == [0, 1]
 
