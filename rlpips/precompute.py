@@ -23,6 +23,7 @@ from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
 from rlpips.engine.eye import look
 from rlpips.engine.ruler import Ruler, make_ruler
+from rlpips.metrics import eye
 from rlpips.quiz import archive, draw, verdicts
 from rlpips.traces import writer
 from rlpips.traces.schema import Eye
@@ -89,18 +90,19 @@ def make_duels() -> None:
 
 
 def make_eye() -> None:
-    """Add to the recorded duels what a model of the eye says about them; needs the package flip-evaluator."""
+    """Add to the recorded duels what a model of the eye says about them, where its package is installed."""
+    if not eye.is_installed():
+        print(eye.MISSING)
+        return
     for path in sorted(paths.PRECOMPUTED.glob("*.zip")):
         trace = Trace.load(path)
-        *_, eye = look(trace.reference, trace.adversarial)
-        assert isinstance(eye, Eye)  # the last one
+        *_, said = look(trace.reference, trace.adversarial)
+        assert isinstance(said, Eye)  # the last one
         with saving.beside(path) as part:
-            writer.add_eye(path, eye, part)
-        scale = Ruler.from_json(eye.ruler)
-        said = ", ".join(
-            f"{lane} {d:.3f} {scale.read(*scale.metrics, d)}" for lane, d in zip(trace.lanes, eye.distance)
-        )
-        print(f"{path.name}: {said}; {path.stat().st_size / 1e6:.2f} MB")
+            writer.add_eye(path, said, part)
+        ruler = Ruler.from_json(said.ruler)
+        lanes = [f"{lane} {d:.3f} {ruler.read(eye.NAME, d)}" for lane, d in zip(trace.lanes, said.distance)]
+        print(f"{path.name}: {', '.join(lanes)}; {path.stat().st_size / 1e6:.2f} MB")
 
 
 def make_questions() -> None:

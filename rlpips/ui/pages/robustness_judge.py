@@ -24,5 +24,5 @@ def sentences(judged: Judged) -> str:
     return (
         f"Agreement with LPIPS asks the metric whose faults are at issue. {name}, a model of human vision that is no relative of it, was asked "
         f"which of two natural distortions looks milder, on {how['mixed']} triplets. Where it sees a clear difference "
-        f"({first['clear_triplets']} of them), {shares} choose as it does.{fond} Neither judge is a person."
+        f"({first['clear_triplets']} of them), these choose as it does: {shares}.{fond} Neither judge is a person."
     )
