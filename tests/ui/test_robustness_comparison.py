@@ -16,11 +16,13 @@ def point(right, agreement, **more):
 def test_the_sentence_on_the_trade_off():
     points = {"lpips": point(0.37, 1), "mse": point(0.88, 0.8)}
     ends = point(0.3, 1, share=0), point(0.5, 0.95, share=0.5), point(0.7, 0.9, share=1)
-    sentence = robustness_tradeoff.sentence(points, {"rlpips-linf": {"points": ends}, "rlpips-tune": {"points": ends}})
+    curve = {"points": ends, "how": {"triplets": 30}}
+    sentence = robustness_tradeoff.sentence(points, {"rlpips-linf": curve, "rlpips-tune": curve})
     assert sentence == (
         "Right under attack, l∞ 4/255, and in agreement with LPIPS: LPIPS 37 % and 100 % and pixel MSE 88 % and 80 %. "
         "Half LPIPS's heads, half those of R-LPIPS l∞: 50 % and 95 %. "
-        "On the trunk of R-LPIPS tune, LPIPS's own heads reach 30 % and 100 %, and half of each 50 % and 95 %."
+        "On the trunk of R-LPIPS tune, LPIPS's own heads reach 30 % and 100 %, and half of each 50 % and 95 %. "
+        "The curves are measured on 30 triplets."
     )
 
 

@@ -20,6 +20,9 @@ def sentence(points: Mapping[str, Point], curves: Mapping[str, Curve]) -> str:
     """On the chart: where the metrics stand, and what half of the way costs and gains."""
     each = joined(f"{title(name)} {_place(point)}" for name, point in points.items())
     ways = [_way(name, curve["points"]) for name, curve in curves.items()]
+    if curves:
+        counts = joined(dict.fromkeys(str(curve["how"]["triplets"]) for curve in curves.values()))
+        ways.append(f"The curves are measured on {counts} triplets.")
     return " ".join(
         [f"Right under attack, {tables.budget('linf', 4 / 255)}, and in agreement with LPIPS: {each}.", *ways]
     )
