@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 import rlpips
@@ -139,6 +140,28 @@ def test_the_comparisons_are_whole_and_belong_to_what_is_shipped():
     assert transfer["how"]["weights"] == {name: weights_digest(name, "alex") for name in transfer["how"]["weights"]}
     assert list(transfer["rows"]) == [*transfer["how"]["weights"], "noise"]
     assert all(list(row) == list(transfer["how"]["weights"]) for row in transfer["rows"].values())
+
+
+def test_the_document_on_results_has_the_stored_figures_of_moved_pixels():
+    names = ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse", "ssim")
+    stored = {name: cards.read(name)["flow"] for name in names}
+    expected = tables.moves_table(stored) + "\n\n" + tables.moves_conditions(stored)
+    assert block(paths.DOCS / "results.md", "flow") == expected
+    for name in names:
+        heads = catalog.card(name).heads.get("alex")
+        assert stored[name]["how"]["heads_sha256"] == (heads.sha256 if heads else None)
+
+
+def test_what_the_documents_say_of_moved_pixels_is_what_was_measured():
+    def inflation(name):
+        return np.array([row["inflation"]["value"] for row in cards.read(name)["flow"]["rows"]])
+
+    lead = inflation("lpips") / inflation("rlpips-linf")
+    assert lead[0] > 5 and (lead[1:] < 4).all() and (lead > 1).all()
+    gain = inflation("rlpips-linf") / inflation("rlpips-tune")
+    assert gain[0] > 1.5 > gain[1:].max()
+    assert inflation("ssim")[2] > max(inflation(name)[2] for name in ("rlpips-linf", "rlpips-l2", "rlpips-tune"))
+    assert all((inflation("mse") < inflation(name)).all() for name in ("lpips", "rlpips-linf", "rlpips-tune", "ssim"))
 
 
 def test_the_document_on_training_has_the_stored_study():

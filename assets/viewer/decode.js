@@ -5,12 +5,13 @@ import { decodePng } from "./png.js";
 
 let count = 0;                        // numbers the decoded frames; pictures made of one are cached under its number
 
-// The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey), and its flows (grey),
-// if pixels are moved.
+// The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey), and its flows
+// (grey), if pixels are moved.
 export async function decodeFrame(frame) {
   const files = [frame.perturbation, frame.maps, ...(frame.flow ? [frame.flow] : [])];
   const [perturbation, maps, flow] = await Promise.all(files.map(decodePng));
-  return { id: ++count, perturbation: perturbation.data, maps: redOnly(maps.data), flow: flow && redOnly(flow.data) };
+  return { id: ++count, perturbation: perturbation.data, maps: redOnly(maps.data),
+    flow: flow && redOnly(flow.data), measured: {} };
 }
 
 // Maps are grey: one byte of every four is enough to keep.

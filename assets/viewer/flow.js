@@ -1,5 +1,5 @@
-// Where an attack moved things: colours, hue for the direction, and arrows on top. They point from where a colour was to
-// where it is now, so against the flow, which says where to look it up.
+// Where an attack moved things: colours, hue for the direction, and arrows on top. They point from where a colour was
+// to where it is now, so against the flow, which says where to look it up.
 
 import { make } from "./dom.js";
 
@@ -24,8 +24,9 @@ function moves(frame, lane) {
 // The largest and the mean displacement of a lane, in pixels; null where its frame is not decoded.
 export function moveSizes(frame, lane) {
   if (!frame?.decoded?.flow) return null;
-  const known = (frame.decoded.moved ??= {});
-  return (known[lane] ??= measure(moves(frame, lane)));
+  const { measured } = frame.decoded;   // each lane once
+  measured[lane] ??= measure(moves(frame, lane));
+  return measured[lane];
 }
 
 function measure({ width, height, at }) {

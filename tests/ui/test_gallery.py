@@ -176,14 +176,15 @@ def test_captions_say_what_was_done():
     assert gallery._caption(meta) == "grace hopper, pulled toward, l∞ 8/255, 40 steps"
     meta.update(objective="away", norm="l2", eps=2.5)
     assert gallery._caption(meta) == "grace hopper, pushed away, l2 2.5, 40 steps"
+    assert gallery._caption({**meta, "norm": "flow", "eps": 0.5}) == "grace hopper, pushed away, flow 0.5 px, 40 steps"
 
 
-def test_gallery_holds_both_norms_and_both_objectives():
+def test_gallery_holds_every_norm_and_both_objectives():
     recordings = gallery.recorded()
     traces = [Trace.load(path) for path in recordings]
-    assert len(recordings) >= 8 and sum(path.stat().st_size for path in recordings) < 16_000_000
+    assert len(recordings) >= 8 and sum(path.stat().st_size for path in recordings) < 18_000_000
     kinds = {(trace.receipt["norm"], trace.receipt["objective"]) for trace in traces}
-    assert kinds == {("linf", "away"), ("l2", "away"), ("linf", "toward"), ("l2", "toward")}
+    assert kinds == {("linf", "away"), ("l2", "away"), ("linf", "toward"), ("l2", "toward"), ("flow", "away")}
     assert {trace.name for trace in traces} <= {sample.name for sample in SAMPLES}  # free to ship
     picture, caption = gallery._card(recordings[0])
     assert picture.size == (220, 220) and traces[0].name in caption
