@@ -6,18 +6,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
+from PIL import Image
 
 from rlpips import saving
 from rlpips.traces import reader, writer
-from rlpips.traces.schema import Frame
+from rlpips.traces.schema import Frame, SharedTrunk
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A whole attack. The lane "noise", if any, is last. Norms and pixels are in [0, 1] units unless they are uint8.
 
-    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have the last four
-    fields.
+    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have `classes`,
+    `label`, `clean` and `probabilities`.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Trace:
     label: int | None = None  # the class that the attacks lead away from
     clean: np.ndarray | None = None  # (K,), softmax of the classifier before any attack
     probabilities: np.ndarray | None = None  # (steps + 1, lanes, K), softmax of the float pictures
+    trunks: tuple[SharedTrunk, ...] = ()  # of its metrics of LPIPS's kind
 
     @property
     def adversarial(self) -> np.ndarray:
@@ -51,8 +53,31 @@ class Trace:
 
     @property
     def maps(self) -> np.ndarray:
-        """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference."""
-        return np.stack([self._last(lane, "maps") for lane in range(len(self.lanes))])
+        """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference, all its layers' maps
+        enlarged to the finest one's size and summed."""
+        return np.stack([_merged(*self._at(lane)) for lane in range(len(self.lanes))])
+
+    @property
+    def keyframes(self) -> tuple[int, ...]:
+        """The steps that have pictures, maps and channels."""
+        return tuple(sorted({frame.step for frame in self.frames}))
+
+    @property
+    def per_channel(self) -> np.ndarray:
+        """(keyframes, lanes, C): the mean squared difference of every channel, weights not applied, of `trunks[0]`; see
+        `channels_of` for the others."""
+        if not self.trunks:
+            raise ValueError("No metric of this trace compares the channels of a network.")
+        return self.channels_of(self.trunks[0].metrics[0])
+
+    def channels_of(self, metric: str) -> np.ndarray:
+        """(keyframes, lanes, C): the same of the trunk of a metric. Times its weights, `SharedTrunk.heads`, and summed they are its
+        distances in 8 bits. ValueError for a metric without a trunk."""
+        for index, trunk in enumerate(self.trunks):
+            if metric in trunk.metrics:
+                rows = [[self._at(lane, step) for lane in range(len(self.lanes))] for step in self.keyframes]
+                return np.stack([[frame.channels[index][row] for frame, row in lanes] for lanes in rows])
+        raise ValueError(f"{metric!r} is no metric of this trace that compares the channels of a network.")
 
     @property
     def probabilities_8bit(self) -> np.ndarray:
@@ -65,8 +90,14 @@ class Trace:
         return self.probabilities_8bit.argmax(-1) != self.label
 
     def _last(self, lane: int, field_name: str) -> np.ndarray:
-        frame = max((frame for frame in self.frames if lane in frame.lanes), key=lambda frame: frame.step)
-        return getattr(frame, field_name)[frame.lanes.index(lane)]
+        frame, row = self._at(lane)
+        return getattr(frame, field_name)[row]
+
+    def _at(self, lane: int, step: int | None = None) -> tuple[Frame, int]:
+        """(frame, row in it): the last frame of a lane, up to a step. The noise never moves, and has one at step 0 alone."""
+        frames = (frame for frame in self.frames if lane in frame.lanes and (step is None or frame.step <= step))
+        frame = max(frames, key=lambda frame: frame.step)
+        return frame, frame.lanes.index(lane)
 
     def with_ruler(self, ruler: Any) -> "Trace":
         """This trace with a `rlpips.engine.ruler.Ruler` for its reference."""
@@ -96,3 +127,19 @@ class Trace:
         fields = reader.read(path)
         frames = tuple(Frame(**frame) for frame in fields.pop("frames"))
         return Trace(**fields, frames=frames)
+
+
+def _merged(frame: Frame, row: int) -> np.ndarray:
+    """(metrics, h, w): the maps of one lane of a frame, enlarged and summed."""
+    sizes = [each.shape[1:] for layers in frame.maps for each in layers if each is not None]
+    height, width = (max(sides) for sides in zip(*sizes))
+    return np.stack(
+        [
+            sum(
+                np.asarray(Image.fromarray(each[row]).resize((width, height), Image.Resampling.BILINEAR))
+                for each in layers
+                if each is not None
+            )
+            for layers in frame.maps
+        ]
+    )
