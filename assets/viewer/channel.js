@@ -1,17 +1,17 @@
 // One channel: what it answers to the original and to the attacked picture, the squared difference, and the patch of the
 // picture that it answers to most.
 
-import { channelName, layersOf } from "./channels.js";
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
 import { HEAT, heatIndex } from "./heat.js";
+import { channelName, layersOf } from "./opened.js";
 import { shortNumber } from "./text.js";
 
 // How many pixels of the picture a response sees, layer by layer, by the sizes and strides of the convolutions before it.
 const RECEPTIVE = { AlexNet: [11, 51, 99, 131, 163], VGG16: [5, 14, 40, 92, 196], "SqueezeNet 1.1": [3, 15, 31, 63, 95, 111, 127] };
 
-export function newChannel(root, model, view) {
-  const part = root.querySelector(".rv-part-channel");
+export function newChannel(panel, model, view) {
+  const part = panel.querySelector(".rv-part-channel");
   const [heading, pictures, note] = ["h4", ".rv-activations", "p"].map((name) => part.querySelector(name));
   const panes = ["original", "attacked", "difference²", "responds most here"].map((title) => {
     const pane = { canvas: make("canvas", { role: "img" }), top: make("span") };
@@ -21,7 +21,7 @@ export function newChannel(root, model, view) {
   pictures.append(...panes.map((pane) => pane.root));
 
   function show(lane, features) {
-    const layers = layersOf(model);
+    const layers = layersOf(model, view.trunk);
     const name = channelName(layers, view.channel);
     heading.textContent = `The channel ${name}`;
     const maps = features?.channel(view.channel, lane);

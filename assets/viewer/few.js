@@ -1,32 +1,32 @@
 // "How few": how many channels make half of a distance, for this attack, the other one, noise, and a JPEG of the picture.
 
-import { copiesOf, headsOf, opened, squaredAt } from "./channels.js";
 import { make } from "./dom.js";
 import { cumulative, howMany, products } from "./heads.js";
-import { laneShortName, metricColor, metricTitle } from "./names.js";
+import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
+import { headsOf, jpegCopies, pairOn, squaredAt } from "./opened.js";
 import { drawPlot } from "./plot.js";
-import { YOURS } from "./yours.js";
+
 
 const SIZE = { width: 300, height: 150 };    // px
 const JPEG_QUALITY = "JPEG quality 16";
 
-export function newFew(root, model, view) {
-  const part = root.querySelector(".rv-part-few");
+export function newFew(panel, model, view) {
+  const part = panel.querySelector(".rv-part-few");
   const [says, svg, table] = [".rv-few-says", "svg", "table"].map((name) => part.querySelector(name));
 
   // [name, squared differences, style of its line] of each picture that is compared; the lane on show first.
   function pictures(lane) {
     const lanes = model.meta.lanes.map((name, k) => ({ name, k })).filter(({ k }) => k !== lane);
     const others = lanes.map(({ name, k }) =>
-      [laneShortName(model, k), squaredAt(model, k, view.step), name === "noise" ? "rv-dotted" : ""]);
-    const jpegs = copiesOf(model, "jpeg");
+      [laneShortName(model, k), squaredAt(model, k, view.step, view.trunk), name === "noise" ? "rv-dotted" : ""]);
+    const jpegs = jpegCopies(model, view.trunk);
     const jpeg = jpegs.find(({ words }) => words === JPEG_QUALITY) ?? jpegs[Math.floor(jpegs.length / 2)];
-    return [[laneShortName(model, lane), squaredAt(model, lane, view.step), "rv-solid"], ...others,
+    return [[laneShortName(model, lane), squaredAt(model, lane, view.step, view.trunk), "rv-solid"], ...others,
       ...(jpeg ? [[jpeg.words, jpeg.q, "rv-dashed"]] : [])].filter(([, q]) => q);
   }
 
   function show(lane) {
-    const metrics = [...opened(model).map((m) =>
+    const metrics = [...pairOn(model, view.trunk).map((m) =>
       ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) })), ...view.yours];
     const rows = pictures(lane).map(([name, q, style]) => ({ name, style,
       shares: metrics.map(({ w }) => cumulative(products(w, q))) }));

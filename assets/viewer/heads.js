@@ -7,12 +7,6 @@ export const products = (w, q) => Float64Array.from(w, (weight, c) => weight * q
 
 export const sum = (values) => values.reduce((a, b) => a + b, 0);
 
-export function distanceOf(w, q) {
-  let distance = 0;
-  for (let c = 0; c < w.length; c++) distance += w[c] * q[c];
-  return distance;
-}
-
 // Channels from the one with the largest value to the one with the smallest.
 export const descending = (values) => Array.from(values.keys()).sort((a, b) => values[b] - values[a]);
 
@@ -31,7 +25,7 @@ export const howMany = (shares, share) => shares.findIndex((value) => value >= s
 
 export const newRecipe = (layers) => ({ share: 0, gains: layers.map(() => 1), silenced: [] });
 
-export function weightsOf(recipe, a, b, layers) {
+export function mixedWeights(recipe, a, b, layers) {
   const w = Float64Array.from(a, (weight, c) => (1 - recipe.share) * weight + recipe.share * b[c]);
   for (const [l, { first, count }] of layers.entries())
     for (let c = first; c < first + count; c++) w[c] *= recipe.gains[l];

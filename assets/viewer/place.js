@@ -1,13 +1,13 @@
 // "A position": what each layer, and in it which channels, contribute at one place of the picture.
 
-import { channelName, headsOf, layersOf, opened } from "./channels.js";
 import { make } from "./dom.js";
 import { descending } from "./heads.js";
 import { metricColor, metricTitle } from "./names.js";
+import { channelName, headsOf, layersOf, pairOn } from "./opened.js";
 import { number } from "./text.js";
 
-export function newPlace(root, model, view, act) {
-  const part = root.querySelector(".rv-part-place");
+export function newPlace(panel, model, view, act) {
+  const part = panel.querySelector(".rv-part-place");
   const [says, list, whole] = [".rv-place-says", ".rv-place-layers", ".rv-unplace"].map((name) => part.querySelector(name));
   whole.onclick = () => act({ place: null });
 
@@ -20,8 +20,8 @@ export function newPlace(root, model, view, act) {
         : features === undefined ? "Being fetched…" : "The differences at every position are not stored with this recording.";
       return;
     }
-    const layers = layersOf(model);
-    const metrics = opened(model).map((m) => ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) }));
+    const layers = layersOf(model, view.trunk);
+    const metrics = pairOn(model, view.trunk).map((m) => ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) }));
     const [x, y] = [place[0] * model.meta.width, place[1] * model.meta.height].map(Math.floor);
     says.textContent = `At x ${x}, y ${y}: what each layer adds to the maps, and the channel that adds most.`;
     const values = metrics.map(({ w }) => layers.map(({ first, count }) => {

@@ -11,7 +11,7 @@ const DIFFERENCES = Float32Array.from({ length: 256 }, (_, byte) => {
 });
 
 // `message` is {step, lanes, sizes, channels, file}: the answers of one step.
-export async function loadResponses({ lanes, sizes, channels, file }) {
+async function loadResponses({ lanes, sizes, channels, file }) {
   const response = await fetch(file.url);
   if (!response.ok) throw new Error(`the answers of the channels could not be loaded (${response.status})`);
   const whole = response.body.pipeThrough(new DecompressionStream("deflate"));
@@ -19,7 +19,7 @@ export async function loadResponses({ lanes, sizes, channels, file }) {
 }
 
 // `bytes` hold the answers to the reference, layer by layer, and then the differences of each lane.
-export function newResponses(lanes, sizes, channels, bytes) {
+function newResponses(lanes, sizes, channels, bytes) {
   let first = 0, at = 0;
   const layers = channels.map((count, l) => {
     const [height, width] = sizes[l];
@@ -66,4 +66,46 @@ export function newResponses(lanes, sizes, channels, bytes) {
   }
 
   return { lanes, channel, squaredAt, layerMap };
+}
+
+const PAUSE = 250;                    // ms for which a step stays on show before its answers are requested
+
+// The answers of a run's steps, requested when they are looked at and then kept. `request` asks the server for those of a step;
+// `changed` is called when some have come.
+export function newAnswers(model, request, changed) {
+  let run = null, timer = null;
+  let known = new Map();              // step of a keyframe -> answers; undefined while they come, null if they never will
+
+  // Those of the keyframe `step`.
+  function at(step) {
+    if (run !== model.run) { run = model.run; known = new Map(); }
+    const stored = model.responses?.find((each) => each.step === step);
+    if (known.has(step)) return known.get(step);
+    if (stored) take(step, stored);
+    else if (!model.files?.trace?.path) return null;
+    clearTimeout(timer);
+    if (!stored) timer = setTimeout(() => {
+      if (run !== model.run || known.has(step)) return;
+      known.set(step, undefined);
+      request({ run, step, trace: model.files.trace.path });
+    }, PAUSE);
+    return undefined;
+  }
+
+  function take(step, message) {
+    const mine = known;
+    mine.set(step, undefined);
+    loadResponses({ ...message, channels: model.meta.trunks[0].channels })
+      .catch(() => null).then((answers) => { mine.set(step, answers); changed(); });
+  }
+
+  // The server's reply to a request.
+  function receive({ run: of, step, responses }) {
+    if (of !== model.run || run !== of) return;
+    if (responses) return take(step, responses);
+    known.set(step, null);
+    changed();
+  }
+
+  return { at, receive };
 }

@@ -1,11 +1,11 @@
 // "One sum, taken apart": the channels that matter most to either metric, each with its squared difference, which is the
 // same for both, its weight in each, and what it contributes.
 
-import { channelName, headsOf, keyframesOf, layersOf, opened, squaredAt } from "./channels.js";
 import { make, makeSvg, options } from "./dom.js";
 import { descending, products, sum } from "./heads.js";
 import { lastStep } from "./model.js";
 import { metricColor, metricTitle } from "./names.js";
+import { channelName, headsOf, keyframesOf, layersOf, pairOn, squaredAt } from "./opened.js";
 import { number, percent, shortNumber } from "./text.js";
 
 const ROWS = 12;
@@ -16,8 +16,8 @@ const SAYS = {
   difference: "How much the response of a channel changes, squared, on the mean over the picture: the same for all metrics.",
 };
 
-export function newSum(root, model, view, act) {
-  const part = root.querySelector(".rv-part-sum");
+export function newSum(panel, model, view, act) {
+  const part = panel.querySelector(".rv-part-sum");
   const find = (name) => part.querySelector(`.rv-${name}`);
   const [table, says, sort] = [part.querySelector("table"), find("formula-says"), find("sort")];
   let rows = [];
@@ -41,8 +41,8 @@ export function newSum(root, model, view, act) {
   };
 
   function build() {
-    layers = layersOf(model);
-    metrics = opened(model);
+    layers = layersOf(model, view.trunk);
+    metrics = pairOn(model, view.trunk);
     sort.replaceChildren(...options([["both", "either metric"],
       ...metrics.map((m) => [`product ${m}`, metricTitle(model, m)]),
       ...metrics.map((m) => [`weight ${m}`, `weight in ${metricTitle(model, m)}`]),
@@ -111,8 +111,8 @@ export function newSum(root, model, view, act) {
   // `now` are the squared differences of the step on show, `final` those of the last, `place` those of a position or null.
   function show(lane) {
     const heads = metrics.map((m) => headsOf(model, m));
-    const now = view.local?.squared ?? squaredAt(model, lane, view.step);
-    const final = view.local?.squared ?? squaredAt(model, lane, lastStep(model)) ?? now;
+    const now = view.local?.squared ?? squaredAt(model, lane, view.step, view.trunk);
+    const final = view.local?.squared ?? squaredAt(model, lane, lastStep(model), view.trunk) ?? now;
     if (!now) return;
     const chosen = order(final, heads);
     const parts = heads.map((w) => products(w, now));
@@ -121,8 +121,8 @@ export function newSum(root, model, view, act) {
     const top = (values) => Math.max(1e-12, ...chosen.map((c) => values[c]));
     const tops = { q: Math.max(top(now), top(final)), w: Math.max(...heads.map(top)),
       p: Math.max(...finals.map(top), ...parts.map(top)) };
-    const steps = view.local ? [] : keyframesOf(model, lane);
-    const curves = steps.map((step) => squaredAt(model, lane, step));
+    const steps = view.local ? [] : keyframesOf(model, lane, view.trunk);
+    const curves = steps.map((step) => squaredAt(model, lane, step, view.trunk));
     for (const [place, row] of rows.entries()) {
       const c = row.channel = chosen[place];
       row.name.textContent = channelName(layers, c);

@@ -1,30 +1,94 @@
 // "Your metric": a mixture of two metrics' weights, a gain for each layer, channels that are silent. Distances, curves and the
 // ruler's words follow in the same frame, because a distance is linear in the weights.
 
-import { channelName, copiesOf, headsOf, keyframesOf, layersOf, opened, squaredAt } from "./channels.js";
+import { distanceUnder, jpegUnder } from "./channels.js";
 import { make } from "./dom.js";
-import { descending, distanceOf, MOST_GAIN, newRecipe, products, weightsOf } from "./heads.js";
+import { descending, MOST_GAIN, mixedWeights, newRecipe, products, recipeFrom } from "./heads.js";
 import { lastStep } from "./model.js";
-import { laneShortName, metricColor, metricTitle } from "./names.js";
+import { aboutOf, headsFile } from "./heads_file.js";
+import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
+import { channelName, headsOf, keyframesOf, layersOf, pairOn, squaredAt } from "./opened.js";
 import { decadeTicks, drawPlot } from "./plot.js";
 import { nearest } from "./ruler.js";
+import { drawScores, progressBar, scoreText } from "./score.js";
 import { number } from "./text.js";
 
-export const YOURS = { title: "yours", color: "#009E73" };
 const MOST_SILENT = 100;
 const SIZE = { width: 330, height: 190 };    // px
-const PREFIX = "Same pictures, other weights";
+const SAME = "Same pictures, other weights: nobody has attacked this metric yet.";
+const SCORED = 5;                     // points of one's own that stay
 
-export function newYours(root, model, view, act) {
-  const part = root.querySelector(".rv-part-yours");
+export function newYours(panel, model, view, act, scores) {
+  const part = panel.querySelector(".rv-part-yours");
   const find = (name) => part.querySelector(`.rv-${name}`);
   const [recipeBox, table, svg, caption] =
-    [find("recipe"), part.querySelector("table"), part.querySelector("svg"), part.querySelector("figcaption")];
-  const undo = find("undo"), reset = find("start-over"), warning = find("warning");
-  let layers = [], pair = [], controls = null, history = [];
+    ["recipe", "yours-numbers table", "yours-figure svg", "yours-figure figcaption"]
+      .map((name) => part.querySelector(`.rv-${name}`));
+  const undo = find("undo"), reset = find("start-over"), warning = find("warning"), trouble = find("trouble");
+  const [attack, score, save, load] = ["attack", "score", "save", "load"].map((name) => find(`do-${name}`));
+  let layers = [], pair = [], controls = null, history = [], scored = [], scoring = false;
 
   undo.onclick = () => { if (history.length) act({ recipe: history.pop() }); };
   reset.onclick = () => change(newRecipe(layers));
+
+  // The page's buttons do the work; what it is about is left for them to read.
+  function press(id) {
+    panel.dataset.request = JSON.stringify({ ...view.recipe, trace: model.files?.trace?.path ?? "",
+      metrics: ends().names, backbone: model.meta.receipt.backbone });
+    document.getElementById(id)?.click();
+  }
+
+  attack.onclick = () => press("attack-yours");
+  score.onclick = () => {
+    press(scoring ? "cancel-yours" : "score-yours");
+    scoring = !scoring;
+    writeScore({ text: scoring ? "Running: waiting for a turn…" : "Stopped." });
+  };
+  save.onclick = saveFile;
+  load.onchange = async () => {
+    try {
+      change(recipeOf(await aboutOf(load.files[0])));
+      trouble.textContent = "";
+    } catch (error) {
+      trouble.textContent = error.message;
+    }
+    load.value = "";
+  };
+
+  // What the server reports of a score.
+  function receive(message) {
+    if (!scoring) return;
+    scoring = message.text.startsWith("Running");
+    if (!scoring && message.figures?.attacked) scored = [...scored, message.figures].slice(-SCORED);
+    writeScore(message);
+  }
+
+  function writeScore(message) {
+    score.textContent = scoring ? "Stop" : "Score it";
+    find("score-says").replaceChildren(scoreText(message), ...(message.progress ? [progressBar(message.progress)] : []));
+    drawScores(find("scores"), scores, scored);
+  }
+
+  function saveFile() {
+    const { names, metrics } = ends();
+    const terms = names.map((metric, k) => ({ metric, share: k ? view.recipe.share : 1 - view.recipe.share,
+      gains: view.recipe.gains, silenced: view.recipe.silenced.toSorted((a, b) => a - b) }));
+    const about = { backbone: model.meta.receipt.backbone, trunk: null, mixture: terms.slice(0, metrics.length) };
+    const url = URL.createObjectURL(new Blob([headsFile(weights(), layers, about)]));
+    make("a", { href: url, download: "my-heads.safetensors" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  }
+
+  // The recipe of a file's heads; an Error with a sentence if they are not a mixture of the two metrics on show.
+  function recipeOf({ mixture = [] }) {
+    const { names } = ends();
+    const shares = names.map((name) => mixture.find(({ metric }) => metric === name)?.share ?? 0);
+    const { gains = [], silenced = [] } = mixture[0] ?? {};
+    const recipe = recipeFrom(`${shares[1]};${gains.join()};${silenced.join()}`, layers);
+    if (!recipe || mixture.some(({ metric }) => !names.includes(metric)) || Math.abs(shares[0] + shares[1] - 1) > 1e-6)
+      throw new Error(`These heads are no mixture of ${pair.map((m) => metricTitle(model, m)).join(" and ")}.`);
+    return recipe;
+  }
 
   // A change that can be undone. `view.recipe` is never changed in place.
   function change(recipe, keep = true) {
@@ -34,8 +98,8 @@ export function newYours(root, model, view, act) {
   }
 
   function build() {
-    layers = layersOf(model);
-    pair = opened(model).slice(0, 2);
+    layers = layersOf(model, view.trunk);
+    pair = pairOn(model, view.trunk);
     history = [];
     view.recipe = view.recipe?.gains.length === layers.length ? view.recipe : newRecipe(layers);
     const [a, b] = pair.map((m) => metricTitle(model, m));
@@ -56,18 +120,20 @@ export function newYours(root, model, view, act) {
       make("legend", { textContent: "gain of each layer" }), ...gains.map((gain) => gain.root)), heaviest.root, silent);
     controls = { share, gains, heaviest, silent };
     share.root.hidden = pair.length < 2;
+    drawScores(find("scores"), scores, scored);
   }
 
   // The k channels that contribute most to this metric under the attack on show, all its channels audible.
   function silenceHeaviest(k) {
-    const w = weightsOf({ ...view.recipe, silenced: [] }, ...ends(), layers);
-    const q = squaredAt(model, view.insideLane, lastStep(model));
+    const w = mixedWeights({ ...view.recipe, silenced: [] }, ...ends().heads, layers);
+    const q = squaredAt(model, view.insideLane, lastStep(model), view.trunk);
     return q ? descending(products(w, q)).slice(0, k) : [];
   }
 
+  // The two metrics that are mixed; the same one twice where the trunk has but one.
   function ends() {
-    const [a, b] = pair.map((m) => headsOf(model, m));
-    return [a, b ?? a];
+    const metrics = [pair[0], pair[1] ?? pair[0]];
+    return { metrics: pair, names: metrics.map((m) => model.meta.metrics[m]), heads: metrics.map((m) => headsOf(model, m)) };
   }
 
   function silence([channel, silent]) {
@@ -75,7 +141,7 @@ export function newYours(root, model, view, act) {
     change({ ...view.recipe, silenced: silent ? [...others, channel] : others });
   }
 
-  const weights = () => weightsOf(view.recipe, ...ends(), layers);
+  const weights = () => mixedWeights(view.recipe, ...ends().heads, layers);
 
   // What the other parts of the panel show beside the trace's metrics; nothing while it is one of them.
   const isPlain = () => JSON.stringify(view.recipe) === JSON.stringify(newRecipe(layers));
@@ -94,10 +160,26 @@ export function newYours(root, model, view, act) {
     writeSilent(recipe);
     undo.disabled = !history.length;
     reset.disabled = isPlain();
-    warning.textContent = isPlain() ? `This is ${metricTitle(model, pair[0])} itself. Move something.`
-      : `${PREFIX}: nobody has attacked this metric yet.`;
+    warning.textContent = isPlain() ? `This is ${metricTitle(model, pair[0])} itself. Move something.` : attackedText(w) ?? SAME;
+    const isDuel = panel.closest("#viewer") && model.meta.lanes.includes("noise");
+    attack.hidden = score.hidden = !isDuel;
+    attack.disabled = isPlain() || !model.files?.trace;
     writeTable(w);
     drawCurves(w);
+  }
+
+  // What is left after an attack on this very metric; null if this trace has none.
+  function attackedText(w) {
+    const m = model.meta.metrics.indexOf(YOURS.name);
+    const attacked = m < 0 ? null : headsOf(model, m);
+    if (!attacked || w.some((weight, c) => Math.abs(weight - attacked[c]) > 1e-5 * (1 + weight))) return null;
+    const [before, after] = [pair[0], m].map((lane) => {
+      const q = squaredAt(model, lane, view.step, view.trunk);
+      return q ? distanceUnder(w, q) : null;
+    });
+    if (!before || !after) return null;
+    return `The attack made for ${metricTitle(model, pair[0])} takes your metric to ${number(before)}, ${words(w, before)}; `
+      + `the attack made for yours takes it to ${number(after)}, ${words(w, after)}.`;
   }
 
   function writeSilent({ silenced }) {
@@ -112,12 +194,12 @@ export function newYours(root, model, view, act) {
     controls.silent.hidden = !silenced.length;
   }
 
-  // How far the ruler's copies are under weights w, and which of them is as far as a distance.
+  // Which JPEG of the picture is as far as a distance under weights w.
   function words(w, distance) {
-    const copies = copiesOf(model, view.ruler);
-    const title = model.ruler?.distortions.find(({ name }) => name === view.ruler)?.title;
-    if (!copies.length || distance === null) return "";
-    return nearest(title, copies.map((copy) => copy.words), copies.map(({ q }) => distanceOf(w, q)), distance).long;
+    const known = jpegUnder(model, w, view.trunk);
+    if (!known || distance === null) return "";
+    const { title, words } = model.ruler.distortions.find(({ name }) => name === "jpeg");
+    return nearest(title, words, known, distance).long;
   }
 
   function writeTable(w) {
@@ -129,9 +211,9 @@ export function newYours(root, model, view, act) {
       return cell;
     }));
     const rows = model.meta.lanes.map((_, lane) => {
-      const q = squaredAt(model, lane, view.step);
+      const q = squaredAt(model, lane, view.step, view.trunk);
       const cells = metrics.map((metric) => {
-        const distance = q ? distanceOf(metric.w, q) : null;
+        const distance = q ? distanceUnder(metric.w, q) : null;
         return make("td", {}, make("b", { textContent: number(distance) }),
           make("span", { textContent: words(metric.w, distance) }));
       });
@@ -143,7 +225,8 @@ export function newYours(root, model, view, act) {
   function drawCurves(w) {
     // The noise is measured once, and stays.
     const line = (lane, weight, color, className) => {
-      const points = keyframesOf(model, lane).map((step) => [step, distanceOf(weight, squaredAt(model, lane, step))]);
+      const points = keyframesOf(model, lane, view.trunk).map((step) =>
+        [step, distanceUnder(weight, squaredAt(model, lane, step, view.trunk))]);
       return { color, className, points: points.length === 1 ? [...points, [lastStep(model), points[0][1]]] : points };
     };
     const style = (lane) => (model.meta.lanes[lane] === "noise" ? "rv-dotted" : lane ? "rv-dashed" : "rv-solid");
@@ -162,5 +245,5 @@ export function newYours(root, model, view, act) {
       pair.map((m) => metricTitle(model, m)).join(" and ")}, each under its own attack.`;
   }
 
-  return { build, show, silence, weights, isPlain };
+  return { build, show, silence, weights, isPlain, receive };
 }
