@@ -57,6 +57,7 @@ export function jpegUnder(model, weights, trunk = 0) {
   return jpeg.words.map((_, i) => {
     const [before, share] = [Math.floor(i / every), (i % every) / every];
     const value = share ? measured[before] * (1 - share) + measured[before + 1] * share : measured[before];
-    return (most = Math.max(most, value));
+    most = Math.max(most, value);
+    return most;
   });
 }

@@ -10,7 +10,9 @@ export function newModel() {
     frames: [],           // sorted by step; each {step, lanes, perturbation, maps, ..., decoded, requested}
     trouble: null,        // a sentence for the user, if pictures could not be loaded
     layerPeak: [],        // per metric: the largest share of a layer so far, the full length of its bars
-    mapPeak: [],          // per metric: the largest value of a map so far
+    mapPeak: [],          // per metric: the largest value of a map of all layers so far
+    layerMapPeak: [],     // per metric and layer: the same of the layer's maps
+    heads: null,          // per trunk: the weights of its metrics, once they are loaded (see channels.js)
   };
 }
 
@@ -60,7 +62,9 @@ function findPeaks(model) {
   const perMetric = (pick) => Array.from({ length: metrics }, (_, m) => largest(pick(m)));
   const shares = model.curve.per_layer.filter(Boolean);
   model.layerPeak = perMetric((m) => shares.flatMap((lanes) => lanes.flatMap((lane) => lane?.[m] || [])));
-  model.mapPeak = perMetric((m) => model.frames.flatMap((frame) => frame.map_peak.map((lane) => lane[m])));
+  model.mapPeak = perMetric((m) => model.frames.flatMap((frame) => frame.peak.map((lane) => lane[m])));
+  model.layerMapPeak = Array.from({ length: metrics }, (_, m) => (model.meta.layers || []).map((_, layer) =>
+    largest(model.frames.flatMap((frame) => frame.map_peak.map((lane) => lane[m][layer])))));
 }
 
 export const lastStep = (model) => Math.max(0, model.curve.distance.length - 1);

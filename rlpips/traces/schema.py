@@ -13,7 +13,7 @@ Maps say where a metric sees a difference, one for each of its layers, at the la
 share of the distance. The maps of a frame are one grey picture: a tile for each lane, metric and layer, in this order, one below the
 other at the left edge. `map_size[metric][layer]` is [h, w], null where the layer is another metric's, which has no tile. A
 value is `map_peak[lane][metric][layer]` · (byte / 255)². Enlarged bilinearly to the size of the picture and summed over the layers they
-are `Metric.distance_map`.
+are `Metric.distance_map`; `peak[lane][metric]` is the largest value of the sum at the resolution of the finest layer.
 
 Channels open the metrics of LPIPS's kind. `meta.trunks` lists the networks: its metrics compare the same features, and differ by their
 weights alone. For each a frame has `channels[trunk]`, a file of (n, C) numbers: of each lane the mean squared difference of every
@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from rlpips.zoo import catalog
 
@@ -118,3 +119,19 @@ def joined(step: int, lanes: tuple[int, ...], rows: Sequence[tuple[Frame, int]])
 def measure_keys(frame: Frame) -> tuple[str, ...]:
     """The names of the numbers that a `Frame` has."""
     return MEASURES if frame.probabilities_8bit is None else (*MEASURES, "probabilities_8bit")
+
+
+def merged_maps(frame: Frame, row: int) -> np.ndarray:
+    """(metrics, h, w): the maps of one lane of a frame, enlarged bilinearly to the size of the finest and summed."""
+    sizes = [each.shape[1:] for layers in frame.maps for each in layers if each is not None]
+    height, width = (max(sides) for sides in zip(*sizes))
+    return np.stack(
+        [
+            sum(
+                np.asarray(Image.fromarray(each[row]).resize((width, height), Image.Resampling.BILINEAR))
+                for each in layers
+                if each is not None
+            )
+            for layers in frame.maps
+        ]
+    )

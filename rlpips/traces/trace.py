@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from rlpips import saving
 from rlpips.traces import reader, writer
-from rlpips.traces.schema import Frame, SharedTrunk
+from rlpips.traces.schema import Frame, SharedTrunk, merged_maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class Trace:
     def maps(self) -> np.ndarray:
         """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference, all its layers' maps
         enlarged to the finest one's size and summed."""
-        return np.stack([_merged(*self._at(lane)) for lane in range(len(self.lanes))])
+        return np.stack([merged_maps(*self._at(lane)) for lane in range(len(self.lanes))])
 
     @property
     def keyframes(self) -> tuple[int, ...]:
@@ -127,19 +126,3 @@ class Trace:
         fields = reader.read(path)
         frames = tuple(Frame(**frame) for frame in fields.pop("frames"))
         return Trace(**fields, frames=frames)
-
-
-def _merged(frame: Frame, row: int) -> np.ndarray:
-    """(metrics, h, w): the maps of one lane of a frame, enlarged and summed."""
-    sizes = [each.shape[1:] for layers in frame.maps for each in layers if each is not None]
-    height, width = (max(sides) for sides in zip(*sizes))
-    return np.stack(
-        [
-            sum(
-                np.asarray(Image.fromarray(each[row]).resize((width, height), Image.Resampling.BILINEAR))
-                for each in layers
-                if each is not None
-            )
-            for layers in frame.maps
-        ]
-    )

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rlpips.data.images import png_bytes
-from rlpips.traces.schema import FORMAT, Frame, curve_keys, measure_keys
+from rlpips.traces.schema import FORMAT, Frame, curve_keys, measure_keys, merged_maps
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
@@ -104,6 +104,7 @@ def frame_json(frame: Frame, base: np.ndarray, put: Put) -> dict[str, Any]:
         "step": frame.step, "lanes": list(frame.lanes),
         "perturbation": put(f"perturbation-{stem}.webp", _webp(difference.reshape(-1, *difference.shape[2:]))),
         "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": size, "map_peak": _plain(peak),
+        "peak": _plain(np.stack([merged_maps(frame, row).max((1, 2)) for row in range(len(frame.lanes))])),
         "channels": [put(f"channels-{stem}-{index}.f32", _float32(each)) for index, each in enumerate(frame.channels)],
         **{key: _plain(getattr(frame, key)) for key in measure_keys(frame)},
     }  # fmt: skip
