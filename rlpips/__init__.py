@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the names in _HOME, for type checkers and editors; "as" exp
     from rlpips.classifiers.models import load_classifier as load_classifier
     from rlpips.engine.ruler import Ruler as Ruler
     from rlpips.engine.ruler import make_ruler as make_ruler
+    from rlpips.metrics.heads import Heads as Heads
     from rlpips.metrics.lpips import PerceptualMetric as PerceptualMetric
     from rlpips.metrics.lpips import load_metric as load_metric
     from rlpips.traces.trace import Trace as Trace
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _HOME = {
     "load_metric": "metrics.lpips",
     "PerceptualMetric": "metrics.lpips",
+    "Heads": "metrics.heads",
     "load_classifier": "classifiers.models",
     "attack": "attacks.metric",
     "attack_steps": "attacks.metric",

@@ -29,5 +29,11 @@ def check_real(what: str, value: Any, high: float, unit: str = "in [0, 1] pixel 
         raise ValueError(f"{what} must be a number above 0 and at most {high:.6g}, {unit}; got {shown(value)}.")
 
 
+def check_between(what: str, value: Any, low: float, high: float) -> None:
+    """ValueError unless `value` is a number from `low` to `high`."""
+    if not _is_number(value, numbers.Real) or not low <= value <= high:  # NaN fails too
+        raise ValueError(f"{what} must be a number from {low:g} to {high:g}; got {shown(value)}.")
+
+
 def _is_number(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)

@@ -1,31 +1,33 @@
 // A column: one lane's pictures and readings. It is built once per run, and then only painted and written into.
 
 import { paint } from "./canvas.js";
-import { amplifiedChange, attackedImage, mapImage, startPixels } from "./decode.js";
+import { amplifiedChange, attackedImage, startPixels } from "./decode.js";
 import { fromTemplate, options } from "./dom.js";
 import { newEye, showEye } from "./eye.js";
 import { flowImage, moveSizes } from "./flow.js";
+import { GRID, newLayerGrid, paintLayerGrid, paintMaps } from "./layers.js";
 import { frameAt, isPair } from "./model.js";
 import { laneColor, laneName, metricTitle } from "./names.js";
 import { newMapPicture, newPerturbationPicture, newWipePicture } from "./picture.js";
 import { newReading, writeReading } from "./reading.js";
-import { number, shortNumber } from "./text.js";
+import { number } from "./text.js";
 import { newVerdict, writeVerdict } from "./verdict.js";
 import { hasVerdicts } from "./verdicts.js";
 
 export function newColumn(root, model, view, index, act) {
   const column = { index, root: fromTemplate(root, "column") };
   const metrics = model.meta.metrics.map((_, m) => m);
-  column.pictures = [
+  column.main = [
     newWipePicture(root, model, view, act),
     newPerturbationPicture(root, model, view, act),
     ...metrics.map((m) => newMapPicture(root, model, m)),
   ];
+  column.layers = newLayerGrid(root, model, column.root.querySelector(".rv-grid-of-layers"));
+  column.pictures = [...column.main, ...column.layers];
   column.readings = metrics.map((m) => newReading(root, model, m));
   column.verdict = hasVerdicts(model) ? newVerdict(model) : null;
   column.eye = newEye(root, model);
-  const figures = column.pictures.map((picture) => picture.figure);
-  column.root.querySelector(".rv-pictures").append(...figures, column.eye.root);
+  column.root.querySelector(".rv-pictures").append(...column.main.map((picture) => picture.figure), column.eye.root);
   const side = [column.verdict, ...column.readings].filter(Boolean);
   column.root.querySelector(".rv-side").append(...side.map((part) => part.root));
   const lane = column.root.querySelector(".rv-lane");
@@ -44,14 +46,12 @@ export function showColumn(column, model, view, cache) {
   if (column.verdict) writeVerdict(column.verdict, model, view, lane);
 }
 
-// The common scale is one for all lanes, metrics and steps, so that colours can be compared across the page.
-function mapScale(model, view, metric) {
-  return view.scale === "own" ? model.mapPeak[metric] : Math.max(...model.mapPeak);
-}
-
 function paintColumn(column, model, view, lane, cache) {
   const frame = frameAt(model, lane, view.step, true);
-  const [wipe, perturbation, ...maps] = column.pictures;
+  const [wipe, perturbation, ...maps] = column.main;
+  const grid = view.layer === GRID;
+  column.root.querySelector(".rv-grid-of-layers").hidden = !grid;
+  column.root.querySelector(".rv-pictures").hidden = grid;
   const source = model.pixels[view.against];
   if (source) paint(wipe.original, source);
   perturbation.factor.value = view.factor;
@@ -66,17 +66,13 @@ function paintColumn(column, model, view, lane, cache) {
   paint(perturbation.canvas, moves
     ? cache.get(`moves ${key}`, () => flowImage(model, frame, lane, column.attacked, start))
     : cache.get(`perturbation ${key} ${view.factor}`, () => amplifiedChange(column.attacked, start, view.factor)));
-  for (const map of maps) {
-    const scale = mapScale(model, view, map.metric);
-    map.top.textContent = shortNumber(scale);
-    paint(map.canvas, cache.get(`map ${key} ${map.metric} ${scale}`,
-      () => mapImage(model, frame, lane, map.metric, scale)));
-  }
+  if (grid) paintLayerGrid(column.layers, model, view, frame, lane, cache);
+  else paintMaps(maps, model, view, frame, lane, cache);
   describePictures(column, model, view, lane, frame);
 }
 
 function describePictures(column, model, view, lane, frame) {
-  const [wipe, perturbation, ...maps] = column.pictures;
+  const [wipe, perturbation, ...maps] = column.main;
   const name = laneName(model, lane);
   const noise = model.meta.lanes[lane] === "noise";
   wipe.state.textContent = isPair(model) ? "second" : noise ? "with noise" : "attacked";
@@ -89,6 +85,7 @@ function describePictures(column, model, view, lane, frame) {
     ? `${name}: where things are moved${at}, as arrows and colours; ${number(moved.mean)} pixels on average, at most `
       + `${number(moved.most)}`
     : `${name}: the change${at}, amplified ${view.factor} times around grey`);
+  const layer = model.meta.layers[view.layer] ?? "all layers";
   for (const map of maps)
-    label(map, `${name}: where ${metricTitle(model, map.metric)} sees a difference${at}`);
+    label(map, `${name}: where ${metricTitle(model, map.metric)} sees a difference${at}, ${layer}`);
 }

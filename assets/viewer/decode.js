@@ -1,16 +1,15 @@
-// A frame's bytes in, the three kinds of picture out, as ImageData: scrubbing only copies them onto a canvas.
+// A frame's bytes in, its pictures out, as ImageData: scrubbing only copies them onto a canvas.
 
-import { HEAT, heatIndex } from "./heat.js";
-import { decodePng } from "./png.js";
+import { decodeFloats, decodePng } from "./png.js";
 
 let count = 0;                        // numbers the decoded frames; pictures made of one are cached under its number
 
-// The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey), and its flows
-// (grey), if pixels are moved.
+// The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey tiles; see maps.js), its
+// flows (grey), if pixels are moved, and for each trunk the mean squared difference of every channel of every lane (see channels.js).
 export async function decodeFrame(frame) {
-  const files = [frame.perturbation, frame.maps, ...(frame.flow ? [frame.flow] : [])];
-  const [perturbation, maps, flow] = await Promise.all(files.map(decodePng));
-  return { id: ++count, perturbation: perturbation.data, maps: redOnly(maps.data),
+  const [perturbation, maps, flow, ...channels] = await Promise.all([decodePng(frame.perturbation), decodePng(frame.maps),
+    frame.flow && decodePng(frame.flow), ...(frame.channels || []).map(decodeFloats)]);
+  return { id: ++count, perturbation: perturbation.data, maps: redOnly(maps.data), mapsWidth: maps.width, channels,
     flow: flow && redOnly(flow.data), measured: {} };
 }
 
@@ -56,36 +55,5 @@ export function amplifiedChange(attacked, start, factor) {
     to[i + 2] = table[end[i + 2] - from[i + 2] + 255];
     to[i + 3] = 255;
   }
-  return image;
-}
-
-function mapBytes(model, frame, lane, metric) {
-  const [height, width] = frame.map_size;
-  const row = frame.lanes.indexOf(lane) * model.meta.metrics.length + metric;
-  return laneBytes(frame.decoded.maps, row, height * width);
-}
-
-const mapPeak = (frame, lane, metric) => frame.map_peak[frame.lanes.indexOf(lane)][metric];
-
-// value = peak * (byte / 255)², so that small values keep some resolution in 8 bits.
-const mapValue = (peak, byte) => peak * (byte / 255) ** 2;
-
-// The value of a map under the pixel (x, y) of the picture.
-export function mapAt(model, frame, lane, metric, x, y) {
-  const [height, width] = frame.map_size;
-  const row = Math.floor((y * height) / model.meta.height);
-  const column = Math.floor((x * width) / model.meta.width);
-  return mapValue(mapPeak(frame, lane, metric), mapBytes(model, frame, lane, metric)[row * width + column]);
-}
-
-export function mapImage(model, frame, lane, metric, scale) {
-  const [height, width] = frame.map_size;
-  const peak = mapPeak(frame, lane, metric);
-  const colors = new Uint32Array(256);
-  for (let byte = 0; byte < 256; byte++) colors[byte] = HEAT[heatIndex(mapValue(peak, byte), scale)];
-  const bytes = mapBytes(model, frame, lane, metric);
-  const image = new ImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = colors[bytes[i]];
   return image;
 }

@@ -18,4 +18,10 @@ export const HEAT = Uint32Array.from({ length: 256 }, (_, i) => {
 
 export const HEAT_CSS = `linear-gradient(90deg, ${STOPS.map((color) => `#${color}`).join(", ")})`;
 
-export const heatIndex = (value, scale) => Math.round(255 * Math.min(1, scale > 0 ? value / scale : 0));
+// The place of a value among the colours: linear up to `top`, or logarithmic over the last three decades below it.
+export const DECADES = 3;
+
+export function heatIndex(value, top, log = false) {
+  const share = top > 0 ? value / top : 0;
+  return Math.round(255 * Math.min(1, log ? Math.max(0, 1 + Math.log10(share) / DECADES) : share));
+}

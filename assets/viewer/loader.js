@@ -1,6 +1,7 @@
 // Decodes the pictures of a run: those on show at once, and all others, the nearest first, when the visitor comes near
 // them or the run has ended. Before that nobody would see them.
 
+import { loadHeads } from "./channels.js";
 import { decodeFrame } from "./decode.js";
 import { frameAt } from "./model.js";
 import { decodePng } from "./png.js";
@@ -36,6 +37,11 @@ export function newLoader(model, view, changed) {
 
   const size = (frame) => frame.decoded.perturbation.length + frame.decoded.maps.length;
 
+  async function loadWeights(run) {
+    const heads = await loadHeads(model);
+    if (model.run === run) { model.heads = heads; changed(); }
+  }
+
   function forgetFarthest() {
     const decoded = model.frames.filter((frame) => frame.decoded).sort((a, b) => distance(b) - distance(a));
     for (const frame of decoded.slice(0, -2)) {
@@ -58,6 +64,7 @@ export function newLoader(model, view, changed) {
     bytes = model.frames.reduce((sum, frame) => sum + (frame.decoded ? size(frame) : 0), 0);
     const missing = ["reference", "start"].filter((key) => model.meta[key] && !model.pixels[key]);
     const sourcesLoaded = Promise.all(missing.map((key) => loadSource(run, key)));
+    const weightsLoaded = model.heads ? null : loadWeights(run);
     async function loadNext() {
       for (let frame = next(); frame && model.run === run; frame = next()) {
         frame.requested = true;
@@ -67,7 +74,7 @@ export function newLoader(model, view, changed) {
     }
     // Two at a time: the server answers the next one while this one is decoded. Again if frames came while the sources
     // were all there was to wait for.
-    do await Promise.all([sourcesLoaded, loadNext(), loadNext()]); while (model.run === run && next());
+    do await Promise.all([sourcesLoaded, loadNext(), loadNext(), weightsLoaded]); while (model.run === run && next());
   }
 
   // Ends when there is nothing left to load. A call in the meantime joins the work that is going on.

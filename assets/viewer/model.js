@@ -3,14 +3,16 @@
 
 export function newModel() {
   return {
-    run: null, state: "empty", meta: null, ruler: null, eye: null, files: null,
+    run: null, state: "empty", meta: null, ruler: null, eye: null, files: null, responses: null,
     past: new Set(),      // runs whose place another has taken: what comes late of them is of no use
     curve: { distance: [], per_layer: [], linf: [], l2: [], probabilities: [] },
     pixels: {},           // the reference and the start as ImageData, once they are decoded
     frames: [],           // sorted by step; each {step, lanes, perturbation, maps, ..., decoded, requested}
     trouble: null,        // a sentence for the user, if pictures could not be loaded
     layerPeak: [],        // per metric: the largest share of a layer so far, the full length of its bars
-    mapPeak: [],          // per metric: the largest value of a map so far
+    mapPeak: [],          // per metric: the largest value of a map of all layers so far
+    layerMapPeak: [],     // per metric and layer: the same of the layer's maps
+    heads: null,          // per trunk: the weights of its metrics, once they are loaded (see channels.js)
   };
 }
 
@@ -20,7 +22,7 @@ export function accept(model, message) {
   const fresh = message.run !== model.run;
   if (fresh) Object.assign(model, newModel(), { run: message.run, past: model.past.add(model.run) });
   model.state = message.state || model.state;
-  for (const key of ["meta", "files", "eye"]) if (message[key]) model[key] = message[key];
+  for (const key of ["meta", "files", "eye", "responses"]) if (message[key]) model[key] = message[key];
   if (message.ruler) model.ruler = JSON.parse(message.ruler);
   if (message.curve) spliceCurve(model, JSON.parse(message.curve));
   for (const frame of Object.values(message.frames || {})) addFrame(model, frame);
@@ -60,7 +62,9 @@ function findPeaks(model) {
   const perMetric = (pick) => Array.from({ length: metrics }, (_, m) => largest(pick(m)));
   const shares = model.curve.per_layer.filter(Boolean);
   model.layerPeak = perMetric((m) => shares.flatMap((lanes) => lanes.flatMap((lane) => lane?.[m] || [])));
-  model.mapPeak = perMetric((m) => model.frames.flatMap((frame) => frame.map_peak.map((lane) => lane[m])));
+  model.mapPeak = perMetric((m) => model.frames.flatMap((frame) => frame.peak.map((lane) => lane[m])));
+  model.layerMapPeak = Array.from({ length: metrics }, (_, m) => (model.meta.layers || []).map((_, layer) =>
+    largest(model.frames.flatMap((frame) => frame.map_peak.map((lane) => lane[m][layer])))));
 }
 
 export const lastStep = (model) => Math.max(0, model.curve.distance.length - 1);

@@ -4,9 +4,14 @@ import { attackOf, boundText, hasVerdicts } from "./verdicts.js";
 
 export const metricTitle = (model, m) => model.meta.titles[model.meta.metrics[m]] || model.meta.metrics[m];
 
-export const metricColor = (model, m) => model.meta.colors[model.meta.metrics[m]] || "#777777";
+// A visitor's own metric.
+export const YOURS = { name: "yours", title: "yours", color: "#009E73" };
 
-export const laneColor = (model, lane) => model.meta.colors[model.meta.lanes[lane]] || "var(--muted)";
+const color = (model, name) => model.meta.colors[name] || (name === YOURS.name ? YOURS.color : null);
+
+export const metricColor = (model, m) => color(model, model.meta.metrics[m]) || "#777777";
+
+export const laneColor = (model, lane) => color(model, model.meta.lanes[lane]) || "var(--muted)";
 
 export function laneName(model, lane) {
   const name = model.meta.lanes[lane];

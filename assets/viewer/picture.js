@@ -1,4 +1,4 @@
-// The three kinds of picture of a column, each a frame with a canvas and a caption.
+// The kinds of picture of a column, each a frame with a canvas and a caption.
 
 import { FACTORS } from "./amplification.js";
 import { fromTemplate, make, options } from "./dom.js";
@@ -70,8 +70,18 @@ export function newMapPicture(root, model, metric) {
   picture.metric = metric;
   const bar = make("span", { className: "rv-heat" });
   bar.style.background = HEAT_CSS;
-  picture.top = make("span");
-  const scale = make("span", { className: "rv-scale-bar" }, "0", bar, picture.top);
-  picture.caption.append(make("span", { textContent: `seen by ${metricTitle(model, metric)}` }), scale);
+  [picture.bottom, picture.top, picture.most] = ["span", "span", "span"].map((tag) => make(tag));
+  const scale = make("span", { className: "rv-scale-bar" }, picture.bottom, bar, picture.top);
+  picture.caption.append(make("span", { textContent: `seen by ${metricTitle(model, metric)}` }),
+    make("span", { className: "rv-figures" }, scale, picture.most));
+  return picture;
+}
+
+// One layer's map of one metric in the grid of all layers, its figures beside it.
+export function newLayerPicture(root, metric, layer) {
+  const picture = newPicture(root, "layer");
+  Object.assign(picture, { metric, layer });
+  [picture.most, picture.ratio, picture.share] = ["b", "span", "span"].map((tag) => make(tag));
+  picture.caption.append(picture.most, picture.ratio, picture.share);
   return picture;
 }

@@ -1,7 +1,12 @@
 // A picture file in, its exact bytes out: no colour management and no premultiplication.
 
+const blobOf = (url) => (url.startsWith("data:") ? inlineBlob(url) : fetchBlob(url));
+
+// A file of float32 numbers.
+export const decodeFloats = async ({ url }) => new Float32Array(await (await blobOf(url)).arrayBuffer());
+
 export async function decodePng({ url }) {
-  const blob = url.startsWith("data:") ? inlineBlob(url) : await fetchBlob(url);
+  const blob = await blobOf(url);
   const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
@@ -14,7 +19,7 @@ export async function decodePng({ url }) {
 
 async function fetchBlob(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`a picture could not be loaded (${response.status})`);
+  if (!response.ok) throw new Error(`a file could not be loaded (${response.status})`);
   return response.blob();
 }
 

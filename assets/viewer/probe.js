@@ -1,7 +1,9 @@
 // The pixel probe: the line of numbers of the pixel under the pointer, and the mark on every picture.
 
-import { mapAt, startPixels } from "./decode.js";
+import { startPixels } from "./decode.js";
 import { make } from "./dom.js";
+import { GRID } from "./layers.js";
+import { valueAt } from "./maps.js";
 import { isPair } from "./model.js";
 import { laneColor, laneShortName } from "./names.js";
 import { shortNumber } from "./text.js";
@@ -33,6 +35,7 @@ export function newProbe(root, model, view, columns, zoom) {
   function mark(x, y, source) {
     for (const picture of columns().flatMap((column) => [...column.pictures, column.eye.picture])) {
       const { clientWidth: w, clientHeight: h } = picture.frame;
+      if (!w) continue;               // the layers or the pictures, whichever are not on show
       const size = Math.max(9, (zoom.scale * w) / source.width);
       const left = (zoom.x + (zoom.scale * (x + 0.5)) / source.width) * w - size / 2;
       const top = (zoom.y + (zoom.scale * (y + 0.5)) / source.height) * h - size / 2;
@@ -63,10 +66,13 @@ export function newProbe(root, model, view, columns, zoom) {
     const lane = view.lanes[column.index];
     const attacked = rgb(column.attacked, x, y);
     const change = attacked.map((v, i) => signed(v - original[i]).padStart(3, "\u2007")).join(" ");
-    const maps = model.meta.metrics.map((_, m) => shortNumber(mapAt(model, column.frame, lane, m, x, y))).join(" · ");
+    const [u, v] = [(x + 0.5) / model.meta.width, (y + 0.5) / model.meta.height];
+    const seen = (picture) => (picture.values ? shortNumber(valueAt(picture.values, u, v)) : "–");
+    const shown = view.layer === GRID ? [] : column.main.filter((picture) => picture.metric !== undefined);
+    const maps = shown.length ? `  maps ${shown.map(seen).join(" · ")}` : "";
     const part = make("span", { className: "rv-ink" },
       make("em", { textContent: laneShortName(model, lane) }),
-      ` ${padded(attacked)}  Δ ${change}  maps ${maps}`);
+      ` ${padded(attacked)}  Δ ${change}${maps}`);
     part.style.setProperty("--raw", laneColor(model, lane));
     return part;
   }

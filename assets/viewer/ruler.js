@@ -14,8 +14,12 @@ function scale(model, distortionName, metric) {
 export function rulerText(model, distortionName, metric, distance) {
   const steps = scale(model, distortionName, metric);
   if (!steps || distance === null) return { long: "", short: "–" };
+  return nearest(steps.title, steps.words, steps.distance, distance);
+}
+
+// The same for strengths called `words` that are `known` away.
+export function nearest(title, words, known, distance) {
   if (distance === 0) return { long: "identical", short: "identical" };
-  const { words, title, distance: known } = steps;
   const bare = (text) => (text.startsWith(`${title} `) ? text.slice(title.length + 1) : text);
   if (distance > known.at(-1))
     return { long: `further than any ${title} tried (${bare(words.at(-1))})`, short: "beyond all" };

@@ -6,6 +6,7 @@ import { writeBar, writeRuler } from "./bar.js";
 import { newCache } from "./cache.js";
 import { newColumn, showColumn } from "./column.js";
 import { newCurves } from "./curves.js";
+import { ALL, layerOfKey, showLayerBar, writeLayerBar } from "./layers.js";
 import { newLoader } from "./loader.js";
 import { closeOutside, writeDownloads, writeReceipt, writeTraceLink } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
@@ -24,7 +25,7 @@ export function mount({ element, props, watch }) {
   const host = element.closest(".block") || element;  // the one with the elem_id
   const find = (name) => root.querySelector(`.rv-${name}`);
   const model = newModel();
-  const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", against: "reference",
+  const view = { step: 0, lanes: [0, 1], factor: null, scale: "own", layer: ALL, against: "reference",
     ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
     log: true, moves: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
@@ -70,7 +71,7 @@ export function mount({ element, props, watch }) {
     settled = false;
     patience = performance.now() + PATIENCE;
     setTimeout(() => settle(), PATIENCE + 1);
-    Object.assign(view, { step: 0, lanes: [0, 1], factor: null, following: true, playing: false, explored: false });
+    Object.assign(view, { step: 0, lanes: [0, 1], layer: ALL, factor: null, following: true, playing: false, explored: false });
     cache.clear();
   }
 
@@ -91,6 +92,7 @@ export function mount({ element, props, watch }) {
     columns = view.lanes.map((_, index) => newColumn(root, model, view, index, act));
     find("columns").replaceChildren(...columns.map((column) => column.root));
     find("scrubber").max = meta.steps;
+    writeLayerBar(root, model, act);
     writeTable = newTable(root, model, view);
     writeReceipt(root, model);
     curves.writeLegend();
@@ -133,8 +135,19 @@ export function mount({ element, props, watch }) {
     for (const column of columns) showColumn(column, model, view, cache);
     writeTable();
     writeBar(root, model, view);
+    showLayerBar(root, view);
     curves.moveCursor();
     zoom.probeAgain();
+  }
+
+  // Keys choose a layer while this viewer is the one on show.
+  function chooseLayer(event) {
+    const away = event.target !== document.body && !root.contains(event.target);
+    if (!root.isConnected || !root.offsetParent || !model.meta || away) return;
+    const layer = layerOfKey(model, event);
+    if (layer === undefined) return;
+    event.preventDefault();
+    act({ layer });
   }
 
   // The root carries the state for anyone who asks: style sheet, tests, other scripts.
@@ -149,6 +162,7 @@ export function mount({ element, props, watch }) {
     find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
     find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
+    document.addEventListener("keydown", chooseLayer);
     find("ruler").addEventListener("change", ({ target }) => act({ ruler: target.value, wanted: target.value }));
     find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
     for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);

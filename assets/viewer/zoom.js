@@ -127,7 +127,7 @@ export function newZoom(root, model, view, columns, act) {
     if (event.target.matches(".rv-handle") && turn) setWipe(wipe + (turn[0] - turn[1]) * 0.02);
     else if (event.key === "+" || event.key === "=") zoomBy(1.4);
     else if (event.key === "-") zoomBy(1 / 1.4);
-    else if (event.key === "0" || event.key === "Escape") reset();
+    else if (event.key === "Escape") reset();
     else if (turn && zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
     else if (turn?.[0]) act({ step: view.step + turn[0] });
     else return;

@@ -12,7 +12,7 @@ for l2, and no clipping to the range of images. Here the metric itself is attack
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,13 @@ from rlpips.attacks.threats import THREATS
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.bfloat16 import pick_precision
-from rlpips.engine.panel import Panel, Reading, in_8_bits, layers_of, steps_of_batch
+from rlpips.engine.panel import Panel, Reading, in_8_bits, layers_of, steps_of_batch, trunks_of
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
 from rlpips.metrics.base import Metric
 from rlpips.metrics.lpips import load_metrics
 from rlpips.norms import Norm
 from rlpips.traces.recorder import Recorder, Steps
-from rlpips.traces.schema import MEASURES, NOISE, Frame, Step, keyframes
+from rlpips.traces.schema import NOISE, Frame, Step, joined, keyframes
 from rlpips.traces.trace import Trace
 from rlpips.zoo.catalog import check_metrics, name_of
 
@@ -90,6 +90,7 @@ class _Loaded:
                 start=images.to_uint8(start[None])[0],
                 sign=OBJECTIVES[self.request.objective],
                 receipt=self.receipt(n, reference, start),
+                trunks=trunks_of(self.metrics),
             )
             for n, (reference, start) in enumerate(zip(self.reference, self.start, strict=True))
         ]
@@ -230,14 +231,5 @@ def _first_frames(panel: Panel, lanes: int, x: Tensor, noise: Tensor, start: Ten
     both = torch.stack([x[::lanes], noise], 1).flatten(0, 1)
     frames: list[tuple[Frame, ...]] = []
     for frame in panel.frame(0, (0, lanes), both, start.repeat_interleave(2, 0)):
-        first, still = (
-            {key: getattr(frame, key)[row : row + 1] for key in ("attacked", "maps", *MEASURES)} for row in (0, 1)
-        )
-        repeated = {key: np.repeat(array, lanes, 0) for key, array in first.items()}
-        frames.append(
-            (
-                replace(frame, lanes=tuple(range(lanes)), **repeated),  # type: ignore[arg-type]  # arrays alone
-                replace(frame, lanes=(lanes,), **still),  # type: ignore[arg-type]
-            )
-        )
+        frames.append((joined(0, tuple(range(lanes)), [(frame, 0)] * lanes), joined(0, (lanes,), [(frame, 1)])))
     return frames

@@ -27,7 +27,7 @@ from rlpips.attacks.request import FoolRequest, from_fields
 from rlpips.classifiers.models import load_classifier
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
-from rlpips.engine.panel import Panel
+from rlpips.engine.panel import Panel, Seen, trunks_of
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
 from rlpips.engine.ruler import Ruler, make_ruler
 from rlpips.metrics.lpips import PerceptualMetric, shared_metric
@@ -89,8 +89,8 @@ class EnlargedPanel(Panel):
     def per_layer(self, x: Tensor) -> Tensor:
         return super().per_layer(enlarged(x))
 
-    def maps(self, x: Tensor) -> list[list[Tensor]]:
-        return super().maps(enlarged(x))
+    def see(self, x: Tensor) -> list[Seen]:
+        return super().see(enlarged(x))
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ class _Loaded:
             sign=1,
             receipt=self.receipt,
             verdict=self.verdict,
+            trunks=trunks_of(self.metrics),
         )
 
     def iterates(self, lane: dict[str, Any]) -> Iterator[Tensor]:

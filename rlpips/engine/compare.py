@@ -6,7 +6,7 @@ import torch
 
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
-from rlpips.engine.panel import Panel, in_8_bits
+from rlpips.engine.panel import Panel, in_8_bits, trunks_of
 from rlpips.engine.provenance import surroundings
 from rlpips.metrics.lpips import load_metrics
 from rlpips.traces.trace import Trace
@@ -44,5 +44,6 @@ def compare(reference: Any, other: Any, metrics: Any = PAIR, backbone: str = "al
         frames=tuple(frames),
         reference=picture,
         start=picture,
+        trunks=trunks_of(panel.metrics),
         receipt={"objective": "pair", "steps": 0, "backbone": backbone, **surroundings(device)},
     )

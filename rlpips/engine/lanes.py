@@ -39,13 +39,14 @@ class Lanes:
         """
         return _PerLayer.apply(x, self)
 
-    def maps(self, x: Tensor) -> Iterator[Tensor]:
-        """For each layer a map (N·K, M, h_l, w_l), whose means are the distances per layer; always in float32."""
+    def see(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each layer a map (N·K, M, h_l, w_l), whose means are the distances per layer, and the mean squared difference of
+        every channel, (N·K, C_l), without weights; always in float32."""
         stages = self.trunk.stages(x, self._float32)
         for (features, _), minus, heads, c in zip(stages, self.minus, self.heads, self.softness, strict=True):
             features = _by_reference(features, len(minus))
-            difference = torch.addcmul(minus, features, _scale(features, c))
-            yield (difference.square_() @ heads.T).flatten(0, 1).permute(0, 3, 1, 2)
+            difference = torch.addcmul(minus, features, _scale(features, c)).square_()
+            yield (difference @ heads.T).flatten(0, 1).permute(0, 3, 1, 2), difference.mean((2, 3)).flatten(0, 1)
 
 
 class _PerLayer(torch.autograd.Function):

@@ -5,17 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rlpips.engine.lanes import Lanes
 from rlpips.metrics.backbones import Trunk
-from rlpips.metrics.base import FeatureMetric, Metric, layer_shares, merge_maps
+from rlpips.metrics.base import FeatureMetric, Metric, layer_shares
 from rlpips.metrics.fidelity import Ssim, psnr
 from rlpips.metrics.lpips import stack_heads
 from rlpips.norms import L2, LINF
-from rlpips.traces.schema import Frame, Step
+from rlpips.traces.schema import Frame, SharedTrunk, Step
 
-_MAP_SIDE = 96  # the longer side of a stored map: AlexNet's finest layer has 63 positions at 256 pixels
+_MAP_SIDE = 128  # the longer side of a stored map, at most; AlexNet's finest layer has 127 positions at 512 pixels
 
 
 class Reading(NamedTuple):
@@ -26,11 +27,19 @@ class Reading(NamedTuple):
     l2: Tensor
 
 
+class Seen(NamedTuple):
+    """What a group of M metrics sees: for each layer a map (N·K, M, h_l, w_l), whose means are the distances per layer; and, of metrics
+    on a trunk, the mean squared difference of every channel, (N·K, C), without weights."""
+
+    maps: list[Tensor]
+    channels: Tensor | None
+
+
 class Panel:
     """M metrics that measure batches of pictures against fixed references (N, 3, H, W), whose features are computed once.
 
     A batch holds K lanes of every reference, one reference after another: (N·K, 3, H, W). `precision` is that of `per_layer`,
-    "float32" or "bfloat16" (see `rlpips.engine.bfloat16`); `maps` and `frame` are always float32, or tf32 where torch is set so.
+    "float32" or "bfloat16" (see `rlpips.engine.bfloat16`); `see` and `frame` are always float32, or tf32 where torch is set so.
     `layers` has the layers of all metrics; a metric has a share of 0 in those that are not its own.
     """
 
@@ -41,7 +50,7 @@ class Panel:
         self._groups: list[
             Lanes | Pairs
         ] = []  # one for each trunk, and one for each metric that is none of LPIPS's kind
-        order: list[int] = []
+        self._members: list[list[int]] = []  # which metrics
         with torch.no_grad():
             for trunk, members in _by_trunk(self.metrics):
                 some = [self.metrics[index] for index in members]
@@ -50,7 +59,8 @@ class Panel:
                 else:
                     heads = [head[:, :, 0, 0] for head in stack_heads(some)]  # type: ignore[arg-type]
                     self._groups.append(Lanes(trunk, heads, reference, precision))
-                order += members
+                self._members.append(members)
+        order = [index for members in self._members for index in members]
         # Brings the groups' results back into the order of `metrics`, and their layers to their places.
         self._order = torch.tensor(sorted(range(len(order)), key=order.__getitem__), device=reference.device)
         identity = torch.eye(len(self.layers), device=reference.device)
@@ -70,9 +80,24 @@ class Panel:
         return Reading(self.per_layer(x), LINF.measure(perturbation), L2.measure(perturbation))
 
     @torch.no_grad()
-    def maps(self, x: Tensor) -> list[list[Tensor]]:
-        """For each group of metrics its layers' maps (N·K, M_g, h_l, w_l), whose means are the distances per layer."""
-        return [list(group.maps(x)) for group in self._groups]
+    def see(self, x: Tensor) -> list[Seen]:
+        """What each group of metrics sees, the groups in the order of their first metrics."""
+        return [
+            Seen(
+                [maps for maps, _ in layers], None if isinstance(group, Pairs) else torch.cat([c for _, c in layers], 1)
+            )
+            for group in self._groups
+            for layers in [list(group.see(x))]
+        ]
+
+    @torch.no_grad()
+    def open(self, chunks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Of batches of lanes together the distances (N·K, M), and for each trunk the mean squared difference of every channel,
+        (N·K, C), without weights; always in float32."""
+        seen = [self.see(chunk) for chunk in chunks]
+        distances = [self._join([layer_shares(group.maps).sum(-1) for group in groups]) for groups in seen]
+        channels = [[group.channels for group in groups if group.channels is not None] for groups in seen]
+        return torch.cat(distances), [torch.cat(parts) for parts in zip(*channels)]
 
     def _join(self, parts: Sequence[Tensor]) -> Tensor:
         return parts[0] if len(parts) == 1 else torch.cat(list(parts), 1)[:, self._order]
@@ -85,29 +110,63 @@ class Panel:
         """
         levels = (x * 255).round()
         x = levels / 255
-        groups = self.maps(x)
-        height, width = max((maps[0].shape[-2:] for maps in groups), key=max)
-        scale = min(1, _MAP_SIDE / max(height, width))
-        size = max(1, round(height * scale)), max(1, round(width * scale))
+        groups = self.see(x)
         tensors = {
             "attacked": levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous(),
-            "maps": self._join([merge_maps(maps, size) for maps in groups]),
-            "distance_8bit": self._join([layer_shares(maps).sum(-1) for maps in groups]),
+            "distance_8bit": self._join([layer_shares(group.maps).sum(-1) for group in groups]),
             "linf_8bit": LINF.measure(x - start),
             "l2_8bit": L2.measure(x - start),
             "psnr": psnr(x, start),
             "ssim": self._ssim_with(start)(x),
         }
-        arrays = _by_picture(tensors, len(self.reference))
+        maps = {f"map {g} {k}": _stored(each) for g, group in enumerate(groups) for k, each in enumerate(group.maps)}
+        channels = {f"channels {g}": group.channels for g, group in enumerate(groups) if group.channels is not None}
+        arrays = _by_picture({**tensors, **maps, **channels}, len(self.reference))
         return [
-            Frame(step=step, lanes=tuple(lanes), **{key: array[index] for key, array in arrays.items()})
+            Frame(
+                step=step,
+                lanes=tuple(lanes),
+                maps=self._maps_of_metrics(arrays, index),
+                channels=tuple(arrays[key][index] for key in channels),
+                **{key: arrays[key][index] for key in tensors},
+            )
             for index in range(len(self.reference))
         ]
+
+    def _maps_of_metrics(
+        self, arrays: Mapping[str, np.ndarray], index: int
+    ) -> tuple[tuple[np.ndarray | None, ...], ...]:
+        """The maps of one picture by metric and layer."""
+        maps: list[list[np.ndarray | None]] = [[None] * len(self.layers) for _ in self.metrics]
+        for g, (group, members) in enumerate(zip(self._groups, self._members)):
+            for k, layer in enumerate(group.layers):
+                for row, metric in enumerate(members):
+                    maps[metric][self.layers.index(layer)] = arrays[f"map {g} {k}"][index][:, row]
+        return tuple(map(tuple, maps))
 
     def _ssim_with(self, start: Tensor) -> Ssim:
         if self._ssim is None or self._ssim[0] is not start:
             self._ssim = start, Ssim(start)
         return self._ssim[1]
+
+
+def _stored(maps: Tensor) -> Tensor:
+    """Maps (N, M, h, w) as a frame keeps them: at their own resolution, or averaged where that has too many positions."""
+    longest = max(maps.shape[-2:])
+    if longest <= _MAP_SIDE:
+        return maps
+    return F.adaptive_avg_pool2d(maps, [max(1, round(side * _MAP_SIDE / longest)) for side in maps.shape[-2:]])
+
+
+def trunks_of(metrics: Sequence[Metric]) -> tuple[SharedTrunk, ...]:
+    """The trunks that a `Panel` of these metrics has, in the order of `Frame.channels`."""
+    trunks = []
+    for trunk, members in _by_trunk(metrics):
+        if trunk:
+            heads = [torch.cat(metrics[index].heads).detach().cpu().float().numpy() for index in members]  # type: ignore[arg-type]
+            names = tuple(metrics[index].name for index in members)
+            trunks.append(SharedTrunk(names, trunk.spec.layers, trunk.spec.channels, np.stack(heads)))
+    return tuple(trunks)
 
 
 def layers_of(metrics: Sequence[Metric]) -> tuple[str, ...]:
@@ -124,17 +183,17 @@ class Pairs:
 
     def per_layer(self, x: Tensor) -> Tensor:
         """The shares of its layers (N·K, 1, L)."""
-        return layer_shares(list(self.maps(x)))
+        return layer_shares([maps for maps, _ in self.see(x)])
 
-    def maps(self, x: Tensor) -> Iterator[Tensor]:
-        """For each layer a map (N·K, 1, h_l, w_l)."""
+    def see(self, x: Tensor) -> Iterator[tuple[Tensor, None]]:
+        """For each layer a map (N·K, 1, h_l, w_l); there are no channels."""
         lanes = len(x) // len(self._reference)
         if isinstance(self._metric, FeatureMetric) and self._features:
             beside = [each.repeat_interleave(lanes, 0) for each in self._features]
             maps = self._metric.compare(beside, self._metric.features(x))
         else:
             maps = self._metric.layer_maps(self._reference.repeat_interleave(lanes, 0), x)
-        return (layer[:, None] for layer in maps)
+        return ((layer[:, None], None) for layer in maps)
 
 
 def _by_trunk(metrics: Sequence[Metric]) -> list[tuple[Trunk | None, list[int]]]:

@@ -1,7 +1,8 @@
 """The ruler: distances have no unit, so it gives the natural distortion of the same picture that a metric finds equally far."""
 
+import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,18 @@ SEVERITIES = tuple((k / 7) ** 1.5 for k in range(1, 8))
 
 @dataclass(frozen=True)
 class Scale:
-    """The table of one distortion: a text for each of S rising severities, and the distances (S, M) under M metrics."""
+    """The table of one distortion: a text for each of S rising severities, and the distances (S, M) under M metrics.
+
+    `channels` has for each trunk of the metrics the mean squared difference of every channel, weights not applied, (S', C), at every
+    `every`-th entry: what a browser needs to make the table under other weights. Only JPEG, which the page's sentences are about, has them.
+    """
 
     name: str
     title: str
     words: tuple[str, ...]
     distance: np.ndarray
+    channels: tuple[np.ndarray, ...] = ()
+    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,8 @@ class Ruler:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and floats: {"metrics": […], "distortions": [{"name", "title", "words": [S],
-        "distance": [S][M]}]}."""
-        return {
-            "metrics": list(self.metrics),
-            "distortions": [
-                {"name": s.name, "title": s.title, "words": list(s.words), "distance": s.distance.tolist()}
-                for s in self.scales.values()
-            ],
-        }
+        "distance": [S][M]}]}; and of a scale with channels also "channels": {"every", "values": [float32 in base64]}."""
+        return {"metrics": list(self.metrics), "distortions": [_scale_json(scale) for scale in self.scales.values()]}
 
     @classmethod
     def from_json(cls, value: Any) -> "Ruler":
@@ -71,7 +72,11 @@ class Ruler:
             metrics = tuple(value["metrics"])
             scales = {
                 entry["name"]: Scale(
-                    entry["name"], entry["title"], tuple(entry["words"]), np.array(entry["distance"], dtype=float)
+                    entry["name"],
+                    entry["title"],
+                    tuple(entry["words"]),
+                    np.array(entry["distance"], dtype=float),
+                    *_channels(entry),
                 )
                 for entry in value["distortions"]
             }
@@ -84,6 +89,23 @@ class Ruler:
                     f"got shape {scale.distance.shape}."
                 )
         return cls(metrics, scales)
+
+
+def _scale_json(scale: Scale) -> dict[str, Any]:
+    value = {"name": scale.name, "title": scale.title, "words": list(scale.words), "distance": scale.distance.tolist()}
+    if not scale.channels:
+        return value
+    values = [base64.b64encode(np.ascontiguousarray(each, "<f4").tobytes()).decode() for each in scale.channels]
+    return {**value, "channels": {"every": scale.every, "values": values}}
+
+
+def _channels(entry: Any) -> tuple[tuple[np.ndarray, ...], int]:
+    if entry.get("channels") is None:
+        return (), 1
+    every = max(1, int(entry["channels"]["every"]))
+    count = (len(entry["words"]) - 1) // every + 1
+    texts = entry["channels"]["values"]
+    return tuple(np.frombuffer(base64.b64decode(text), "<f4").reshape(count, -1) for text in texts), every
 
 
 _AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its memory
@@ -134,10 +156,14 @@ def make_scales(
         with torch.no_grad():  # ends before the yield, because the caller has a gradient mode of their own
             pictures = torch.cat([family(reference, severity) for severity in severities])
             chunks = pictures.split(max(1, _AT_ONCE // reference[0, 0].numel()))
-            measured = (
-                torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()
-            )  # (S, M)
-        yield scale_of(family, severities, measured, between)
+            channels: list[Tensor] = []  # (S, C) of each trunk
+            if name == "jpeg":
+                distances, channels = measuring.open(chunks)
+            else:
+                distances = torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks])
+            measured = distances.double().cpu().numpy()  # (S, M)
+        vectors = tuple(each.float().cpu().numpy() for each in channels)
+        yield replace(scale_of(family, severities, measured, between), channels=vectors, every=between + 1)
 
 
 def scale_of(family: Distortion, severities: Sequence[float], measured: np.ndarray, between: int = 2) -> Scale:

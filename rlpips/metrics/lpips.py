@@ -7,7 +7,9 @@ weights learnt against an attacker.
 """
 
 import copy
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from rlpips.metrics.backbones import Trunk, load_trunk
 from rlpips.metrics.base import Metric, OwnMetric, check_device, check_pair
 from rlpips.metrics.dists import DISTS
 from rlpips.metrics.elpips import ELPIPS
+from rlpips.metrics.heads import SUFFIX, Heads
 from rlpips.metrics.pixel import PIXEL_METRICS
 from rlpips.metrics.st_lpips import ShiftTolerantLPIPS
 from rlpips.zoo import catalog, weights
@@ -56,11 +59,20 @@ class PerceptualMetric(Metric):
 
     @in_neutral_state
     def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        features = self._features(x, y)
+        return [layer[:, 0] for layer in layer_maps(*features, stack_heads([self]))]
+
+    @in_neutral_state
+    def per_channel(self, x: Tensor, y: Tensor) -> Tensor:
+        """Each channel's share of the distance, (N, C), the channels of all layers in order; the shares sum to `self(x, y)`."""
+        layers = zip(*self._features(x, y), self.heads, strict=True)
+        return torch.cat([(fx - fy).square().mean((2, 3)) * head for fx, fy, head in layers], 1)
+
+    def _features(self, x: Tensor, y: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         check_pair(x, y)
         scale = self.trunk.scale
         check_device(x, y, scale.device)
-        maps = layer_maps(self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype)), stack_heads([self]))
-        return [layer[:, 0] for layer in maps]
+        return self.trunk(x.to(scale.dtype)), self.trunk(y.to(scale.dtype))
 
 
 def stack_heads(metrics: Sequence[PerceptualMetric]) -> list[Tensor]:
@@ -78,14 +90,15 @@ def layer_maps(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads
 
 @in_neutral_state
 def load_metric(
-    name: str,
+    name: str | os.PathLike | Heads,
     backbone: str = "alex",
     device: str | torch.device | None = "cpu",
     progress: DownloadProgress = weights.print_progress,
 ) -> Any:
     """A metric of the catalogue ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", …) on a backbone ("alex", "vgg", "squeeze"), which
     those without a network ("mse", "ssim") do not use, nor "dists", which is always on VGG16: a `PerceptualMetric`, or another
-    `rlpips.metrics.base.Metric`.
+    `rlpips.metrics.base.Metric`. Or the metric of heads, or of a file of heads (`Heads.save`), on the trunk that they are for; it is
+    called by the name of its file.
 
     `device` is "cpu", "cuda", or None for the GPU where there is one. The weights for AlexNet are bundled. Those of the other
     backbones, and the official checkpoints, are looked for and downloaded as in `rlpips.zoo.weights.load_trunk`;
@@ -94,7 +107,19 @@ def load_metric(
 
     The metric is the caller's: to train, move or halve it touches no other.
     """
+    if isinstance(name, Heads):
+        return _with_heads(name, "heads", pick_device(device), progress)
+    if isinstance(name, os.PathLike) or (isinstance(name, str) and name.endswith(SUFFIX)):
+        return _with_heads(Heads.load(name), Path(name).stem, pick_device(device), progress)
     return copy.deepcopy(shared_metric(name, backbone, device, progress))
+
+
+def _with_heads(heads: Heads, name: str, device: torch.device, progress: DownloadProgress) -> PerceptualMetric:
+    if heads.trunk is None:
+        trunk = load_trunk(heads.backbone, device, progress)
+    else:
+        trunk = shared_metric(heads.trunk, heads.backbone, device, progress).trunk
+    return PerceptualMetric(copy.deepcopy(trunk), [torch.from_numpy(layer.copy()) for layer in heads.layers], name)
 
 
 @in_neutral_state

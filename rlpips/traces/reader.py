@@ -1,6 +1,7 @@
 """Reads a trace from a file that may come from a stranger. Nothing in the file is trusted: everything is built anew from values
 of the type and size that `rlpips.traces.schema` describes."""
 
+import base64
 import io
 import json
 import math
@@ -15,17 +16,19 @@ from PIL import Image
 
 from rlpips.data import zips
 from rlpips.data.images import LARGEST_SIDE, SMALLEST_SIDE
-from rlpips.traces.schema import CURVES, FORMAT, NOISE, Eye
+from rlpips.traces.schema import CURVES, EARLIER, FORMAT, NOISE, Eye, SharedTrunk
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
-# What a file may hold. Our own files stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 96 pixels.
+# What a file may hold. Our own files stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 128 pixels.
 _MOST_JSON = 10 * 2**20  # bytes; a duel of 10,000 steps takes 8 million
 _MOST_FRAMES = 256
 _MOST_DECODED = 256 * 2**20  # bytes of all frames together
 _MOST_BOUND = 10_000  # of an attack on a classifier: more than the l2 norm of any picture
 _MOST_MAP = 256  # pixels a side
 _MOST_CLASSES = 1000  # as many as ImageNet has
+_MOST_CHANNELS = 10_000  # of a trunk; SqueezeNet has 2,496
+_MOST_RULER = 2**20  # characters of its channels
 
 
 def _require(right, otherwise):
@@ -52,7 +55,9 @@ def read(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
 
 
 def _trace(value, unpack):
-    _require(isinstance(value, dict) and value.get("format") == FORMAT, f"its format is not {FORMAT}")
+    named = value.get("format") if isinstance(value, dict) else None
+    _require(named not in EARLIER, f"an earlier version saved it, in the format {named}; this one reads {FORMAT}")
+    _require(named == FORMAT, f"its format is not {FORMAT}")
     meta, curve = value["meta"], value["curve"]
     metrics, lanes, layers = (tuple(_list(meta[key], _text)) for key in ("metrics", "lanes", "layers"))
     _require(metrics, "it has no metrics")
@@ -82,24 +87,56 @@ def _trace(value, unpack):
     sides = height, width = _whole(meta["height"]), _whole(meta["width"])
     allowed = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
     _require(allowed, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
+    trunks = tuple(_list(meta["trunks"], partial(_trunk, metrics=metrics, layers=layers, unpack=unpack), len(metrics)))
+    _require(
+        len({each for trunk in trunks for each in trunk.metrics}) == sum(len(trunk.metrics) for trunk in trunks),
+        "a metric has two trunks",
+    )
+    channels = [sum(trunk.channels) for trunk in trunks]
     move = receipt.get("norm") == "flow"
-    map_size, flow_size = _check_frames(value["frames"], len(lanes), len(metrics), entries, height * width, move)
+    sizes, flow_size = _check_frames(
+        value["frames"], len(lanes), (len(metrics), len(layers)), entries, height * width, sum(channels), move
+    )
     reference = _picture(unpack, meta["reference"], (height, width, 3))
     start = reference if meta["start"] is None else _picture(unpack, meta["start"], (height, width, 3))
     frames: list[dict[str, Any]] = []
     base: dict[tuple[int, ...], np.ndarray] = {}
     for saved in value["frames"]:
         which = tuple(saved["lanes"])
-        frames.append(_frame(saved, which, base.get(which, start), (len(metrics), *map_size), classes, unpack))
+        frames.append(_frame(saved, which, base.get(which, start), sizes, channels, classes, unpack))
         if move:
             frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
         base[which] = frames[-1]["attacked"]
     _require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
     return {
         "name": _text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
-        "reference": reference, "start": start, "receipt": receipt, "ruler": _ruler(value["ruler"]),
-        "state": value["state"], **verdicts, "eye": _eye(value.get("eye"), len(lanes), unpack),
+        "reference": reference, "start": start, "receipt": receipt, "ruler": _ruler(value["ruler"], channels),
+        "state": value["state"], "trunks": trunks, **verdicts, "eye": _eye(value.get("eye"), len(lanes), unpack),
     }  # fmt: skip
+
+
+def _trunk(value, metrics, layers, unpack):
+    some, its_layers = (tuple(_list(value[key], _text)) for key in ("metrics", "layers"))
+    channels = tuple(_list(value["channels"], _whole))
+    _require(some and set(some) <= set(metrics) and len(set(some)) == len(some), "a trunk has other metrics")
+    _require(
+        its_layers and set(its_layers) <= set(layers) and len(channels) == len(its_layers), "a trunk has other layers"
+    )
+    _require(min(channels) > 0 and sum(channels) <= _MOST_CHANNELS, f"a trunk has at most {_MOST_CHANNELS} channels")
+    return SharedTrunk(some, its_layers, channels, _floats(unpack, value["heads"], (len(some), sum(channels))))
+
+
+def _floats(unpack, name, shape):
+    """A file of finite float32 numbers."""
+    size = 4 * math.prod(shape)
+    return _finite(unpack(name, size), shape)
+
+
+def _finite(data, shape):
+    _require(len(data) == 4 * math.prod(shape), f"float32 numbers of shape {shape} were expected")
+    array = np.frombuffer(data, "<f4").reshape(shape).astype(np.float32)
+    _require(np.isfinite(array).all(), "finite numbers were expected")
+    return array
 
 
 def _verdicts(value):
@@ -118,29 +155,40 @@ def _probabilities(value, shape):
     return probabilities
 
 
-def _check_frames(frames, lanes, metrics, entries, pixels, move):
-    """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps and of their flows, if pixels
-    `move`."""
+def _check_frames(frames, lanes, maps, entries, pixels, channels, move):
+    """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps, [metric][layer], and of their
+    flows, if pixels `move`. `maps` is how many maps there are, (metrics, layers)."""
     counted = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
     _require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
-    height, width = _size(frames, "map", _MOST_MAP)
-    flow = _size(frames, "flow", LARGEST_SIDE) if move else ()
+    sizes = [[_map_size(each) for each in layers] for layers in frames[0]["map_size"]]
+    _require((len(sizes), *{len(layers) for layers in sizes}) == maps, "its maps do not fit its metrics and layers")
+    _require(all(any(layers) for layers in sizes), "its maps do not fit its metrics and layers")
+    _require(all(frame["map_size"] == frames[0]["map_size"] for frame in frames), "its maps differ in size")
+    flow = _flow_size(frames) if move else ()
     shown = [(_whole(frame["step"]), _whole(lane)) for frame in frames for lane in frame["lanes"]]
     _require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
     _require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
     _require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
     _require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
-    bytes_of_one = 3 * pixels + 4 * metrics * height * width + 8 * math.prod(flow or [0])
+    bytes_of_one = 3 * pixels + 4 * channels + 4 * sum(h * w for layers in sizes for h, w in filter(None, layers))
+    bytes_of_one += 8 * math.prod(flow or [0])
     _require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
-    return (height, width), flow
+    return sizes, flow
 
 
-def _size(frames, name, most):
-    """The size (h, w) that all maps, or flows, have."""
-    sizes = {tuple(map(_whole, frame[f"{name}_size"])) for frame in frames}
-    _require(len(sizes) == 1, f"its {name}s differ in size")
+def _map_size(value):
+    if value is None:
+        return None
+    height, width = map(_whole, value)
+    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
+    return height, width
+
+
+def _flow_size(frames):
+    sizes = {tuple(map(_whole, frame["flow_size"])) for frame in frames}
+    _require(len(sizes) == 1, "its flows differ in size")
     ((height, width),) = sizes
-    _require(min(height, width) >= 1 and max(height, width) <= most, f"its {name}s are too large")
+    _require(min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE, "its flows are too large")
     return height, width
 
 
@@ -151,22 +199,39 @@ def _flow(saved, shape, unpack):
     return peak * (grey.astype(np.float32) - 128) / 127
 
 
-def _frame(saved, lanes, base, maps, classes, unpack):
-    count, (metrics, height, width) = len(lanes), maps
+def _frame(saved, lanes, base, sizes, channels, classes, unpack):
+    count, metrics = len(lanes), len(sizes)
     coded = _picture(unpack, saved["perturbation"], (count * base.shape[-3], *base.shape[-2:]))
-    grey = _picture(unpack, saved["maps"], (count * metrics * height, width)).reshape(count, *maps)
-    peak = _numbers(saved["map_peak"], (count, metrics))
+    peak = _numbers(saved["map_peak"], (count, metrics, len(sizes[0])))
     _require((peak >= 0).all(), "its maps fall below zero")
     psnr = [math.inf if each is None else each for each in saved["psnr"]]  # of equals
+    vectors = saved["channels"]
+    _require(isinstance(vectors, list) and len(vectors) == len(channels), "its channels do not fit its trunks")
     return {
         "step": saved["step"], "lanes": lanes,
         "attacked": base + coded.reshape(count, *base.shape[-3:]) - np.uint8(128),
-        "maps": peak[..., None, None] * np.square(grey.astype(np.float32) / 255),
+        "maps": _maps(partial(_picture, unpack, saved["maps"]), peak, sizes),
+        "channels": tuple(_floats(unpack, name, (count, size)) for name, size in zip(vectors, channels)),
         "distance_8bit": _numbers(saved["distance_8bit"], (count, metrics)),
         "psnr": _numbers(psnr, (count,), endless=True),
         **{key: _numbers(saved[key], (count,)) for key in ("linf_8bit", "l2_8bit", "ssim")},
         "probabilities_8bit": _probabilities(saved["probabilities_8bit"], (count, classes)) if classes else None,
     }  # fmt: skip
+
+
+def _maps(picture, peak, sizes):
+    """The maps of a frame, [metric][layer] (n, h, w), from their tiles."""
+    there = [each for layers in sizes for each in layers if each]
+    grey = picture((len(peak) * sum(height for height, _ in there), max(width for _, width in there)))
+    maps = [[each and np.empty((len(peak), *each), np.float32) for each in layers] for layers in sizes]
+    top = 0
+    for lane, m, k in np.ndindex(peak.shape):
+        if sizes[m][k]:
+            height, width = sizes[m][k]
+            tile = grey[top : top + height, :width].astype(np.float32)
+            maps[m][k][lane] = peak[lane, m, k] * np.square(tile / 255)
+            top += height
+    return tuple(map(tuple, maps))
 
 
 def _picture(unpack, name, shape):
@@ -177,8 +242,8 @@ def _picture(unpack, name, shape):
     return np.array(image.convert("RGB" if len(shape) == 3 else "L"))
 
 
-def _ruler(value):
-    """The JSON of `rlpips.engine.ruler.Ruler.to_json`, built anew."""
+def _ruler(value, channels):
+    """The JSON of `rlpips.engine.ruler.Ruler.to_json`, built anew; `channels` are the numbers of channels of the trunks."""
     if value is None:
         return None
     metrics = _list(value["metrics"], _text)
@@ -188,6 +253,8 @@ def _ruler(value):
         distance = _numbers(scale["distance"], (len(words), len(metrics)), np.float64).tolist()
         names = {key: _text(scale[key]) for key in ("name", "title")}
         scales.append({**names, "words": words, "distance": distance})
+        if scale.get("channels") is not None:
+            scales[-1]["channels"] = _channels_of_scale(scale["channels"], len(words), channels)
     _require(metrics and len(scales) <= 100 and all(scale["words"] for scale in scales), "its ruler is not one of ours")
     return {"metrics": metrics, "distortions": scales}
 
@@ -195,14 +262,23 @@ def _ruler(value):
 def _eye(value, lanes, unpack):
     if value is None:
         return None
-    height, width = map(_whole, value["map_size"])
-    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
+    size = _map_size(value["map_size"])
+    _require(size, "its model of the eye has no maps")
+    height, width = size
     grey = _picture(unpack, value["maps"], (lanes * height, width)).reshape(lanes, height, width)
     distance, peak = (_numbers(value[key], (lanes,)) for key in ("distance", "map_peak"))
     _require(distance.min() >= 0 and peak.min() >= 0, "its model of the eye falls below zero")
-    ruler = _ruler(value["ruler"])
+    ruler = _ruler(value["ruler"], [])
     _require(ruler, "its model of the eye has no ruler")
     return Eye(distance, peak[:, None, None] * np.square(grey.astype(np.float32) / 255), ruler)
+
+
+def _channels_of_scale(value, words, channels):
+    every, texts = _whole(value["every"]), _list(value["values"], partial(_text, most=_MOST_RULER))
+    _require(every >= 1 and (words - 1) % every == 0 and len(texts) == len(channels), "its ruler is not one of ours")
+    for text, count in zip(texts, channels):
+        _finite(base64.b64decode(text, validate=True), ((words - 1) // every + 1, count))
+    return {"every": every, "values": texts}
 
 
 def _receipt(value):

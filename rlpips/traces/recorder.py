@@ -1,13 +1,12 @@
 """Makes a trace of an attack, step by step."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rlpips.traces import writer
-from rlpips.traces.schema import Frame, Step, curve_keys, measure_keys, picture_keys
+from rlpips.traces.schema import Frame, SharedTrunk, Step, curve_keys, joined
 from rlpips.traces.trace import Trace
 
 
@@ -30,10 +29,12 @@ class Recorder:
         sign: int,
         receipt: dict[str, Any],
         verdict: dict[str, Any] | None = None,
+        trunks: tuple[SharedTrunk, ...] = (),
     ):
         self.classes, self.label, self.clean = ((verdict or {}).get(key) for key in ("classes", "label", "clean"))
         self.name, self.lanes, self.metrics, self.layers = name, lanes, metrics, layers
         self.reference, self.start, self.sign, self.receipt = reference, start, sign, receipt
+        self.trunks = trunks
         self._best: list[list[Step]] = []  # for each lane the steps of its best restart; empty during the first restart
         self._current: list[Step] = []  # the steps of the restart under way
 
@@ -85,6 +86,7 @@ class Recorder:
             classes=self.classes,
             label=self.label,
             clean=self.clean,
+            trunks=self.trunks,
         )
 
     def _best_of_each_lane(self) -> list[list[Step]]:
@@ -110,11 +112,7 @@ class Recorder:
                 if all(source is sources[0] for source in sources):
                     yield sources[0]
                     continue
-                rows = {
-                    key: np.stack([getattr(source, key)[row] for row, source in enumerate(sources)])
-                    for key in (*picture_keys(frame), *measure_keys(frame))
-                }
-                yield replace(frame, **rows)  # type: ignore[arg-type]  # arrays alone
+                yield joined(frame.step, frame.lanes, [(source, row) for row, source in enumerate(sources)])
 
 
 class Steps:

@@ -9,15 +9,15 @@ import numpy as np
 
 from rlpips import saving
 from rlpips.traces import reader, writer
-from rlpips.traces.schema import Eye, Frame
+from rlpips.traces.schema import Eye, Frame, SharedTrunk, merged_maps
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A whole attack. The lane "noise", if any, is last. Norms and pixels are in [0, 1] units unless they are uint8.
 
-    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have the four fields from
-    `classes` on.
+    In a trace of attacks on a classifier each lane is one attack, and there is no noise. Only such traces have `classes`,
+    `label`, `clean` and `probabilities`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Trace:
     clean: np.ndarray | None = None  # (K,), softmax of the classifier before any attack
     probabilities: np.ndarray | None = None  # (steps + 1, lanes, K), softmax of the float pictures
     eye: Eye | None = None  # what a model of the eye says about `adversarial`, if it was asked
+    trunks: tuple[SharedTrunk, ...] = ()  # of its metrics of LPIPS's kind
 
     @property
     def adversarial(self) -> np.ndarray:
@@ -52,8 +53,31 @@ class Trace:
 
     @property
     def maps(self) -> np.ndarray:
-        """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference."""
-        return np.stack([self._last(lane, "maps") for lane in range(len(self.lanes))])
+        """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference, all its layers' maps
+        enlarged to the finest one's size and summed."""
+        return np.stack([merged_maps(*self._at(lane)) for lane in range(len(self.lanes))])
+
+    @property
+    def keyframes(self) -> tuple[int, ...]:
+        """The steps that have pictures, maps and channels."""
+        return tuple(sorted({frame.step for frame in self.frames}))
+
+    @property
+    def per_channel(self) -> np.ndarray:
+        """(keyframes, lanes, C): the mean squared difference of every channel, weights not applied, of `trunks[0]`; see
+        `channels_of` for the others."""
+        if not self.trunks:
+            raise ValueError("No metric of this trace compares the channels of a network.")
+        return self.channels_of(self.trunks[0].metrics[0])
+
+    def channels_of(self, metric: str) -> np.ndarray:
+        """(keyframes, lanes, C): the same of the trunk of a metric. Times its weights, `SharedTrunk.heads`, and summed they are its
+        distances in 8 bits. ValueError for a metric without a trunk."""
+        for index, trunk in enumerate(self.trunks):
+            if metric in trunk.metrics:
+                rows = [[self._at(lane, step) for lane in range(len(self.lanes))] for step in self.keyframes]
+                return np.stack([[frame.channels[index][row] for frame, row in lanes] for lanes in rows])
+        raise ValueError(f"{metric!r} is no metric of this trace that compares the channels of a network.")
 
     @property
     def flow(self) -> np.ndarray:
@@ -72,8 +96,14 @@ class Trace:
         return self.probabilities_8bit.argmax(-1) != self.label
 
     def _last(self, lane: int, field_name: str) -> np.ndarray:
-        frame = max((frame for frame in self.frames if lane in frame.lanes), key=lambda frame: frame.step)
-        return getattr(frame, field_name)[frame.lanes.index(lane)]
+        frame, row = self._at(lane)
+        return getattr(frame, field_name)[row]
+
+    def _at(self, lane: int, step: int | None = None) -> tuple[Frame, int]:
+        """(frame, row in it): the last frame of a lane, up to a step. The noise never moves, and has one at step 0 alone."""
+        frames = (frame for frame in self.frames if lane in frame.lanes and (step is None or frame.step <= step))
+        frame = max(frames, key=lambda frame: frame.step)
+        return frame, frame.lanes.index(lane)
 
     def with_ruler(self, ruler: Any) -> "Trace":
         """This trace with a `rlpips.engine.ruler.Ruler` for its reference."""

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rlpips.data.images import png_bytes
-from rlpips.traces.schema import FORMAT, Eye, Frame, curve_keys, measure_keys
+from rlpips.traces.schema import FORMAT, Eye, Frame, curve_keys, measure_keys, merged_maps
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 
@@ -91,6 +91,13 @@ def meta_json(trace: Any, put: Put) -> dict[str, Any]:
         "reference": put("reference.png", _source_png(trace.reference)),
         "start": put("start.png", _source_png(trace.start)) if pushed else None,
         "receipt": receipt,
+        "trunks": [
+            {
+                "metrics": list(trunk.metrics), "layers": list(trunk.layers), "channels": list(trunk.channels),
+                "heads": put(f"heads-{index}.f32", _float32(trunk.heads)),
+            }
+            for index, trunk in enumerate(trace.trunks)
+        ],
         **({"verdicts": _verdicts_json(trace)} if trace.classes else {}),
     }  # fmt: skip
 
@@ -109,11 +116,14 @@ def frame_json(frame: Frame, base: np.ndarray, put: Put) -> dict[str, Any]:
     (n, H, W, 3)."""
     stem = f"{frame.step:05d}-{'-'.join(map(str, frame.lanes))}"
     difference = frame.attacked - base + np.uint8(128)  # uint8 arithmetic is mod 256
-    tiles, peak = _tiles(frame.maps)
+    peak, tiles = _coded_maps(frame.maps)
+    size = [[None if each is None else list(each.shape[1:]) for each in layers] for layers in frame.maps]
     return {
         "step": frame.step, "lanes": list(frame.lanes),
         "perturbation": put(f"perturbation-{stem}.webp", _webp(difference.reshape(-1, *difference.shape[2:]))),
-        "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": list(frame.maps.shape[-2:]), "map_peak": _plain(peak),
+        "maps": put(f"maps-{stem}.png", png_bytes(tiles)), "map_size": size, "map_peak": _plain(peak),
+        "peak": _plain(np.stack([merged_maps(frame, row).max((1, 2)) for row in range(len(frame.lanes))])),
+        "channels": [put(f"channels-{stem}-{index}.f32", _float32(each)) for index, each in enumerate(frame.channels)],
         **({} if frame.flow is None else _flow_json(frame.flow, stem, put)),
         **{key: _plain(getattr(frame, key)) for key in measure_keys(frame)},
     }  # fmt: skip
@@ -131,18 +141,31 @@ def _flow_json(flow, stem, put):
 
 
 def _eye_json(eye: Eye, put: Put) -> dict[str, Any]:
-    tiles, peak = _tiles(eye.maps)
+    peak, tiles = _coded_maps(((eye.maps,),))
     return {
         "distance": _plain(eye.distance), "ruler": eye.ruler,
-        "maps": put("eye.png", png_bytes(tiles)), "map_size": list(eye.maps.shape[-2:]), "map_peak": _plain(peak),
+        "maps": put("eye.png", png_bytes(tiles)), "map_size": list(eye.maps.shape[-2:]), "map_peak": _plain(peak[:, 0, 0]),
     }  # fmt: skip
 
 
-def _tiles(maps):
-    """Maps (..., h, w) as one grey picture, uint8, one below the other; and the peak (...) of each."""
-    peak = maps.max((-1, -2))
-    share = maps / np.maximum(peak, np.finfo(np.float32).tiny)[..., None, None]
-    return np.rint(255 * np.sqrt(share)).astype(np.uint8).reshape(-1, share.shape[-1]), peak
+def _coded_maps(maps):
+    """(peak (n, metrics, layers), tiles in 8 bits) of the maps of a frame; the peak is 0 where there is no map."""
+    there = [(m, k, each) for m, layers in enumerate(maps) for k, each in enumerate(layers) if each is not None]
+    count, width = len(there[0][2]), max(each.shape[2] for _, _, each in there)
+    peak = np.zeros((count, len(maps), len(maps[0])), np.float32)
+    tiles = np.zeros((count, sum(each.shape[1] for _, _, each in there), width), np.uint8)
+    top = 0
+    for m, k, each in there:
+        height, width = each.shape[1:]
+        peak[:, m, k] = each.max((1, 2))
+        most = np.maximum(peak[:, m, k, None, None], np.finfo(np.float32).tiny)
+        tiles[:, top : top + height, :width] = np.rint(np.sqrt(each * (255**2 / most)))
+        top += height
+    return peak, tiles.reshape(-1, tiles.shape[-1])
+
+
+def _float32(array):
+    return np.ascontiguousarray(array, "<f4").tobytes()
 
 
 def _source_png(pixels):

@@ -33,7 +33,7 @@ def test_a_pair_is_shown_with_a_bar_per_metric(tmp_path):
     *pictures, chart = figure.axes
     assert len(pictures) == 5
     np.testing.assert_array_equal(pictures[0].images[0].get_array(), pair.adversarial[0])
-    for seen, expected in zip(pictures[2:], pair.frames[0].maps[0], strict=True):
+    for seen, expected in zip(pictures[2:], pair.maps[0], strict=True):
         np.testing.assert_array_equal(seen.images[0].get_array(), expected)
     assert [bar.get_width() for bar in chart.patches] == pytest.approx(pair.distance[0, 0])
     assert "attack" not in " ".join(axis.get_title() + axis.get_ylabel() for axis in figure.axes)

@@ -1,3 +1,4 @@
+import base64
 import gc
 import io
 import json
@@ -17,7 +18,9 @@ from PIL import Image
 
 import rlpips
 from rlpips import Trace
+from rlpips.data import images
 from rlpips.engine.compare import compare
+from rlpips.metrics.base import merge_maps
 from rlpips.traces.recorder import Recorder
 from rlpips.traces.schema import Eye, Frame, Step
 from rlpips.traces.writer import add_eye
@@ -26,9 +29,12 @@ CURVES = ("distance", "per_layer", "linf", "l2")
 RULER = {
     "metrics": ["lpips", "rlpips-linf"],
     "distortions": [
-        {"name": "jpeg", "title": "JPEG", "words": ["quality 90", "quality 7"], "distance": [[0.1, 1 / 3], [0.5, 0.7]]}
+        {
+            "name": "jpeg", "title": "JPEG", "words": ["quality 90", "quality 7"], "distance": [[0.1, 1 / 3], [0.5, 0.7]],
+            "channels": {"every": 1, "values": [base64.b64encode(np.arange(2304, dtype="<f4").tobytes()).decode()]},
+        }
     ],
-}
+}  # fmt: skip
 MEASURES = ("attacked", "distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 
 
@@ -71,8 +77,10 @@ def test_what_is_saved_comes_back(trace, saved):
         assert (ours.step, ours.lanes) == (theirs.step, theirs.lanes)
         for key in MEASURES:
             np.testing.assert_array_equal(getattr(ours, key), getattr(theirs, key))
-        peak = theirs.maps.max((-1, -2), keepdims=True)
-        assert (np.abs(ours.maps - theirs.maps) <= peak / 250).all()
+        for mine, other in zip(sum(ours.maps, ()), sum(theirs.maps, ()), strict=True):
+            assert (np.abs(mine - other) <= other.max((1, 2), keepdims=True) / 250).all()
+        for mine, other in zip(ours.channels, theirs.channels, strict=True):
+            np.testing.assert_array_equal(mine, other)
     for key in ("name", "lanes", "metrics", "layers", "receipt", "ruler", "state"):
         assert getattr(loaded, key) == getattr(trace, key), key
 
@@ -123,6 +131,70 @@ def test_the_file_can_be_read_without_this_library(trace, saved):
             base = picture.get(lanes, np.tile(trace.start, (len(lanes), 1, 1)).astype(int))
             picture[lanes] = (base + coded - 128) % 256
     np.testing.assert_array_equal(np.concatenate([picture[0, 1], picture[(2,)]]), trace.adversarial.reshape(-1, 61, 3))
+
+
+def test_the_channels_times_the_weights_are_the_distances(trace):
+    """At every keyframe, and against the metric itself on the last pictures."""
+    (trunk,) = trace.trunks
+    assert trunk.metrics == trace.metrics and sum(trunk.channels) == 1152 and trunk.layers == trace.layers
+    keyframes = trace.keyframes
+    assert trace.per_channel.shape == (len(keyframes), 3, 1152) and keyframes[0] == 0 and keyframes[-1] == 9
+    distances = trace.per_channel @ trunk.heads.T
+    np.testing.assert_allclose(distances[-1], trace.distance_8bit, rtol=1e-5)
+    np.testing.assert_array_equal(trace.per_channel[0, 2], trace.per_channel[-1, 2])  # the noise never moves
+    for frame in trace.frames:
+        np.testing.assert_allclose(frame.channels[0] @ trunk.heads.T, frame.distance_8bit, rtol=1e-5)
+    reference = images.to_tensor(trace.reference).expand(3, -1, -1, -1)
+    for row, name in enumerate(trace.metrics):
+        weighted = rlpips.load_metric(name).per_channel(reference, images.to_tensor(trace.adversarial))
+        np.testing.assert_allclose(trace.per_channel[-1] * trunk.heads[row], weighted, rtol=2e-3, atol=1e-6)
+
+
+def test_the_maps_of_the_layers_have_their_shares_for_means_and_sum_to_the_map(trace, saved):
+    """As stored: to 8 bits each, and the enlarged sum to a grey level."""
+    reference = images.to_tensor(trace.reference).expand(3, -1, -1, -1)
+    shown = images.to_tensor(trace.adversarial)
+    loaded = Trace.load(saved)
+    for m, name in enumerate(trace.metrics):
+        metric = rlpips.load_metric(name)
+        truth = metric.distance_map(reference, shown).numpy()
+        shares = metric.per_layer(reference, shown).numpy()
+        for lane in range(3):
+            frame = max((each for each in loaded.frames if lane in each.lanes), key=lambda each: each.step)
+            maps = [each[frame.lanes.index(lane)] for each in frame.maps[m]]
+            np.testing.assert_allclose([each.mean() for each in maps], shares[lane], rtol=0.01)
+            enlarged = merge_maps([torch.from_numpy(each)[None, None] for each in maps], truth.shape[1:])[0, 0].numpy()
+            assert np.abs(enlarged - truth[lane]).max() <= truth[lane].max() / 255
+
+
+def test_metrics_on_other_trunks_have_channels_of_their_own(tmp_path):
+    picture = torch.rand(1, 3, 48, 61, generator=torch.Generator().manual_seed(3))
+    metrics = ("mse", "lpips", "rlpips-tune")
+    trace = rlpips.attack(picture, metrics=metrics, steps=2)
+    trace.save(tmp_path / "a.zip")
+    trace = Trace.load(tmp_path / "a.zip")
+    assert [each.metrics for each in trace.trunks] == [("lpips",), ("rlpips-tune",)]
+    assert (trace.per_channel == trace.channels_of("lpips")).all()
+    for index, name in enumerate(metrics[1:]):
+        distances = trace.channels_of(name)[-1] @ trace.trunks[index].heads[0]
+        np.testing.assert_allclose(distances, trace.distance_8bit[:, 1 + index], rtol=1e-5)
+    with pytest.raises(ValueError, match="mse"):
+        trace.channels_of("mse")
+    own = rlpips.attack(picture, metrics=("mse",), steps=1)
+    with pytest.raises(ValueError, match="No metric"):
+        _ = own.per_channel
+
+
+def test_restarts_keep_the_channels_of_the_pictures_that_they_keep():
+    picture = torch.rand(1, 3, 48, 61, generator=torch.Generator().manual_seed(3))
+    trace = rlpips.attack(picture, steps=2, restarts=4, seed=2)
+    assert len(set(trace.receipt["restart_kept"])) > 1  # so that frames were assembled
+    np.testing.assert_allclose(trace.per_channel[-1] @ trace.trunks[0].heads.T, trace.distance_8bit, rtol=1e-5)
+
+
+def test_a_file_of_an_earlier_version_is_refused_with_the_reason(saved):
+    with pytest.raises(ValueError, match="trace: an earlier version saved it, in the format rlpips-trace-1;"):
+        Trace.load(rewritten(saved, put("format", new="rlpips-trace-1")))
 
 
 def test_a_trace_of_256_pixels_and_40_steps_takes_about_2_megabytes(tmp_path):
@@ -227,9 +299,36 @@ def put(*keys, new):
         (put("meta", "width", new=10**6), "32 to 1024"),
         (put("meta", "height", new=31), "32 to 1024"),
         (put("meta", "height", new="48"), "whole number"),
-        (put("frames", 0, "map_size", new=[10**6, 10**6]), "maps"),
-        (put("frames", 0, "map_size", new=[0, 4]), "maps"),
-        (lambda v, f: [frame.update(map_size=[10**6, 10**6]) for frame in v["frames"]], "maps are too large"),
+        (put("frames", 0, "map_size", 0, 0, new=[10**6, 10**6]), "maps"),
+        (put("frames", 0, "map_size", 0, 0, new=[0, 4]), "maps"),
+        (put("frames", 0, "map_size", 0, 0, new="ab"), "whole number"),
+        (put("frames", 0, "map_size", 0, 0, new=[1, 2, 3]), "damaged"),
+        (put("frames", 0, "map_size", new=[]), "do not fit"),
+        (put("frames", 0, "map_size", 0, new=[None] * 5), "do not fit"),
+        (put("frames", 0, "map_size", 0, new=[[4, 5]]), "do not fit"),
+        (put("frames", 1, "map_size", 0, 0, new=[2, 2]), "differ in size"),
+        # the channels
+        (lambda v, f: v["meta"].pop("trunks"), "damaged"),
+        (put("meta", "trunks", new={}), "list"),
+        (put("meta", "trunks", 0, "metrics", new=["other"]), "other metrics"),
+        (put("meta", "trunks", 0, "metrics", new=["lpips", "lpips"]), "other metrics"),
+        (put("meta", "trunks", 0, "layers", new=["x"] * 5), "other layers"),
+        (put("meta", "trunks", 0, "channels", new=[10**6] * 5), "at most"),
+        (put("meta", "trunks", 0, "channels", new=[-1, 1, 1, 1, 1]), "at most"),
+        (put("meta", "trunks", 0, "channels", new=[64]), "other layers"),
+        (put("meta", "trunks", 0, "channels", 0, new=63), "float32|unpacks"),
+        (lambda v, f: v["meta"]["trunks"].append(v["meta"]["trunks"][0]), "two trunks"),
+        (put("meta", "trunks", 0, "heads", new="trace.json"), "float32|unpacks"),
+        (lambda v, f: f.update({v["meta"]["trunks"][0]["heads"]: b"\xff" * 9216}), "finite"),
+        (put("frames", 1, "channels", new=[]), "channels"),
+        (put("frames", 1, "channels", new="a"), "channels"),
+        (put("frames", 1, "channels", new=[7]), "damaged"),
+        (lambda v, f: f.update({v["frames"][1]["channels"][0]: b"\xff" * 4608}), "finite"),
+        (lambda v, f: f.update({v["frames"][1]["channels"][0]: bytes(100)}), "float32"),
+        (
+            lambda v, f: [frame["map_size"][0].__setitem__(0, [10**6, 10**6]) for frame in v["frames"]],
+            "maps are too large",
+        ),
         # frames
         (put("frames", new=[]), "frames"),
         (put("frames", new={}), "frames"),
@@ -241,7 +340,7 @@ def put(*keys, new):
         (put("frames", 3, "step", new=-1), "step that is not there"),
         (lambda v, f: v["frames"].pop(0), "every lane"),
         (put("frames", 2, "ssim", 0, new=None), "no number"),
-        (put("frames", 2, "map_peak", 0, 0, new=-1), "below zero"),
+        (put("frames", 2, "map_peak", 0, 0, 0, new=-1), "below zero"),
         (lambda v, f: f.pop(v["frames"][0]["perturbation"]), "damaged"),
         (put("frames", 0, "maps", new="trace.json"), "damaged|unpacks"),
         (put("frames", 0, "maps", new={}), "damaged"),
@@ -266,6 +365,12 @@ def put(*keys, new):
         (put("ruler", "distortions", 0, "distance", 0, 0, new=float("inf")), "finite"),
         (put("ruler", "distortions", 0, "words", 0, new={"path": "x"}), "text"),
         (put("ruler", "distortions", 0, "title", new="t" * 1000), "text"),
+        (put("ruler", "distortions", 0, "channels", new=7), "damaged"),
+        (put("ruler", "distortions", 0, "channels", "every", new=0), "ruler"),
+        (put("ruler", "distortions", 0, "channels", "values", new=[]), "ruler"),
+        (put("ruler", "distortions", 0, "channels", "values", 0, new="ab=="), "float32"),
+        (put("ruler", "distortions", 0, "channels", "values", 0, new="<b>"), "damaged"),
+        (put("ruler", "distortions", 0, "channels", "values", 0, new="A" * 2**21), "text"),
         (put("meta", "name", new="cat\ud800"), "text"),
     ],
 )
@@ -485,7 +590,7 @@ def a_step(restart, index, lpips, robust):
     for lanes in [(0, 1), (2,)][: 2 if index == 0 else 1]:
         n = len(lanes)
         pixels = np.full((n, 32, 40, 3), 0 if lanes == (2,) else restart, np.uint8)
-        maps = np.zeros((n, 2, 4, 5), np.float32)
+        maps = ((np.zeros((n, 4, 5), np.float32),),) * 2
         frames.append(Frame(index, lanes, pixels, maps, distance[list(lanes)], *[ones[:n]] * 4))
     return Step(index, restart, distance, distance[..., None], ones, ones, tuple(frames))
 
@@ -548,6 +653,7 @@ def verdicts(steps=4, count=None):
     for index in range(steps + 1 if count is None else count):
         distance, norms = rng.random((2, 2), np.float32), rng.random((2, 2), np.float32)
         maps, shown = rng.random((2, 2, 4, 5), np.float32), rng.integers(0, 256, (2, 32, 40, 3), np.uint8)
+        maps = tuple((each,) for each in maps)
         frames = (
             (Frame(index, (0, 1), shown, maps, distance, *norms, *norms, probabilities(rng, 2)),) if index != 1 else ()
         )

@@ -17,6 +17,8 @@ ENTRIES = {
     ("chart.js", "mount"),
     ("judge.js", "mount"),
     ("judge_score.js", "mount"),
+    # For panels that compute distances under other weights.
+    *(("channels.js", name) for name in ("placeOf", "weightsOf", "channelsOf", "distanceUnder", "jpegUnder")),
 }
 WIDEST = 120  # characters
 

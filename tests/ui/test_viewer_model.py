@@ -9,7 +9,7 @@ import pytest
 from rlpips.engine.ruler import Ruler, Scale
 
 METRICS, LANES, LAYERS = ("lpips", "rlpips-linf"), ("lpips", "rlpips-linf", "noise"), 5
-META = {"metrics": list(METRICS), "lanes": list(LANES), "steps": 9}
+META = {"metrics": list(METRICS), "lanes": list(LANES), "layers": [f"conv{k}" for k in range(LAYERS)], "steps": 9}
 
 # Takes the messages one by one; returns the model after the last, and of each whether it was another run.
 ACCEPT = """async (messages) => {
@@ -52,7 +52,8 @@ def curve(first, steps, seed=0):
 def frame(step, lanes=(0, 1), seed=0, **fields):
     random = np.random.default_rng([step, seed])
     return {
-        "step": step, "lanes": list(lanes), "map_peak": random.random((len(lanes), len(METRICS))).tolist(),
+        "step": step, "lanes": list(lanes), "map_peak": random.random((len(lanes), len(METRICS), LAYERS)).tolist(),
+        "peak": random.random((len(lanes), len(METRICS))).tolist(),
         "distance_8bit": random.random((len(lanes), len(METRICS))).tolist(), "l2_8bit": random.random(len(lanes)).tolist(),
         **fields,
     }  # fmt: skip
@@ -122,7 +123,9 @@ def test_peaks_are_the_largest_of_all_steps_lanes_and_frames(blank):
     piece, frames = curve(0, 6), [frame(0, (0, 1, 2)), frame(3), frame(5, (1,))]
     model = blank.evaluate(ACCEPT, [message(piece, frames, meta=META)])
     assert model["layerPeak"] == pytest.approx(np.max(piece["per_layer"], (0, 1, 3)).tolist())
-    assert model["mapPeak"] == pytest.approx(np.max(np.concatenate([f["map_peak"] for f in frames]), 0).tolist())
+    assert model["mapPeak"] == pytest.approx(np.max(np.concatenate([f["peak"] for f in frames]), 0).tolist())
+    for peaks, expected in zip(model["layerMapPeak"], np.max(np.concatenate([f["map_peak"] for f in frames]), 0)):
+        assert peaks == pytest.approx(expected.tolist())
 
 
 def test_frames_are_sorted_and_a_repeated_one_keeps_what_is_decoded(blank):

@@ -6,6 +6,7 @@ Arguments and results are numpy arrays and plain values, so that they can cross 
 from collections.abc import Generator
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from rlpips.ui.runtime import device
 from rlpips.ui.runtime.device import computing, on_gpu
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
+
+if TYPE_CHECKING:  # these import torch
+    from rlpips.engine.responses import Responses
+    from rlpips.metrics.lpips import PerceptualMetric
 
 _RULER_SECONDS = 15
 
@@ -152,6 +157,25 @@ def _growing_rulers(reference, metrics, backbone, precision, where):
 def _known_scales(data, shape, metrics, backbone, precision):
     """What is measured of the ruler of a picture, {name: `Scale`}, to be added to."""
     return {}
+
+
+@on_gpu(lambda *_: 10)
+def responses(trace: Trace, step: int) -> "Responses":
+    """What every channel answers at a step of a trace."""
+    from rlpips.engine.responses import responses
+
+    return responses(trace, step)
+
+
+@on_gpu(lambda *_: 30)
+def score(metric: "PerceptualMetric", pictures: list[np.ndarray]) -> Generator[tuple[float, dict]]:
+    """A quick score of a metric on the CPU, from patches of pictures, as `rlpips.evaluate.sample_score.score` yields it."""
+    from rlpips.device import pick_device
+    from rlpips.evaluate.sample_score import score
+    from rlpips.metrics.lpips import shared_metric
+
+    where = pick_device()
+    yield from score(metric.to(where), shared_metric("lpips", metric.trunk.name, where), pictures)
 
 
 @computing

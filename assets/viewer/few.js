@@ -1,0 +1,78 @@
+// "How few": how many channels make half of a distance, for this attack, the other one, noise, and a JPEG of the picture.
+
+import { make } from "./dom.js";
+import { cumulative, howMany, products } from "./heads.js";
+import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
+import { headsOf, jpegCopies, pairOn, squaredAt } from "./opened.js";
+import { drawPlot } from "./plot.js";
+
+
+const SIZE = { width: 300, height: 150 };    // px
+const JPEG_QUALITY = "JPEG quality 16";
+
+export function newFew(panel, model, view) {
+  const part = panel.querySelector(".rv-part-few");
+  const [says, svg, table] = [".rv-few-says", "svg", "table"].map((name) => part.querySelector(name));
+
+  // [name, squared differences, style of its line] of each picture that is compared; the lane on show first.
+  function pictures(lane) {
+    const lanes = model.meta.lanes.map((name, k) => ({ name, k })).filter(({ k }) => k !== lane);
+    const others = lanes.map(({ name, k }) =>
+      [laneShortName(model, k), squaredAt(model, k, view.step, view.trunk), name === "noise" ? "rv-dotted" : ""]);
+    const jpegs = jpegCopies(model, view.trunk);
+    const jpeg = jpegs.find(({ words }) => words === JPEG_QUALITY) ?? jpegs[Math.floor(jpegs.length / 2)];
+    return [[laneShortName(model, lane), squaredAt(model, lane, view.step, view.trunk), "rv-solid"], ...others,
+      ...(jpeg ? [[jpeg.words, jpeg.q, "rv-dashed"]] : [])].filter(([, q]) => q);
+  }
+
+  function show(lane) {
+    const metrics = [...pairOn(model, view.trunk).map((m) =>
+      ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) })), ...view.yours];
+    const rows = pictures(lane).map(([name, q, style]) => ({ name, style,
+      shares: metrics.map(({ w }) => cumulative(products(w, q))) }));
+    if (!rows.length) return;
+    writeSentence(rows, metrics);
+    const lines = rows.filter(({ style }) => style).flatMap(({ style, shares }) => shares.map((values, k) => values &&
+      { points: sampled(values), className: style, color: metrics[k].color })).filter(Boolean);
+    const count = metrics[0].w.length;
+    drawPlot(svg, { ...SIZE, lines, x: { low: 1, high: count, log: true, ticks: ticks(count) },
+      y: { low: 0, high: 1, ticks: [[0, "0"], [0.5, "50 %"], [0.9, "90 %"]] } });
+    svg.setAttribute("aria-label", `Share of the distance that the heaviest channels make. ${says.textContent}`);
+    writeTable(rows, metrics);
+  }
+
+  const ticks = (count) => [1, 10, 100, 1000].filter((value) => value <= count).map((value) => [value, String(value)]);
+
+  // As many points as the chart can show.
+  function sampled(values) {
+    const places = new Set(Array.from({ length: 60 }, (_, i) => Math.round(values.length ** (i / 59)) - 1));
+    return [...places].map((k) => [k + 1, values[k]]);
+  }
+
+  function writeSentence(rows, metrics) {
+    const half = (row, k) => (row.shares[k] ? howMany(row.shares[k], 0.5) : 0);
+    const [mine, jpeg] = [rows[0], rows.find((row) => row.style === "rv-dashed")];
+    const channels = (n) => `${n} ${n === 1 ? "channel makes" : "channels make"}`;
+    if (!half(mine, 0)) { says.textContent = "The two pictures look the same to the network."; return; }
+    const other = metrics.slice(1).map(({ title }, k) =>
+      `${half(mine, k + 1)} of ${title === YOURS.title ? title : `${title}’s`}`).join(", ");
+    const natural = jpeg ? ` For the same picture as ${jpeg.name} it takes ${half(jpeg, 0)}`
+      + `${metrics.length > 1 ? ` and ${half(jpeg, 1)}` : ""}.` : "";
+    says.textContent = `${channels(half(mine, 0))} half of ${metrics[0].title}’s distance`
+      + `${other ? `, ${other}` : ""}.${natural}`;
+  }
+
+  function writeTable(rows, metrics) {
+    const head = make("tr", {}, make("td", { textContent: "channels for 50 · 90 %" }), ...metrics.map(({ title, color }) => {
+      const cell = make("th", { scope: "col", className: "rv-ink", textContent: title });
+      cell.style.setProperty("--raw", color);
+      return cell;
+    }));
+    const body = rows.map(({ name, shares }) => make("tr", {}, make("th", { scope: "row", textContent: name }),
+      ...shares.map((values) => make("td", { textContent: values
+        ? `${howMany(values, 0.5)} · ${howMany(values, 0.9)}` : "–" }))));
+    table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));
+  }
+
+  return { show };
+}

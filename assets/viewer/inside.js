@@ -1,0 +1,91 @@
+// The opened metric: one sum taken apart, one channel, how few of them, one position, and a metric of one's own.
+
+import { newChannel } from "./channel.js";
+import { options } from "./dom.js";
+import { newFew } from "./few.js";
+import { laneName, metricTitle, YOURS } from "./names.js";
+import { frameOf, pairOn, squaredAt } from "./opened.js";
+import { newPlace } from "./place.js";
+import { newAnswers } from "./responses.js";
+import { newSum } from "./sum.js";
+import { newYours } from "./yours.js";
+
+// `request` asks the server for the channels' answers at a step; `scores` are the known points of the trade-off.
+export function newInside(root, model, view, act, request, scores) {
+  const panel = root.querySelector(".rv-inside");
+  const lane = panel.querySelector(".rv-inside-lane"), network = panel.querySelector(".rv-network");
+  Object.assign(view, { inside: false, insideLane: 0, trunk: 0, sort: "both", channel: null, place: null, local: null,
+    recipe: null, yours: [], silenced: new Set() });
+  const answers = newAnswers(model, request, () => act({}));
+  const yours = newYours(panel, model, view, change, scores);
+  const parts = { sum: newSum(panel, model, view, change), channel: newChannel(panel, model, view),
+    few: newFew(panel, model, view), place: newPlace(panel, model, view, change) };
+  const last = {};                    // what each part shows
+
+  panel.addEventListener("toggle", () => { if (view.inside !== panel.open) act({ inside: panel.open }); });
+  lane.onchange = () => change({ insideLane: Number(lane.value) });
+  network.onchange = () => { view.trunk = Number(network.value); rebuild(); act({}); };
+  document.addEventListener("reply", ({ detail }) => {
+    if (!root.isConnected) return;
+    if (detail.score) yours.receive(detail.score);
+    else answers.receive(detail);
+  });
+
+  function change({ silence, ...rest }) {
+    if (silence) yours.silence(silence);
+    else act(rest);
+  }
+
+  // What another run needs anew. The recipe of a metric of one's own stays: it is tried on the next picture.
+  function build() {
+    const trunks = (model.meta.trunks || []).map((_, trunk) => trunk);
+    panel.hidden = !trunks.length;
+    if (panel.hidden) return;
+    Object.assign(view, { insideLane: 0, trunk: 0, place: null });
+    lane.replaceChildren(...options(model.meta.lanes.map((_, k) => [k, laneName(model, k)]), 0));
+    network.replaceChildren(...options(trunks.map((trunk) =>
+      [trunk, pairOn(model, trunk).map((m) => metricTitle(model, m)).join(", ") || YOURS.title]), 0));
+    network.parentElement.hidden = trunks.length < 2;
+    rebuild();
+  }
+
+  function rebuild() {
+    view.channel = null;
+    parts.sum.build();
+    yours.build();
+    for (const part of Object.keys(last)) delete last[part];
+  }
+
+  function show() {
+    panel.open = view.inside;
+    if (panel.hidden || !view.inside || !model.heads) return;
+    if (!pairOn(model, view.trunk).length || !squaredAt(model, view.insideLane, view.step, view.trunk)) return;
+    lane.value = view.insideLane;
+    const frame = frameOf(model, view.insideLane, view.step);
+    const known = view.trunk ? null : answers.at(model.meta.lanes[view.insideLane] === "noise" ? view.step : frame.step);
+    view.local = view.place && known ? { squared: known.squaredAt(view.insideLane, ...view.place) } : null;
+    view.silenced = new Set(view.recipe.silenced);
+    view.yours = yours.isPlain() ? [] : [{ ...YOURS, w: yours.weights() }];
+    // Each part follows what it shows and nothing else, so that a slider moves without a wait.
+    const decoded = model.frames.filter((each) => each.decoded).length;
+    const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, known === undefined, Boolean(known)];
+    const recipe = JSON.stringify(view.recipe);
+    unless("sum", [...picture, view.sort, view.channel, view.place, ...view.silenced], () => {
+      const chosen = parts.sum.show(view.insideLane);
+      view.channel ??= chosen[0];
+    });
+    unless("channel", [...picture, view.channel], () => parts.channel.show(view.insideLane, known));
+    unless("few", [...picture, recipe, Boolean(model.ruler)], () => parts.few.show(view.insideLane));
+    unless("place", [...picture, view.place], () => parts.place.show(known));
+    unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace)], () => yours.show());
+  }
+
+  function unless(part, shown, write) {
+    const key = shown.join();
+    if (last[part] === key) return;
+    last[part] = key;
+    write();
+  }
+
+  return { build, show };
+}

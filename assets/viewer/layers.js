@@ -1,0 +1,147 @@
+// Which layers the maps show: one, the sum of all, or a grid of every layer's map; and on which scale their colours are.
+
+import { paint } from "./canvas.js";
+import { make } from "./dom.js";
+import { DECADES } from "./heat.js";
+import { heatImage, layerValues, summedValues } from "./maps.js";
+import { reading } from "./model.js";
+import { metricColor, metricTitle } from "./names.js";
+import { newLayerPicture } from "./picture.js";
+import { growth, number, percent, shortNumber } from "./text.js";
+
+export const ALL = "all", GRID = "grid";  // or the place of a layer
+
+// ---- the bar and its keys
+
+export function writeLayerBar(root, model, act) {
+  const button = (value, text, key, title) => {
+    const node = make("button", { type: "button", className: "rv-button", textContent: text, title });
+    node.dataset.layer = value;
+    if (key) node.append(make("kbd", { textContent: key }));
+    node.onclick = () => act({ layer: value });
+    return node;
+  };
+  const layers = model.meta.layers.map((name, index) =>
+    button(index, name, index < 9 ? String(index + 1) : "", `Maps of ${name} alone`));
+  const single = layers.length < 2 ? [] : [...layers, button(GRID, "All layers", "", "Every layer's map at its own resolution")];
+  root.querySelector(".rv-choices").replaceChildren(button(ALL, "sum", "0", "The sum of all layers"), ...single);
+}
+
+export function showLayerBar(root, view) {
+  for (const node of root.querySelectorAll(".rv-choices .rv-button"))
+    node.setAttribute("aria-pressed", String(node.dataset.layer === String(view.layer)));
+  root.querySelector(".rv-scale").value = view.scale;
+  root.classList.toggle("rv-all-layers", view.layer === GRID);
+}
+
+// What a key chooses: 1 to 9 a layer, 0 their sum; undefined for any other key.
+export function layerOfKey(model, event) {
+  const editing = event.target.closest?.("textarea, [contenteditable], select, input:not([type=range])");
+  if (editing || event.ctrlKey || event.metaKey || event.altKey || !/^[0-9]$/.test(event.key)) return undefined;
+  if (event.key === "0") return ALL;
+  return Number(event.key) <= model.meta.layers.length ? Number(event.key) - 1 : undefined;
+}
+
+// ---- values and colours
+
+// The values of a map on show; null where the metric has no such layer.
+export function valuesOf(model, frame, lane, metric, layer, cache) {
+  const key = `values ${frame.decoded.id}.${lane} ${metric} ${layer}`;
+  const none = { data: [] };
+  const values = cache.get(key, () =>
+    (layer === ALL ? summedValues(model, frame, lane, metric) : layerValues(frame, lane, metric, layer)) ?? none);
+  return values === none || !values.width ? null : values;
+}
+
+// The brightest value of the common scale: of all metrics, lanes and steps, so that colours can be compared across the page.
+function commonTop(model, layer) {
+  if (layer === ALL) return Math.max(...model.mapPeak);
+  const peaks = model.layerMapPeak;
+  return Math.max(...peaks.flatMap((layers) => (layer === GRID ? layers : [layers[layer]])));
+}
+
+function scaleOf(model, view, values) {
+  const log = view.scale === "log";
+  const top = view.scale === "own" ? values.top : commonTop(model, view.layer);
+  return { top, log, bottom: log ? top / 10 ** DECADES : 0 };
+}
+
+// The ratio of a map's maximum to the largest of the other metrics'.
+function ratioText(all, index) {
+  const others = all.filter((values, i) => values && i !== index).map((values) => values.top);
+  return others.length ? growth(Math.max(...others), all[index].top) : "";
+}
+
+function paintValues(picture, model, view, values, key, cache) {
+  const { top, log, bottom } = scaleOf(model, view, values);
+  picture.values = values;
+  paint(picture.canvas, cache.get(`heat ${key} ${top} ${log}`, () => heatImage(values, top, log)));
+  return { top, bottom };
+}
+
+const nothing = new ImageData(1, 1);
+
+function paintNothing(picture) {
+  picture.values = null;
+  paint(picture.canvas, nothing);
+}
+
+// The maps of a column: one layer, or the sum of all.
+export function paintMaps(pictures, model, view, frame, lane, cache) {
+  const layer = view.layer === GRID ? ALL : view.layer;
+  const all = pictures.map(({ metric }) => valuesOf(model, frame, lane, metric, layer, cache));
+  pictures.forEach((picture, index) => {
+    const values = all[index];
+    picture.figure.classList.toggle("rv-squares", layer !== ALL);
+    picture.figure.classList.toggle("rv-no-map", !values);
+    if (!values) {
+      picture.most.textContent = `has no ${model.meta.layers[layer]}`;
+      paintNothing(picture);
+      return;
+    }
+    const key = `${frame.decoded.id}.${lane} ${picture.metric} ${layer}`;
+    const { top, bottom } = paintValues(picture, model, view, values, key, cache);
+    picture.bottom.textContent = shortNumber(bottom);
+    picture.top.textContent = shortNumber(top);
+    const most = view.scale === "own" ? "" : `max ${shortNumber(values.top)} `;
+    picture.most.textContent = most + ratioText(all, index);
+    picture.most.title = "The largest value of this map, and its ratio to the other metric's";
+  });
+}
+
+// ---- the grid of all layers
+
+// Rows are layers, columns metrics; returns its pictures.
+export function newLayerGrid(root, model, host) {
+  const metrics = model.meta.metrics.map((_, m) => m);
+  host.style.setProperty("--metrics", metrics.length);
+  const heads = metrics.map((m) => {
+    const head = make("span", { className: "rv-ink", textContent: metricTitle(model, m) });
+    head.style.setProperty("--raw", metricColor(model, m));
+    return head;
+  });
+  const rows = model.meta.layers.map((name, layer) => {
+    const pictures = metrics.map((m) => newLayerPicture(root, m, layer));
+    return { pictures, nodes: [make("span", { textContent: name }), ...pictures.map((picture) => picture.figure)] };
+  });
+  host.replaceChildren(make("span"), ...heads, ...rows.flatMap((row) => row.nodes));
+  return rows.flatMap((row) => row.pictures);
+}
+
+export function paintLayerGrid(pictures, model, view, frame, lane, cache) {
+  const distance = (m) => reading(model, "distance", view.step, lane, m);
+  for (const picture of pictures) {
+    const { metric, layer } = picture;
+    const row = model.meta.metrics.map((_, m) => valuesOf(model, frame, lane, m, layer, cache));
+    const values = row[metric];
+    picture.figure.classList.toggle("rv-no-map", !values);
+    if (!values) { paintNothing(picture); continue; }
+    paintValues(picture, model, view, values, `${frame.decoded.id}.${lane} ${metric} ${layer}`, cache);
+    const share = reading(model, "per_layer", view.step, lane, metric, layer);
+    picture.most.textContent = `max ${number(values.top)}`;
+    picture.ratio.textContent = ratioText(row, metric);
+    picture.share.textContent = share === null || !distance(metric) ? "" : `share ${percent(share / distance(metric))}`;
+    const name = `${model.meta.layers[layer]}: where ${metricTitle(model, metric)} sees a difference`;
+    picture.canvas.setAttribute("aria-label", name);
+  }
+}

@@ -1,0 +1,81 @@
+// The maps of a frame: where a metric sees a difference, layer by layer, as numbers and as pictures.
+//
+// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds grey tiles, one
+// for each lane, metric and layer, in this order, one below the other at the left edge of a picture `frame.decoded.mapsWidth` wide.
+// `frame.map_size[metric][layer]` is [height, width], or null where the metric has no such layer, and so no tile. A value is
+// `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the mean of a map is the layer's share of the distance.
+
+import { HEAT, heatIndex } from "./heat.js";
+
+const LONGEST = 256;                  // px: beyond it a sum of layers is enlarged by the style sheet alone
+
+// The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric has none.
+export function layerValues(frame, lane, metric, layer) {
+  const size = frame.map_size[metric][layer];
+  if (!size) return null;
+  const [height, width] = size;
+  const { maps, mapsWidth } = frame.decoded;
+  const row = frame.lanes.indexOf(lane);
+  const peak = frame.map_peak[row][metric][layer];
+  const table = Float32Array.from({ length: 256 }, (_, byte) => peak * (byte / 255) ** 2);
+  const data = new Float32Array(width * height);
+  let at = mapsWidth * firstRow(frame, row, metric, layer);
+  for (let y = 0; y < height; y++, at += mapsWidth)
+    for (let x = 0; x < width; x++) data[y * width + x] = table[maps[at + x]];
+  return { data, width, height, top: peak };
+}
+
+// The place of a tile: the heights of those before it.
+function firstRow(frame, row, metric, layer) {
+  const heights = frame.map_size.map((layers) => layers.map((size) => (size ? size[0] : 0)));
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const before = sum(heights.slice(0, metric).map(sum)) + sum(heights[metric].slice(0, layer));
+  return row * sum(heights.map(sum)) + before;
+}
+
+// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's distance map.
+export function summedValues(model, frame, lane, metric) {
+  const shrink = Math.min(1, LONGEST / Math.max(model.meta.width, model.meta.height));
+  const [width, height] = [model.meta.width, model.meta.height].map((side) => Math.max(1, Math.round(side * shrink)));
+  const data = new Float32Array(width * height);
+  frame.map_size[metric].forEach((_, layer) => {
+    const values = layerValues(frame, lane, metric, layer);
+    if (values) addEnlarged(data, width, height, values);
+  });
+  let top = 0;
+  for (const value of data) if (value > top) top = value;
+  return { data, width, height, top };
+}
+
+// As torch's interpolate does it, with align_corners=False.
+function addEnlarged(to, width, height, { data, width: w, height: h }) {
+  const along = Array.from({ length: width }, (_, x) => between(x, width, w));
+  const [left, right, weight] = [0, 1, 2].map((k) => (k < 2 ? Uint16Array : Float32Array).from(along, (a) => a[k]));
+  const row = new Float32Array(w);
+  for (let y = 0; y < height; y++) {
+    const [above, below, share] = between(y, height, h);
+    for (let x = 0; x < w; x++) row[x] = data[above * w + x] * (1 - share) + data[below * w + x] * share;
+    for (let x = 0; x < width; x++) to[y * width + x] += row[left[x]] * (1 - weight[x]) + row[right[x]] * weight[x];
+  }
+}
+
+// The two entries of `from` that entry `i` of `to` lies between, and the share of the second.
+function between(i, to, from) {
+  const at = Math.max(0, ((i + 0.5) * from) / to - 0.5);
+  const first = Math.min(from - 1, Math.floor(at));
+  return [first, Math.min(from - 1, first + 1), at - first];
+}
+
+// The value at (u, v), in fractions of the picture.
+export function valueAt({ data, width, height }, u, v) {
+  const place = (t, size) => Math.min(size - 1, Math.max(0, Math.floor(t * size)));
+  return data[place(v, height) * width + place(u, width)];
+}
+
+// Values as a picture: `top` has the brightest colour.
+export function heatImage({ data, width, height }, top, log) {
+  const image = new ImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[heatIndex(data[i], top, log)];
+  return image;
+}

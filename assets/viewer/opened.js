@@ -1,0 +1,50 @@
+// What the opened metric shows of a trace: the metrics on one of its trunks, and every picture's squared differences on it.
+
+import { channelsOf, placeOf, weightsOf } from "./channels.js";
+import { frameAt } from "./model.js";
+import { YOURS } from "./names.js";
+
+// The places, among the trace's metrics, of the two that are opened: the first two on the trunk that are no visitor's.
+export const pairOn = (model, trunk) => model.meta.metrics.map((_, m) => m)
+  .filter((m) => placeOf(model, m)?.trunk === trunk && model.meta.metrics[m] !== YOURS.name).slice(0, 2);
+
+// The layers of the trunk: [{name, first, count}], `first` the index of the layer's first channel.
+export function layersOf(model, trunk) {
+  const { layers, channels } = model.meta.trunks[trunk];
+  let first = 0;
+  return channels.map((count, l) => ({ name: layers[l], count, first: (first += count) - count }));
+}
+
+export const headsOf = weightsOf;
+
+// The name of a channel: conv3 · 233.
+export function channelName(layers, c) {
+  const layer = layers.find(({ first, count }) => c < first + count);
+  return `${layer.name} · ${c - layer.first}`;
+}
+
+// The frame of a lane that the viewer shows at a step.
+export const frameOf = (model, lane, step) => frameAt(model, lane, step, true);
+
+// The mean squared differences of a lane at a step, (C,); null before they are there.
+export function squaredAt(model, lane, step, trunk) {
+  const frame = frameOf(model, lane, step);
+  return frame?.decoded.channels[trunk] ? channelsOf(model, frame, lane, trunk) : null;
+}
+
+// The steps at which a lane has them so far, in ascending order.
+export const keyframesOf = (model, lane, trunk) => model.frames
+  .filter((frame) => frame.lanes.includes(lane) && frame.decoded?.channels[trunk]).map((frame) => frame.step);
+
+// JPEG copies of the picture: [{words, q}], in ascending strength.
+export function jpegCopies(model, trunk) {
+  const jpeg = model.ruler?.distortions.find(({ name }) => name === "jpeg");
+  if (!jpeg?.channels) return [];
+  const bytes = Uint8Array.from(atob(jpeg.channels.values[trunk]), (letter) => letter.charCodeAt(0));
+  const vectors = new Float32Array(bytes.buffer);
+  const { every } = jpeg.channels;
+  const count = Math.floor((jpeg.words.length - 1) / every) + 1;
+  const size = vectors.length / count;
+  return Array.from({ length: count }, (_, s) =>
+    ({ words: jpeg.words[s * every], q: vectors.subarray(s * size, (s + 1) * size) }));
+}

@@ -1,0 +1,48 @@
+// The score of a visitor's metric: agreement with LPIPS against right choices under attack, beside the metrics that are known.
+
+import { make, makeSvg } from "./dom.js";
+import { YOURS } from "./names.js";
+
+const SIZE = { width: 300, height: 200 };    // px
+const INSET = { left: 34, right: 10, top: 8, bottom: 30 };
+const RANGE = { x: [0.7, 1.01], y: [0.3, 1] };
+
+// `scores` are the known points: [{title, color, agreement, attacked}], each figure {value, low, high}.
+export function drawScores(svg, scores, mine) {
+  const place = (value, [low, high], from, to) => from + ((Math.min(high, Math.max(low, value)) - low) / (high - low)) * (to - from);
+  const x = (value) => place(value, RANGE.x, INSET.left, SIZE.width - INSET.right);
+  const y = (value) => place(value, RANGE.y, SIZE.height - INSET.bottom, INSET.top);
+  const text = (left, top, anchor, label) => makeSvg("text", { x: left.toFixed(1), y: top.toFixed(1), "text-anchor": anchor }, label);
+  const grid = [0.4, 0.6, 0.8, 1].map((value) => `M${INSET.left} ${y(value).toFixed(1)}H${SIZE.width - INSET.right}`).join("");
+  svg.setAttribute("viewBox", `0 0 ${SIZE.width} ${SIZE.height}`);
+  svg.replaceChildren(makeSvg("path", { class: "rv-grid-line", d: grid }),
+    ...[0.4, 0.6, 0.8, 1].map((value) => text(INSET.left - 4, y(value) + 4, "end", value.toFixed(1))),
+    ...[0.7, 0.8, 0.9, 1].map((value) => text(x(value), SIZE.height - 17, "middle", value.toFixed(1))),
+    text((INSET.left + SIZE.width - INSET.right) / 2, SIZE.height - 3, "middle", "agreement with LPIPS →"),
+    ...scores.flatMap((score) => point(score, x, y, text)),
+    ...mine.flatMap((score, k) => point({ ...YOURS, ...score, title: k === mine.length - 1 ? YOURS.title : "" }, x, y, text)));
+  svg.setAttribute("aria-label", [...scores, ...mine].map(({ title, agreement, attacked }) =>
+    `${title || YOURS.title}: agreement ${agreement.value}, right under attack ${attacked.value}`).join("; "));
+}
+
+function point({ title, color, agreement, attacked }, x, y, text) {
+  const [left, top] = [x(agreement.value), y(attacked.value)];
+  const bar = makeSvg("path", { class: "rv-score-bar rv-ink",
+    d: `M${left.toFixed(1)} ${y(attacked.low).toFixed(1)}V${y(attacked.high).toFixed(1)}` });
+  const dot = makeSvg("circle", { class: "rv-score-dot rv-ink", r: 4, cx: left.toFixed(1), cy: top.toFixed(1) });
+  const atRight = left > SIZE.width - 90;
+  const label = text(left + (atRight ? -7 : 7), top + 4, atRight ? "end" : "start", title);
+  label.setAttribute("class", "rv-ink");
+  for (const node of [bar, dot, label]) node.style.setProperty("--raw", color);
+  return [bar, dot, label];
+}
+
+// A progress bar, or the figures, of a score that the server reports.
+export function scoreText({ text, figures }) {
+  if (!figures?.attacked) return text;
+  const { agreement, attacked } = figures;
+  const range = ({ value, low, high }) => `${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
+  return `${text} Agrees with LPIPS on ${range(agreement)}, chooses right under attack ${range(attacked)}.`;
+}
+
+export const progressBar = ([value, max]) => make("progress", { value, max, ariaLabel: "Scored so far" });
