@@ -15,4 +15,5 @@ DIAL = WEIGHTS / "dial.json"  # metrics between LPIPS and robust ones, by `pytho
 TRANSFER = WEIGHTS / "transfer.json"  # attacks on one metric, judged by others, by `python -m rlpips.evaluate transfer`
 PRECOMPUTED = ROOT / "precomputed"  # traces and questions that the page opens with, by `python -m rlpips.precompute`
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"
+SCORES = PRECOMPUTED / "scores.json"  # of the known metrics on the samples, beside which a visitor's own is shown
 QUESTIONS = PRECOMPUTED / "judge" / "questions.zip"

@@ -3,14 +3,18 @@
 
     python -m rlpips.precompute             # all
     python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
+    python -m rlpips.precompute responses   # only what every channel answers in the duel that the page opens with
+    python -m rlpips.precompute scores      # only the scores of the known metrics on the samples
     python -m rlpips.precompute questions   # only these, in four minutes on one core
     python -m rlpips.precompute classifier
 """
 
 import argparse
+import json
 import time
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +26,9 @@ from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
 from rlpips.engine.eye import look
+from rlpips.engine.responses import responses
 from rlpips.engine.ruler import Ruler, make_ruler
+from rlpips.evaluate.sample_score import score
 from rlpips.metrics import eye
 from rlpips.quiz import archive, draw, verdicts
 from rlpips.traces import writer
@@ -55,6 +61,7 @@ CLASSIFIER_EXAMPLES = (
     ("truck-03", "pat-alexnet", ("ppgd", "r-ppgd"), True, 20),
 )
 QUESTIONS_OF_FAMILY, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
+SCORED = ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse")
 STEPS = 40  # of the duels, and of the attacks on questions
 SEED = 0  # of the questions, which are the first that are drawn, whatever the metrics say about them
 
@@ -83,10 +90,14 @@ def make_duels() -> None:
             picture, candidate, PAIR, norm=norm, eps=eps, steps=STEPS, objective=objective, precision="float32"
         )
         assert isinstance(trace, Trace)  # of one picture
-        path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{n}.zip"
+        path = _path(sample, objective, distortion, norm, n)
         trace.with_ruler(make_ruler(reference, metrics)).save(path)
         distances = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
+
+
+def _path(sample: str, objective: str, _: str | None, norm: str, n: float) -> Path:
+    return paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{n}.zip"
 
 
 def make_eye() -> None:
@@ -103,6 +114,28 @@ def make_eye() -> None:
         ruler = Ruler.from_json(said.ruler)
         lanes = [f"{lane} {d:.3f} {ruler.read(eye.NAME, d)}" for lane, d in zip(trace.lanes, said.distance)]
         print(f"{path.name}: {', '.join(lanes)}; {path.stat().st_size / 1e6:.2f} MB")
+
+
+def make_responses() -> None:
+    """Store what every channel answers at the last step of the duel that the page opens with, so that it needs no torch."""
+    path = _path(*DUELS[0])
+    trace = Trace.load(path)
+    last = responses(trace, trace.keyframes[-1])
+    about = {"step": last.step, "lanes": last.lanes, "sizes": last.sizes}
+    saving.write(path.with_suffix(".responses.json"), json.dumps(about).encode() + b"\n")
+    saving.write(path.with_suffix(".responses.bin"), last.data)
+    print(f"{path.stem}.responses.bin: step {last.step}; {len(last.data) / 1e6:.2f} MB")
+
+
+def make_scores() -> None:
+    """Score the known metrics on the samples, as the page scores a visitor's own."""
+    pictures = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
+    lpips = rlpips.load_metric("lpips")
+    scores = {}
+    for name in SCORED:
+        *_, (_, scores[name]) = score(rlpips.load_metric(name), lpips, pictures)
+        print(f"{name}: {scores[name]}")
+    saving.write(paths.SCORES, json.dumps(scores, indent=1).encode() + b"\n")
 
 
 def make_questions() -> None:
@@ -167,7 +200,14 @@ def _answer(classes: tuple[str, ...], probabilities: np.ndarray) -> str:
     return f"{classes[probabilities.argmax()]} {100 * probabilities.max():.0f} %"
 
 
-MAKERS = {"duels": make_duels, "eye": make_eye, "questions": make_questions, "classifier": make_classifier_examples}
+MAKERS = {
+    "duels": make_duels,
+    "eye": make_eye,
+    "responses": make_responses,
+    "scores": make_scores,
+    "questions": make_questions,
+    "classifier": make_classifier_examples,
+}
 
 
 if __name__ == "__main__":

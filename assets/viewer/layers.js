@@ -9,7 +9,8 @@ import { metricColor, metricTitle } from "./names.js";
 import { newLayerPicture } from "./picture.js";
 import { growth, number, percent, shortNumber } from "./text.js";
 
-export const ALL = "all", GRID = "grid";  // or the place of a layer
+export const ALL = "all";             // or the place of a layer
+export const GRID = "grid";
 
 // ---- the bar and its keys
 

@@ -1,5 +1,7 @@
 // What every channel answers at every position, as rlpips.engine.responses writes it: bytes in, numbers out.
 
+import { hasVerdicts } from "./verdicts.js";
+
 const LEAST = 1e-4;
 const LEVELS = 127;
 
@@ -82,7 +84,7 @@ export function newAnswers(model, request, changed) {
     const stored = model.responses?.find((each) => each.step === step);
     if (known.has(step)) return known.get(step);
     if (stored) take(step, stored);
-    else if (!model.files?.trace?.path) return null;
+    else if (!model.files?.trace?.path || hasVerdicts(model)) return null;
     clearTimeout(timer);
     if (!stored) timer = setTimeout(() => {
       if (run !== model.run || known.has(step)) return;

@@ -6,6 +6,7 @@ import { writeBar, writeRuler } from "./bar.js";
 import { newCache } from "./cache.js";
 import { newColumn, showColumn } from "./column.js";
 import { newCurves } from "./curves.js";
+import { newInside } from "./inside.js";
 import { ALL, layerOfKey, showLayerBar, writeLayerBar } from "./layers.js";
 import { newLoader } from "./loader.js";
 import { closeOutside, writeDownloads, writeReceipt, writeTraceLink } from "./menus.js";
@@ -19,8 +20,8 @@ const PATIENCE = 400;                 // ms
 const PAINTED_BYTES = 160 * 2 ** 20;
 const CRISP_SIDE = 64;                // px: pictures this small are shown as the squares they are made of
 
-// `element`, `props` and `watch` come from Gradio.
-export function mount({ element, props, watch }) {
+// `element`, `props`, `trigger` and `watch` come from Gradio.
+export function mount({ element, props, trigger, watch }) {
   const root = element.querySelector(".rv");
   const host = element.closest(".block") || element;  // the one with the elem_id
   const find = (name) => root.querySelector(`.rv-${name}`);
@@ -40,6 +41,7 @@ export function mount({ element, props, watch }) {
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act);
+  const inside = newInside(root, model, view, act, (what) => trigger("responses", what), JSON.parse(props.scores || "[]"));
 
   function receive(message) {
     if (!message || !message.run) return;
@@ -98,6 +100,7 @@ export function mount({ element, props, watch }) {
     curves.writeLegend();
     curves.draw();
     zoom.refresh();
+    inside.build();
   }
 
   // The visitor points at the viewer or moves the focus into it, and is about to scrub: time to load all pictures.
@@ -138,6 +141,7 @@ export function mount({ element, props, watch }) {
     showLayerBar(root, view);
     curves.moveCursor();
     zoom.probeAgain();
+    inside.show();
   }
 
   // Keys choose a layer while this viewer is the one on show.

@@ -78,6 +78,20 @@ export function newZoom(root, model, view, columns, act) {
 
   area.addEventListener("dblclick", (event) => frameOf(event) && reset());
 
+  // A click without a drag chooses a position for the opened metric.
+  let pressed = [0, 0];
+  area.addEventListener("pointerdown", (event) => { pressed = [event.clientX, event.clientY]; });
+  area.addEventListener("click", (event) => {
+    const frame = frameOf(event);
+    if (!view.inside || !frame || Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 4) return;
+    choose(...place(frame, event));
+  });
+
+  function choose(u, v) {
+    const inside = (t) => Math.min(0.9999, Math.max(0, t));
+    act({ place: [inside((u - zoom.x) / zoom.scale), inside((v - zoom.y) / zoom.scale)] });
+  }
+
   area.addEventListener("pointerdown", (event) => {
     const frame = frameOf(event);
     if (!frame || event.button !== 0) return;
@@ -127,6 +141,7 @@ export function newZoom(root, model, view, columns, act) {
     if (event.target.matches(".rv-handle") && turn) setWipe(wipe + (turn[0] - turn[1]) * 0.02);
     else if (event.key === "+" || event.key === "=") zoomBy(1.4);
     else if (event.key === "-") zoomBy(1 / 1.4);
+    else if (event.key === "Enter" && view.inside) choose(0.5, 0.5);
     else if (event.key === "Escape") reset();
     else if (turn && zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
     else if (turn?.[0]) act({ step: view.step + turn[0] });

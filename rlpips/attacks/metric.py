@@ -12,7 +12,7 @@ for l2, and no clipping to the range of images. Here the metric itself is attack
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np

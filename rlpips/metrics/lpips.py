@@ -153,16 +153,22 @@ def shared_metric(
 
 
 def load_metrics(metrics: Any, backbone: str, device: str | torch.device | None = "cpu") -> list[Metric]:
-    """The metrics of a list as `rlpips.zoo.catalog.check_metrics` takes it: shared ones by their names, a `Metric` as it is, and any
-    other callable as an `OwnMetric`. ValueError as from `shared_metric`."""
+    """The metrics of a list as `rlpips.zoo.catalog.check_metrics` takes it: shared ones by their names, a `Metric` as it is, or a copy on the
+    device, and any other callable as an `OwnMetric`. ValueError as from `shared_metric`."""
+    device = pick_device(device)
     return [
         shared_metric(each, backbone, device)
         if isinstance(each, str)
-        else each
+        else _on(each, device)
         if isinstance(each, Metric)
         else OwnMetric(each)
         for each in catalog.check_metrics(metrics, backbone)
     ]
+
+
+def _on(metric: Metric, device: torch.device) -> Metric:
+    here = next(metric.buffers(), None)
+    return metric if here is None or here.device == device else copy.deepcopy(metric).to(device)
 
 
 def _official_trunk(backbone: str, state: dict[str, Tensor], device: torch.device) -> Trunk:

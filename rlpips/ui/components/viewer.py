@@ -9,7 +9,7 @@ import gradio as gr
 from rlpips import paths
 from rlpips.ui.components import modules
 
-STYLES = ("viewer.css", "column.css", "eye.css", "verdict.css", "narrow.css")
+STYLES = ("viewer.css", "column.css", "eye.css", "verdict.css", "inside.css", "narrow.css")
 
 
 def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
@@ -27,7 +27,7 @@ def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
         value,
         html_template=_joined("viewer.html"),
         css_template=_joined(*STYLES),
-        js_on_load=modules.load("viewer.js"),
+        js_on_load=modules.load("viewer.js", events=("responses",)),
         apply_default_css=False,
         empty=empty,
         **{"elem_id": "viewer", **kw},

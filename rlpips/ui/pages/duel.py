@@ -14,13 +14,12 @@ from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
-from rlpips.ui.pages import duel_controls
+from rlpips.ui.pages import duel_controls, inside
 from rlpips.ui.pages.duel_controls import Controls
 from rlpips.ui.runtime import device, flip, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
-from rlpips.zoo import catalog
 
 # The budget in both conventions, or what a flow is, computed in the browser while the slider moves.
 BUDGET_JS = """(eps, norm) => {
@@ -96,6 +95,7 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
         view = viewer(
             opening,
             empty="The recorded duel cannot be read; please install this project's files again. Or choose a picture and press Run.",
+            scores=inside.known_scores(),
         )
 
     upload.change(_uploaded, upload, [grid, strip, mine, candidate, status], **PRIVATE)
@@ -108,6 +108,8 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
         precision, schedule,
     )  # fmt: skip
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
+    inside.connect_responses(view)
+    inside.connect_yours(stop, _verdict, [view, status, state])
     return view, status
 
 
@@ -180,7 +182,7 @@ def _verdict(trace: Trace) -> str:
 
     ruler, distances = Ruler.from_json(trace.ruler), trace.distance[-1]
     parts = (
-        f"{catalog.card(name).title} {distances[lane, lane]:.3f}, {ruler.read(name, distances[lane, lane])}"
+        f"{inside.title(name)} {distances[lane, lane]:.3f}, {ruler.read(name, distances[lane, lane])}"
         for lane, name in enumerate(trace.metrics)
     )
     return "; ".join(parts) + "."

@@ -4,6 +4,7 @@ A request names the trace on show by its file, so that it is about the pictures 
 """
 
 import json
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,17 +12,20 @@ from typing import Any
 
 import gradio as gr
 
+from rlpips import paths
 from rlpips.attacks.request import AttackRequest
 from rlpips.traces.trace import Trace
 from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.runtime import device, files, session, uploads, work
+from rlpips.ui.runtime import device, files, flip, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 from rlpips.zoo import catalog
+
+log = logging.getLogger(__name__)
 
 NAME = "yours"  # of the visitor's metric, in traces
 # The visitor's metric as the panel has it; the field holds what the request is about.
@@ -33,7 +37,7 @@ def connect_responses(view: gr.HTML) -> None:
     view.responses(_responses, None, _replies(), **PRIVATE)
 
 
-def connect_yours(view: gr.HTML, stop: gr.Button, verdict: Any, outputs: Sequence[Any]) -> None:
+def connect_yours(stop: gr.Button, verdict: Any, outputs: Sequence[Any]) -> None:
     """Let the visitor attack and score a metric of their own.
 
     verdict  the result of a trace in a sentence
@@ -54,6 +58,26 @@ def _replies() -> gr.HTML:
     return gr.HTML(
         None, html_template="", visible="hidden", js_on_load=modules.load("replies.js"), apply_default_css=False
     )
+
+
+def title(name: str) -> str:
+    """What the page calls a metric of a duel, which may be the visitor's own."""
+    return name if name == NAME else catalog.card(name).title
+
+
+def known_scores() -> str:
+    """The points of the trade-off that are known, as JSON: [{"title", "color", "agreement", "attacked"}, …]."""
+    try:
+        scores = json.loads(paths.SCORES.read_text("utf-8"))
+        return json.dumps(
+            [
+                {"title": catalog.card(name).title, "color": catalog.card(name).color, **score}
+                for name, score in scores.items()
+            ]
+        )
+    except (OSError, ValueError) as error:
+        log.error("The scores of the known metrics cannot be read: %s", error)
+        return "[]"
 
 
 def _trace(client: Client, value: Any) -> Trace:
@@ -131,7 +155,7 @@ def _attack(recipe: dict[str, Any], trace: Trace, verdict: Any) -> AttackRun:
         **{key: receipt[key] for key in ("norm", "eps", "objective", "seed", "schedule")},
         step_size=receipt["step_size"] if receipt["schedule"] == "fixed" else None,
     )
-    return AttackRun(request, trace.name, [], work.duel, verdict, work.duel_ruler)
+    return AttackRun(request, trace.name, [], work.duel, verdict, work.duel_ruler, flip.look)
 
 
 def _score(request: gr.Request, text: str) -> Iterator[dict]:

@@ -13,11 +13,14 @@ import numpy as np
 from rlpips.ui.runtime import files
 
 
-def key(request: Any, name: str) -> str:
+def key(request: Any, name: str) -> str | None:
     """The key of a request, a dataclass, and of the picture's name, which the answer shows.
 
-    The names of metrics and backbone stand for their weights, which do not change while the server runs.
+    The names of metrics and backbone stand for their weights, which do not change while the server runs. A metric that has no name in the
+    catalogue has no key, and neither has its request.
     """
+    if not all(isinstance(metric, str) for metric in getattr(request, "metrics", ())):
+        return None
     digest = hashlib.sha256(name.encode())
     for field in dataclasses.fields(request):
         value = getattr(request, field.name)

@@ -133,20 +133,22 @@ def _growing_rulers(reference, metrics, backbone, precision, where):
     from rlpips.data import images
     from rlpips.engine.bfloat16 import pick_precision
     from rlpips.engine.ruler import Ruler, make_scales
-    from rlpips.metrics.lpips import shared_metric
+    from rlpips.metrics.lpips import load_metrics
 
     names = _distortions_of(reference, metrics, backbone)
     known = _known_scales(reference.tobytes(), reference.shape, metrics, backbone, precision)
 
     def ruler():
-        return Ruler(metrics, {name: known[name] for name in names if name in known}).to_json()
+        return Ruler(
+            tuple(map(catalog.name_of, metrics)), {name: known[name] for name in names if name in known}
+        ).to_json()
 
     missing = sorted(set(names) - set(known), key=lambda name: (name != "jpeg", names.index(name)))
     if "jpeg" in known:
         yield ruler()
     if not missing:
         return
-    loaded = [shared_metric(name, backbone, where) for name in metrics]
+    loaded = load_metrics(metrics, backbone, where)
     precision = pick_precision(precision, where, reference.shape[:2])
     for scale in make_scales(images.to_tensor(reference, where), loaded, distortions=missing, precision=precision):
         known[scale.name] = scale
