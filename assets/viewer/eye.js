@@ -34,6 +34,7 @@ export function showEye(eye, model, lane) {
   if (!seen) return;
   const top = Math.max(...said.map_peak);
   eye.top.textContent = shortNumber(top);
+  eye.picture.figure.title = `FLIP of every pixel, from 0 to ${shortNumber(top)}`;
   const label = `${laneName(model, lane)}: where a model of the eye (FLIP) sees a difference in the end`;
   eye.picture.canvas.setAttribute("aria-label", label);
   eyeMaps(model).then((all) => { if (model.eye === said) paint(eye.picture.canvas, all[lane]); }, () => {});
