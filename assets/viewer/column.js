@@ -26,8 +26,11 @@ export function newColumn(root, model, view, index, act) {
   column.pictures = [...column.main, ...column.layers];
   column.readings = metrics.map((m) => newReading(root, model, m));
   column.verdict = hasVerdicts(model) ? newVerdict(model) : null;
-  column.eye = newEye(root, model);
-  column.root.querySelector(".rv-pictures").append(...column.main.map((picture) => picture.figure), column.eye.root);
+  const pictures = column.root.querySelector(".rv-pictures");
+  pictures.append(...column.main.map((picture) => picture.figure));
+  column.eye = hasVerdicts(model) ? null : newEye(root);
+  if (column.eye) pictures.append(column.eye.root);
+  column.framed = [...column.pictures, ...(column.eye ? [column.eye.picture] : [])];
   const side = [column.verdict, ...column.readings].filter(Boolean);
   column.root.querySelector(".rv-side").append(...side.map((part) => part.root));
   const lane = column.root.querySelector(".rv-lane");
@@ -42,7 +45,7 @@ export function showColumn(column, model, view, cache) {
   column.root.style.setProperty("--raw", laneColor(model, lane));
   paintColumn(column, model, view, lane, cache);
   for (const [m, parts] of column.readings.entries()) writeReading(parts, model, view, lane, m);
-  showEye(column.eye, model, lane);
+  if (column.eye) showEye(column.eye, model, lane);
   if (column.verdict) writeVerdict(column.verdict, model, view, lane);
 }
 

@@ -9,20 +9,18 @@ import { HEAT_CSS } from "./heat.js";
 import { laneName } from "./names.js";
 import { newPicture } from "./picture.js";
 import { shortNumber } from "./text.js";
-import { hasVerdicts } from "./verdicts.js";
 
 const WAITING = "A model of the eye (FLIP) is asked last, when all else is there.";
 const NOT_ASKED = "A model of the eye (FLIP) was not asked about this recording.";
 
-export function newEye(root, model) {
+export function newEye(root) {
   const picture = newPicture(root, "map");
-  const eye = { picture, root: make("section", { className: "rv-eye" }), text: make("p"), scale: make("span"),
-    bar: make("span", { className: "rv-heat" }) };
-  eye.bar.style.background = HEAT_CSS;
-  picture.caption.append(make("span", { className: "rv-scale-bar" }, "0", eye.bar, eye.scale));
-  eye.root.append(picture.figure, eye.text);
-  eye.root.hidden = hasVerdicts(model);
-  return eye;
+  picture.canvas.ariaLabel = "A model of the eye, before it was asked";
+  const [text, top, bar] = [make("p"), make("span"), make("span", { className: "rv-heat" })];
+  bar.style.background = HEAT_CSS;
+  const scale = make("span", { className: "rv-scale-bar" }, "0", bar, top);
+  const side = make("div", { className: "rv-eye-text" }, text, scale);
+  return { picture, text, scale, top, root: make("section", { className: "rv-eye" }, picture.figure, side) };
 }
 
 export function showEye(eye, model, lane) {
@@ -30,12 +28,13 @@ export function showEye(eye, model, lane) {
   const waits = !said && ["running", "done", "stopped"].includes(model.state);
   const seen = Boolean(said?.maps);
   eye.root.classList.toggle("rv-unseen", !seen && !waits);
-  eye.picture.figure.style.visibility = seen ? "" : "hidden";
+  for (const part of [eye.picture.figure, eye.scale]) part.style.visibility = seen ? "" : "hidden";
   const text = seen ? sentence(model, lane) : waits ? WAITING : said?.missing ?? NOT_ASKED;
   if (eye.text.textContent !== text) eye.text.textContent = text;
   if (!seen) return;
   const top = Math.max(...said.map_peak);
-  eye.scale.textContent = shortNumber(top);
+  eye.top.textContent = shortNumber(top);
+  eye.picture.figure.title = `FLIP of every pixel, from 0 to ${shortNumber(top)}`;
   const label = `${laneName(model, lane)}: where a model of the eye (FLIP) sees a difference in the end`;
   eye.picture.canvas.setAttribute("aria-label", label);
   eyeMaps(model).then((all) => { if (model.eye === said) paint(eye.picture.canvas, all[lane]); }, () => {});

@@ -10,7 +10,7 @@ export function newZoom(root, model, view, columns, act) {
   let wipe = 0.5;
   let drag = null;                              // "pan", "wipe" or "pinch"
 
-  const pictures = () => columns().flatMap((column) => [...column.pictures, column.eye.picture]);
+  const pictures = () => columns().flatMap((column) => column.framed);
 
   function apply() {
     zoom.x = Math.min(0, Math.max(1 - zoom.scale, zoom.x));

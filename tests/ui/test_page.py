@@ -327,7 +327,7 @@ def test_narrow_window_has_no_sideways_scroll(chromium, server):
         fits()
         for part in ("#viewer", "#run >> xpath=ancestor::div[contains(@class, 'controls')]"):
             assert page.locator(part).bounding_box()["width"] > 340
-        pictures = page.locator("#viewer .rv-frame").all()
+        pictures = page.locator("#viewer .rv-pictures > .rv-picture .rv-frame").all()
         assert all(frame.bounding_box()["width"] > 130 for frame in pictures)
         b.enter(page, "#steps", STEPS)
         b.run(page)

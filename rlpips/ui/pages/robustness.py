@@ -126,7 +126,7 @@ def _fill(norm: str) -> tuple:
         chart_value(charts.weights(heads), robustness_text.weights(heads)),
         _part("Is it gradient masking?", robustness_text.masking(masking), robustness_tables.masking(masking))
         if masking else "",
-        _part("Do they judge as people do?", robustness_judge.sentences(judged), robustness_tables.judge(judged))
+        _part("Do they choose as a model of human vision does?", robustness_judge.sentences(judged), robustness_tables.judge(judged))
         if judged else "",
         *_of_norm(norm),
     )  # fmt: skip
