@@ -36,14 +36,15 @@ def _curve(name: str, points: Sequence[Mapping[str, Any]]) -> list[go.Scatter]:
     """The band and the line of the dial that leads to a metric."""
     card, (_, dash, _) = catalog.card(name), charts.mark(name)
     title = f"dial to {card.title}"
-    x = [point["agreement"]["value"] for point in points]
-    edge = [point["2afc"]["high"] for point in points] + [point["2afc"]["low"] for point in reversed(points)]
+    across = sorted(points, key=lambda point: point["agreement"]["value"])  # so that the band does not cross itself
+    x = [point["agreement"]["value"] for point in across]
+    edge = [point["2afc"]["high"] for point in across] + [point["2afc"]["low"] for point in reversed(across)]
     band = go.Scatter(
         x=x + x[::-1], y=edge, fill="toself", fillcolor=card.color, opacity=0.13, mode="lines",
         line={"width": 0, "color": card.color}, hoverinfo="skip", showlegend=False, name=title,
     )  # fmt: skip
     line = go.Scatter(
-        x=x, y=[point["2afc"]["value"] for point in points], name=title, mode="lines+markers",
+        x=[point["agreement"]["value"] for point in points], y=[point["2afc"]["value"] for point in points], name=title, mode="lines+markers",
         line={"color": card.color, "dash": dash, "width": 2}, marker={"color": card.color, "symbol": "circle", "size": 5},
         text=[f"{point['share']:.0%} of the way: {_text(point)}" for point in points],
         hovertemplate="%{text}<extra>" + title + "</extra>",

@@ -44,9 +44,9 @@ def test_a_curve_is_a_line_with_a_band():
     band, line = tradeoff({}, CURVES).data
     points = CURVES["rlpips-linf"]["points"]
     assert line.x == pytest.approx([1, 0.95, 0.9]) and line.y == pytest.approx([0.4, 0.55, 0.7])
-    assert band.x == (*line.x, *line.x[::-1])
-    assert band.y[:3] == pytest.approx([point["2afc"]["high"] for point in points])
-    assert band.y[3:] == pytest.approx([point["2afc"]["low"] for point in reversed(points)])
+    assert band.x == (*line.x[::-1], *line.x)  # from left to right, and back
+    assert band.y[:3] == pytest.approx([point["2afc"]["high"] for point in reversed(points)])
+    assert band.y[3:] == pytest.approx([point["2afc"]["low"] for point in points])
     assert line.name == "dial to R-LPIPS l∞" and band.showlegend is False
     assert line.text[1].startswith("50% of the way: 55% (50% to 65%) right under attack, agrees with LPIPS on 95%")
 
