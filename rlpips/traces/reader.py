@@ -82,8 +82,8 @@ def _trace(value, unpack):
     sides = height, width = _whole(meta["height"]), _whole(meta["width"])
     allowed = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
     _require(allowed, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
-    move = receipt.get("norm") == "flow"
-    map_size, flow_size = _check_frames(value["frames"], len(lanes), len(metrics), entries, height * width, move)
+    map_size = _check_frames(value["frames"], len(lanes), len(metrics), entries, height * width)
+    flow_size = _flow_size(value["frames"]) if receipt.get("norm") == "flow" else None
     reference = _picture(unpack, meta["reference"], (height, width, 3))
     start = reference if meta["start"] is None else _picture(unpack, meta["start"], (height, width, 3))
     frames: list[dict[str, Any]] = []
@@ -91,9 +91,9 @@ def _trace(value, unpack):
     for saved in value["frames"]:
         which = tuple(saved["lanes"])
         frames.append(_frame(saved, which, base.get(which, start), (len(metrics), *map_size), classes, unpack))
-        if move:
-            frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
         base[which] = frames[-1]["attacked"]
+        if flow_size:
+            frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
     _require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
     return {
         "name": _text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
@@ -118,29 +118,32 @@ def _probabilities(value, shape):
     return probabilities
 
 
-def _check_frames(frames, lanes, metrics, entries, pixels, move):
-    """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps and of their flows, if pixels
-    `move`."""
+def _check_frames(frames, lanes, metrics, entries, pixels):
+    """Refuse impossible or too many frames before any is decoded; returns the size of their maps."""
     counted = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
     _require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
-    height, width = _size(frames, "map", _MOST_MAP)
-    flow = _size(frames, "flow", LARGEST_SIDE) if move else ()
+    sizes = {tuple(map(_whole, frame["map_size"])) for frame in frames}
+    _require(len(sizes) == 1, "its maps differ in size")
+    ((height, width),) = sizes
+    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
     shown = [(_whole(frame["step"]), _whole(lane)) for frame in frames for lane in frame["lanes"]]
     _require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
     _require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
     _require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
     _require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
-    bytes_of_one = 3 * pixels + 4 * metrics * height * width + 8 * math.prod(flow or [0])
+    bytes_of_one = 3 * pixels + 4 * metrics * height * width
     _require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
-    return (height, width), flow
+    return height, width
 
 
-def _size(frames, name, most):
-    """The size (h, w) that all maps, or flows, have."""
-    sizes = {tuple(map(_whole, frame[f"{name}_size"])) for frame in frames}
-    _require(len(sizes) == 1, f"its {name}s differ in size")
+def _flow_size(frames):
+    """The size (h, w) of all flows; refuses impossible or too many of them before any is decoded."""
+    sizes = {tuple(map(_whole, frame["flow_size"])) for frame in frames}
+    _require(len(sizes) == 1, "its flows differ in size")
     ((height, width),) = sizes
-    _require(min(height, width) >= 1 and max(height, width) <= most, f"its {name}s are too large")
+    _require(min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE, "its flows are too large")
+    count = sum(len(frame["lanes"]) for frame in frames)
+    _require(8 * count * height * width <= _MOST_DECODED, "it unpacks to more than any trace")
     return height, width
 
 
