@@ -93,10 +93,10 @@ def _trace(value, unpack):
         "a metric has two trunks",
     )
     channels = [sum(trunk.channels) for trunk in trunks]
-    move = receipt.get("norm") == "flow"
-    sizes, flow_size = _check_frames(
-        value["frames"], len(lanes), (len(metrics), len(layers)), entries, height * width, sum(channels), move
+    sizes = _check_frames(
+        value["frames"], len(lanes), (len(metrics), len(layers)), entries, height * width, sum(channels)
     )
+    flow_size = _flow_size(value["frames"]) if receipt.get("norm") == "flow" else None
     reference = _picture(unpack, meta["reference"], (height, width, 3))
     start = reference if meta["start"] is None else _picture(unpack, meta["start"], (height, width, 3))
     frames: list[dict[str, Any]] = []
@@ -104,9 +104,9 @@ def _trace(value, unpack):
     for saved in value["frames"]:
         which = tuple(saved["lanes"])
         frames.append(_frame(saved, which, base.get(which, start), sizes, channels, classes, unpack))
-        if move:
-            frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
         base[which] = frames[-1]["attacked"]
+        if flow_size:
+            frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
     _require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
     return {
         "name": _text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
@@ -155,25 +155,23 @@ def _probabilities(value, shape):
     return probabilities
 
 
-def _check_frames(frames, lanes, maps, entries, pixels, channels, move):
-    """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps, [metric][layer], and of their
-    flows, if pixels `move`. `maps` is how many maps there are, (metrics, layers)."""
+def _check_frames(frames, lanes, maps, entries, pixels, channels):
+    """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps, [metric][layer]. `maps` is how
+    many there are, (metrics, layers)."""
     counted = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
     _require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
     sizes = [[_map_size(each) for each in layers] for layers in frames[0]["map_size"]]
     _require((len(sizes), *{len(layers) for layers in sizes}) == maps, "its maps do not fit its metrics and layers")
     _require(all(any(layers) for layers in sizes), "its maps do not fit its metrics and layers")
     _require(all(frame["map_size"] == frames[0]["map_size"] for frame in frames), "its maps differ in size")
-    flow = _flow_size(frames) if move else ()
     shown = [(_whole(frame["step"]), _whole(lane)) for frame in frames for lane in frame["lanes"]]
     _require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
     _require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
     _require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
     _require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
     bytes_of_one = 3 * pixels + 4 * channels + 4 * sum(h * w for layers in sizes for h, w in filter(None, layers))
-    bytes_of_one += 8 * math.prod(flow or [0])
     _require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
-    return sizes, flow
+    return sizes
 
 
 def _map_size(value):
@@ -185,10 +183,13 @@ def _map_size(value):
 
 
 def _flow_size(frames):
+    """The size (h, w) of all flows; refuses impossible or too many of them before any is decoded."""
     sizes = {tuple(map(_whole, frame["flow_size"])) for frame in frames}
     _require(len(sizes) == 1, "its flows differ in size")
     ((height, width),) = sizes
     _require(min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE, "its flows are too large")
+    count = sum(len(frame["lanes"]) for frame in frames)
+    _require(8 * count * height * width <= _MOST_DECODED, "it unpacks to more than any trace")
     return height, width
 
 

@@ -467,6 +467,12 @@ def test_a_foreign_model_of_the_eye_is_refused(trace, eye, tmp_path, change, mes
     assert re.search(message, str(refusal.value)), refusal.value
 
 
+def test_moves_may_not_ask_for_more_memory_than_any_trace(saved_moves, monkeypatch):
+    monkeypatch.setattr("rlpips.traces.reader._MOST_DECODED", 200_000)
+    with pytest.raises(ValueError, match="unpacks to more"):
+        Trace.load(rewritten(saved_moves, lambda v, f: [frame.update(flow_size=[300, 300]) for frame in v["frames"]]))
+
+
 def test_a_deep_file_is_refused(saved):
     with zipfile.ZipFile(saved, "w") as archive:
         archive.writestr("trace.json", "[" * 100_000)
