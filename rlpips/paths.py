@@ -12,5 +12,6 @@ WEIGHTS = ASSETS / "weights"  # with a card (JSON) beside each weights file
 RESULTS = WEIGHTS / "classifiers.json"  # robust accuracy of classifiers, by `python -m rlpips.evaluate classifiers`
 STUDY = WEIGHTS / "study.json"  # what matters in the training, by `python -m rlpips.study`
 PRECOMPUTED = ROOT / "precomputed"  # traces and questions that the page opens with, by `python -m rlpips.precompute`
+OPENING = "astronaut-away-linf-4.zip"  # of them, what the page shows first
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"
 QUESTIONS = PRECOMPUTED / "judge" / "questions.zip"

@@ -14,12 +14,13 @@ from itertools import islice
 import numpy as np
 
 import rlpips
-from rlpips import paths
+from rlpips import paths, saving
 from rlpips.attacks import side_by_side
 from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
+from rlpips.engine.differences import differences_of
 from rlpips.engine.ruler import make_ruler
 from rlpips.quiz import archive, draw, verdicts
 from rlpips.traces.trace import Trace
@@ -79,6 +80,8 @@ def make_duels() -> None:
         assert isinstance(trace, Trace)  # of one picture
         path = paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{n}.zip"
         trace.with_ruler(make_ruler(reference, metrics)).save(path)
+        if path.name == paths.OPENING:
+            saving.write(path.with_suffix(".differences"), differences_of(trace).to_bytes())
         distances = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
 

@@ -22,7 +22,7 @@ from rlpips.ui.runtime.queue import Client
 
 log = logging.getLogger(__name__)
 
-OPENING = "astronaut-away-linf-4.zip"
+OPENING = paths.OPENING
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
 open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
 DAMAGED = "<p>{} of the recorded duels cannot be read: {}. Please install this project's files again.</p>"

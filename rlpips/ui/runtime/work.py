@@ -100,6 +100,14 @@ def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], bac
     return replace(compare(reference, other, metrics, backbone), ruler=ruler)
 
 
+@on_gpu(lambda *_: _RULER_SECONDS)
+def differences(trace: Trace, step: int, trunk: int) -> bytes:
+    """Every squared difference of one step, as the page fetches it; ValueError as from `rlpips.engine.differences`."""
+    from rlpips.engine.differences import differences_of
+
+    return differences_of(trace, step, trunk).to_bytes()
+
+
 def _distortions_of(reference, backbone):
     """The names of the distortions that a ruler measures."""
     from rlpips.data.distortions import DISTORTIONS
