@@ -1,8 +1,9 @@
 // Every squared difference of one step: all channels at all positions, fetched when they are wanted.
 //
-// The file (written and described by rlpips/engine/differences.py): 4 bytes with the length of the header; the header, JSON {format,
-// step, lanes: [names], metrics: [names], octaves, layers: [{name, channels, size: [h, w], peak}]}; then, packed, for each layer lanes x
-// channels x h x w bytes. A byte b is 0, or peak * 2^((b - 255) * octaves / 254). Weights are not applied.
+// The file (written and described by rlpips/engine/differences.py): 4 bytes with the length of the header; the
+// header, JSON {format, step, lanes: [names], metrics: [names], octaves, layers: [{name, channels, size: [h, w],
+// peak}]}; then, packed, for each layer lanes x channels x h x w bytes. A byte b is 0, or peak * 2^((b - 255) *
+// octaves / 254). Weights are not applied.
 
 // `address` is Gradio's, as viewer.js gets it. Rejects with a sentence for the user where the server has nothing.
 export async function fetchDifferences(model, step, address, trunk = 0) {
@@ -17,13 +18,15 @@ export async function fetchDifferences(model, step, address, trunk = 0) {
 export async function decodeDifferences(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const { octaves, ...about } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const unpacked = new Blob([new Uint8Array(buffer, 4 + length)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const packed = new Blob([new Uint8Array(buffer, 4 + length)]).stream();
+  const unpacked = packed.pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(unpacked).arrayBuffer());
   let at = 0;
   const layers = about.layers.map((layer) => {
     const [height, width] = layer.size;
     const size = about.lanes.length * layer.channels * height * width;
-    const table = Float32Array.from({ length: 256 }, (_, b) => (b ? layer.peak * 2 ** (((b - 255) * octaves) / 254) : 0));
+    const value = (byte) => (byte ? layer.peak * 2 ** (((byte - 255) * octaves) / 254) : 0);
+    const table = Float32Array.from({ length: 256 }, (_, byte) => value(byte));
     const part = { ...layer, width, height, table, bytes: bytes.subarray(at, at + size) };
     at += size;
     return part;

@@ -1,4 +1,5 @@
-// Which layers the maps show: one, the sum of all, or a grid of every layer's map; and on which scale their colours are.
+// Which layers the maps show: one, the sum of all, or a grid of every layer's map; and on which scale their
+// colours are.
 
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
@@ -9,7 +10,9 @@ import { metricColor, metricTitle } from "./names.js";
 import { newLayerPicture } from "./picture.js";
 import { growth, number, percent, shortNumber } from "./text.js";
 
-export const ALL = "all", GRID = "grid";  // or the place of a layer
+// What `view.layer` is, if it is not the place of a layer.
+export const ALL = "all";
+export const GRID = "grid";
 
 // ---- the bar and its keys
 
@@ -23,7 +26,8 @@ export function writeLayerBar(root, model, act) {
   };
   const layers = model.meta.layers.map((name, index) =>
     button(index, name, index < 9 ? String(index + 1) : "", `Maps of ${name} alone`));
-  const single = layers.length < 2 ? [] : [...layers, button(GRID, "All layers", "", "Every layer's map at its own resolution")];
+  const grid = button(GRID, "All layers", "", "Every layer's map at its own resolution");
+  const single = layers.length < 2 ? [] : [...layers, grid];
   root.querySelector(".rv-choices").replaceChildren(button(ALL, "sum", "0", "The sum of all layers"), ...single);
 }
 
@@ -53,7 +57,8 @@ export function valuesOf(model, frame, lane, metric, layer, cache) {
   return values === none || !values.width ? null : values;
 }
 
-// The brightest value of the common scale: of all metrics, lanes and steps, so that colours can be compared across the page.
+// The brightest value of the common scale: of all metrics, lanes and steps, so that colours can be compared across
+// the page.
 function commonTop(model, layer) {
   if (layer === ALL) return Math.max(...model.mapPeak);
   const peaks = model.layerMapPeak;

@@ -1,15 +1,17 @@
 // The maps of a frame: where a metric sees a difference, layer by layer, as numbers and as pictures.
 //
-// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds grey tiles, one
-// for each lane, metric and layer, in this order, one below the other at the left edge of a picture `frame.decoded.mapsWidth` wide.
-// `frame.map_size[metric][layer]` is [height, width], or null where the metric has no such layer, and so no tile. A value is
-// `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the mean of a map is the layer's share of the distance.
+// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds
+// grey tiles, one for each lane, metric and layer, in this order, one below the other at the left edge of a
+// picture `frame.decoded.mapsWidth` wide. `frame.map_size[metric][layer]` is [height, width], or null where the
+// metric has no such layer, and so no tile. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the
+// mean of a map is the layer's share of the distance.
 
 import { HEAT, heatIndex } from "./heat.js";
 
 const LONGEST = 256;                  // px: beyond it a sum of layers is enlarged by the style sheet alone
 
-// The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric has none.
+// The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric
+// has none.
 export function layerValues(frame, lane, metric, layer) {
   const size = frame.map_size[metric][layer];
   if (!size) return null;
@@ -33,7 +35,8 @@ function firstRow(frame, row, metric, layer) {
   return row * sum(heights.map(sum)) + before;
 }
 
-// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's distance map.
+// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's
+// distance map.
 export function summedValues(model, frame, lane, metric) {
   const shrink = Math.min(1, LONGEST / Math.max(model.meta.width, model.meta.height));
   const [width, height] = [model.meta.width, model.meta.height].map((side) => Math.max(1, Math.round(side * shrink)));

@@ -71,7 +71,8 @@ export function mount({ element, props, watch }) {
     settled = false;
     patience = performance.now() + PATIENCE;
     setTimeout(() => settle(), PATIENCE + 1);
-    Object.assign(view, { step: 0, lanes: [0, 1], layer: ALL, factor: null, following: true, playing: false, explored: false });
+    Object.assign(view, { step: 0, lanes: [0, 1], layer: ALL, factor: null });
+    Object.assign(view, { following: true, playing: false, explored: false });
     cache.clear();
   }
 

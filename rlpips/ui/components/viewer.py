@@ -1,6 +1,6 @@
 """The trace viewer: one `gr.HTML` whose markup, style and script live in assets/viewer/.
 
-Everything it shows is computed in the browser from a trace given as plain JSON (see rlpips/trace.py), in which
+Everything it shows is computed in the browser from a trace given as plain JSON (`rlpips.traces.schema`), in which
 every file is a Gradio FileData dict; `rlpips.ui.runtime.files` makes it. Nothing here needs torch.
 """
 
