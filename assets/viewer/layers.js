@@ -49,7 +49,7 @@ export function layerOfKey(model, event) {
 // ---- values and colours
 
 // The values of a map on show; null where the metric has no such layer.
-export function valuesOf(model, frame, lane, metric, layer, cache) {
+function valuesOf(model, frame, lane, metric, layer, cache) {
   const key = `values ${frame.decoded.id}.${lane} ${metric} ${layer}`;
   const none = { data: [] };
   const values = cache.get(key, () =>
@@ -101,6 +101,7 @@ export function paintMaps(pictures, model, view, frame, lane, cache) {
     picture.figure.classList.toggle("rv-no-map", !values);
     if (!values) {
       picture.most.textContent = `has no ${model.meta.layers[layer]}`;
+      picture.ratio.textContent = "";
       paintNothing(picture);
       return;
     }
@@ -108,9 +109,8 @@ export function paintMaps(pictures, model, view, frame, lane, cache) {
     const { top, bottom } = paintValues(picture, model, view, values, key, cache);
     picture.bottom.textContent = shortNumber(bottom);
     picture.top.textContent = shortNumber(top);
-    const most = view.scale === "own" ? "" : `max ${shortNumber(values.top)} `;
-    picture.most.textContent = most + ratioText(all, index);
-    picture.most.title = "The largest value of this map, and its ratio to the other metric's";
+    picture.most.textContent = view.scale === "own" ? "" : `max ${shortNumber(values.top)}`;
+    picture.ratio.textContent = ratioText(all, index);
   });
 }
 

@@ -41,24 +41,36 @@ export function summedValues(model, frame, lane, metric) {
   const shrink = Math.min(1, LONGEST / Math.max(model.meta.width, model.meta.height));
   const [width, height] = [model.meta.width, model.meta.height].map((side) => Math.max(1, Math.round(side * shrink)));
   const data = new Float32Array(width * height);
-  frame.map_size[metric].forEach((_, layer) => {
-    const values = layerValues(frame, lane, metric, layer);
-    if (values) addEnlarged(data, width, height, values);
-  });
+  for (const values of sumsOfOneSize(frame, lane, metric)) addEnlarged(data, width, height, values);
   let top = 0;
   for (const value of data) if (value > top) top = value;
   return { data, width, height, top };
 }
 
+// The layers of one size summed before they are enlarged, which is linear.
+function sumsOfOneSize(frame, lane, metric) {
+  const sums = new Map();
+  frame.map_size[metric].forEach((size, layer) => {
+    const values = layerValues(frame, lane, metric, layer);
+    const sum = sums.get(String(size));
+    if (sum) for (let i = 0; i < sum.data.length; i++) sum.data[i] += values.data[i];
+    else if (values) sums.set(String(size), values);
+  });
+  return sums.values();
+}
+
 // As torch's interpolate does it, with align_corners=False.
 function addEnlarged(to, width, height, { data, width: w, height: h }) {
-  const along = Array.from({ length: width }, (_, x) => between(x, width, w));
-  const [left, right, weight] = [0, 1, 2].map((k) => (k < 2 ? Uint16Array : Float32Array).from(along, (a) => a[k]));
+  const [left, right, weight] = [new Uint16Array(width), new Uint16Array(width), new Float32Array(width)];
+  for (let x = 0; x < width; x++) [left[x], right[x], weight[x]] = between(x, width, w);
   const row = new Float32Array(w);
   for (let y = 0; y < height; y++) {
     const [above, below, share] = between(y, height, h);
     for (let x = 0; x < w; x++) row[x] = data[above * w + x] * (1 - share) + data[below * w + x] * share;
-    for (let x = 0; x < width; x++) to[y * width + x] += row[left[x]] * (1 - weight[x]) + row[right[x]] * weight[x];
+    for (let x = 0, at = y * width; x < width; x++, at++) {
+      const value = row[left[x]];
+      to[at] += value + (row[right[x]] - value) * weight[x];
+    }
   }
 }
 

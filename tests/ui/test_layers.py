@@ -63,12 +63,12 @@ def test_keys_and_the_bar_choose_a_layer(page):
 def test_each_map_has_its_own_scale_first_and_says_how_much_less_it_sees(page, recorded):
     page.wait_for_function("document.querySelector('#viewer [data-kind=map] canvas').width === 256")
     assert min(map_levels(page)) > 240  # inferno's lightest: none is black
-    figures = page.locator("#viewer [data-kind=map] .rv-figures").all_inner_texts()
+    figures = page.locator("#viewer [data-kind=map] figcaption").all_inner_texts()
     tops = recorded.maps[0].max((1, 2))
     ratio = tops[0] / tops[1]
     assert f"× {ratio:.1f}" in figures[0] and f"÷ {ratio:.1f}" in figures[1]
     page.select_option("#viewer .rv-scale", "common")
-    page.wait_for_function("document.querySelector('#viewer .rv-figures').innerText.includes('max')")
+    page.wait_for_function("document.querySelector('#viewer [data-kind=map] figcaption').innerText.includes('max')")
     common = map_levels(page)
     assert common[1] < 200 < common[0]
     page.select_option("#viewer .rv-scale", "log")
