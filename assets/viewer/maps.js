@@ -91,6 +91,27 @@ export function valueAt({ data, width, height }, u, v) {
 export function heatImage({ data, width, height }, top, log) {
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[heatIndex(data[i], top, log)];
+  if (log) {
+    const colors = logColors(top);
+    const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = colors[bits[i] >>> 16];
+  } else {
+    for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[heatIndex(data[i], top)];
+  }
   return image;
+}
+
+const memo = { top: null, colors: new Uint32Array(2 ** 15) };
+
+// The colour of every number >= 0 by the upper half of its float32: a logarithm for each pixel would take longer.
+function logColors(top) {
+  if (memo.top === top) return memo.colors;
+  memo.top = top;
+  const bits = new Uint32Array(1);
+  const number = new Float32Array(bits.buffer);
+  for (let i = 0; i < memo.colors.length; i++) {
+    bits[0] = (i << 16) | 0x8000;
+    memo.colors[i] = HEAT[heatIndex(number[0], top, true)];
+  }
+  return memo.colors;
 }
