@@ -14,6 +14,7 @@ STUDY = WEIGHTS / "study.json"  # what matters in the training, by `python -m rl
 DIAL = WEIGHTS / "dial.json"  # metrics between LPIPS and robust ones, by `python -m rlpips.evaluate dial`
 TRANSFER = WEIGHTS / "transfer.json"  # attacks on one metric, judged by others, by `python -m rlpips.evaluate transfer`
 PRECOMPUTED = ROOT / "precomputed"  # traces and questions that the page opens with, by `python -m rlpips.precompute`
+OPENING = "astronaut-away-linf-4.zip"  # of them, what the page shows first
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"
 SCORES = PRECOMPUTED / "scores.json"  # of the known metrics on the samples, beside which a visitor's own is shown
 QUESTIONS = PRECOMPUTED / "judge" / "questions.zip"

@@ -3,7 +3,6 @@
 
     python -m rlpips.precompute             # all
     python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
-    python -m rlpips.precompute responses   # only what every channel answers in the duel that the page opens with
     python -m rlpips.precompute scores      # only the scores of the known metrics on the samples
     python -m rlpips.precompute questions   # only these, in four minutes on one core
     python -m rlpips.precompute classifier
@@ -25,8 +24,8 @@ from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
+from rlpips.engine.differences import differences_of
 from rlpips.engine.eye import look
-from rlpips.engine.responses import responses
 from rlpips.engine.ruler import Ruler, make_ruler
 from rlpips.evaluate.sample_score import score
 from rlpips.metrics import eye
@@ -92,6 +91,8 @@ def make_duels() -> None:
         assert isinstance(trace, Trace)  # of one picture
         path = _path(sample, objective, distortion, norm, n)
         trace.with_ruler(make_ruler(reference, metrics)).save(path)
+        if path.name == paths.OPENING:
+            saving.write(path.with_suffix(".differences"), differences_of(trace).to_bytes())
         distances = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
 
@@ -114,17 +115,6 @@ def make_eye() -> None:
         ruler = Ruler.from_json(said.ruler)
         lanes = [f"{lane} {d:.3f} {ruler.read(eye.NAME, d)}" for lane, d in zip(trace.lanes, said.distance)]
         print(f"{path.name}: {', '.join(lanes)}; {path.stat().st_size / 1e6:.2f} MB")
-
-
-def make_responses() -> None:
-    """Store what every channel answers at the last step of the duel that the page opens with, so that it needs no torch."""
-    path = _path(*DUELS[0])
-    trace = Trace.load(path)
-    last = responses(trace, trace.keyframes[-1])
-    about = {"step": last.step, "lanes": last.lanes, "sizes": last.sizes}
-    saving.write(path.with_suffix(".responses.json"), json.dumps(about).encode() + b"\n")
-    saving.write(path.with_suffix(".responses.bin"), last.data)
-    print(f"{path.stem}.responses.bin: step {last.step}; {len(last.data) / 1e6:.2f} MB")
 
 
 def make_scores() -> None:
@@ -203,7 +193,6 @@ def _answer(classes: tuple[str, ...], probabilities: np.ndarray) -> str:
 MAKERS = {
     "duels": make_duels,
     "eye": make_eye,
-    "responses": make_responses,
     "scores": make_scores,
     "questions": make_questions,
     "classifier": make_classifier_examples,

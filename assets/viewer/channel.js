@@ -20,14 +20,15 @@ export function newChannel(panel, model, view) {
   });
   pictures.append(...panes.map((pane) => pane.root));
 
-  function show(lane, features) {
+  // `lane` is the name of the one on show, `differences` what its channels answer.
+  function show(lane, differences) {
     const layers = layersOf(model, view.trunk);
     const name = channelName(layers, view.channel);
     heading.textContent = `The channel ${name}`;
-    const maps = features?.channel(view.channel, lane);
+    const maps = differences?.channel(view.channel, lane);
     pictures.hidden = !maps;
-    note.textContent = maps ? sentence(maps) : features === undefined ? "Its maps are being fetched…"
-      : "Its maps are not stored with this recording. Run the duel to see them.";
+    note.textContent = maps ? sentence(maps) : differences === undefined ? "Its maps are being fetched…"
+      : "There are no maps of single channels here.";
     if (!maps) return;
     const { original, attacked, difference, width, height } = maps;
     const top = Math.max(peak(original), peak(attacked));

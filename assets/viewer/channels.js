@@ -1,12 +1,13 @@
 // The channels of a frame, from which the browser computes distances under any weights.
 //
-// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `model.meta.trunks` lists the networks whose
-// features the metrics of LPIPS's kind compare: {metrics: [names], layers: [names], channels: [C_l of each layer], heads: file}. The
-// metrics of one trunk share every squared difference and differ by their weights alone. `model.heads[trunk]`, once loaded, holds the
-// weights, metrics x C float32. `frame.decoded.channels[trunk]` holds, lanes x C float32, the mean squared difference of every channel, all
-// layers' in order, without weights. The distance under weights w is the sum of w[c] * channels[c]; with a metric's own weights it is
-// `frame.distance_8bit`. In the ruler, the distortion "jpeg" has `channels`: {every, values: [base64 of S' x C float32 for each trunk]},
-// the same vectors for every `every`-th of its entries.
+// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `model.meta.trunks` lists
+// the networks whose features the metrics of LPIPS's kind compare: {metrics: [names], layers: [names], channels:
+// [C_l of each layer], heads: file}. The metrics of one trunk share every squared difference and differ by their
+// weights alone. `model.heads[trunk]`, once loaded, holds the weights, metrics x C float32.
+// `frame.decoded.channels[trunk]` holds, lanes x C float32, the mean squared difference of every channel, all
+// layers' in order, without weights. The distance under weights w is the sum of w[c] * channels[c]; with a
+// metric's own weights it is `frame.distance_8bit`. In the ruler, the distortion "jpeg" has `channels`: {every,
+// values: [base64 of S' x C float32 for each trunk]}, the same vectors for every `every`-th of its entries.
 
 import { decodeFloats } from "./png.js";
 
@@ -43,8 +44,9 @@ export function distanceUnder(weights, channels) {
   return sum;
 }
 
-// The distances of the entries of the ruler's "jpeg" under weights w, in ascending strength: as rlpips.engine.ruler makes them,
-// interpolated linearly between the entries that were measured, and never falling. null where the ruler has no channels.
+// The distances of the entries of the ruler's "jpeg" under weights w, in ascending strength: as
+// rlpips.engine.ruler makes them, interpolated linearly between the entries that were measured, and never falling.
+// null where the ruler has no channels.
 export function jpegUnder(model, weights, trunk = 0) {
   const jpeg = model.ruler?.distortions.find((each) => each.name === "jpeg");
   if (!jpeg?.channels) return null;

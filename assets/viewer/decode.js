@@ -4,8 +4,9 @@ import { decodeFloats, decodePng } from "./png.js";
 
 let count = 0;                        // numbers the decoded frames; pictures made of one are cached under its number
 
-// The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey tiles; see maps.js), its
-// flows (grey), if pixels are moved, and for each trunk the mean squared difference of every channel of every lane (see channels.js).
+// The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey tiles; see maps.js),
+// its flows (grey), if pixels are moved, and for each trunk the mean squared difference of every channel of every lane (see
+// channels.js).
 export async function decodeFrame(frame) {
   const [perturbation, maps, flow, ...channels] = await Promise.all([decodePng(frame.perturbation), decodePng(frame.maps),
     frame.flow && decodePng(frame.flow), ...(frame.channels || []).map(decodeFloats)]);
@@ -41,8 +42,8 @@ export function attackedImage(model, frame, lane) {
   return image;
 }
 
-// 128 + factor * (attacked8 - start8), clipped. The difference comes from the pictures as integers, because the file's
-// byte is that difference modulo 256 only.
+// 128 + factor * (attacked8 - start8), clipped. The difference comes from the pictures as integers, because the
+// file's byte is that difference modulo 256 only.
 export function amplifiedChange(attacked, start, factor) {
   const table = new Uint8ClampedArray(511);
   for (let delta = -255; delta <= 255; delta++) table[delta + 255] = 128 + factor * delta;

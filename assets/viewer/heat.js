@@ -23,5 +23,6 @@ export const DECADES = 3;
 
 export function heatIndex(value, top, log = false) {
   const share = top > 0 ? value / top : 0;
-  return Math.round(255 * Math.min(1, log ? Math.max(0, 1 + Math.log10(share) / DECADES) : share));
+  if (!log) return Math.round(255 * Math.min(1, share));
+  return share > 0 ? Math.round(255 * Math.min(1, Math.max(0, 1 + Math.log10(share) / DECADES))) : 0;
 }

@@ -1,22 +1,22 @@
 // The opened metric: one sum taken apart, one channel, how few of them, one position, and a metric of one's own.
 
 import { newChannel } from "./channel.js";
+import { newDifferences } from "./differences.js";
 import { options } from "./dom.js";
 import { newFew } from "./few.js";
 import { laneName, metricTitle, YOURS } from "./names.js";
 import { frameOf, pairOn, squaredAt } from "./opened.js";
 import { newPlace } from "./place.js";
-import { newAnswers } from "./responses.js";
 import { newSum } from "./sum.js";
 import { newYours } from "./yours.js";
 
-// `request` asks the server for the channels' answers at a step; `scores` are the known points of the trade-off.
-export function newInside(root, model, view, act, request, scores) {
+// `address` is Gradio's; `scores` are the known points of the trade-off.
+export function newInside(root, model, view, act, address, scores) {
   const panel = root.querySelector(".rv-inside");
   const lane = panel.querySelector(".rv-inside-lane"), network = panel.querySelector(".rv-network");
   Object.assign(view, { inside: false, insideLane: 0, trunk: 0, sort: "both", channel: null, place: null, local: null,
     recipe: null, yours: [], silenced: new Set() });
-  const answers = newAnswers(model, request, () => act({}));
+  const differences = newDifferences(model, address, () => act({}));
   const yours = newYours(panel, model, view, change, scores);
   const parts = { sum: newSum(panel, model, view, change), channel: newChannel(panel, model, view),
     few: newFew(panel, model, view), place: newPlace(panel, model, view, change) };
@@ -26,9 +26,7 @@ export function newInside(root, model, view, act, request, scores) {
   lane.onchange = () => change({ insideLane: Number(lane.value) });
   network.onchange = () => { view.trunk = Number(network.value); rebuild(); act({}); };
   document.addEventListener("reply", ({ detail }) => {
-    if (!root.isConnected) return;
-    if (detail.score) yours.receive(detail.score);
-    else answers.receive(detail);
+    if (root.isConnected && detail.score) yours.receive(detail.score);
   });
 
   function change({ silence, ...rest }) {
@@ -62,8 +60,9 @@ export function newInside(root, model, view, act, request, scores) {
     if (!pairOn(model, view.trunk).length || !squaredAt(model, view.insideLane, view.step, view.trunk)) return;
     lane.value = view.insideLane;
     const frame = frameOf(model, view.insideLane, view.step);
-    const known = view.trunk ? null : answers.at(model.meta.lanes[view.insideLane] === "noise" ? view.step : frame.step);
-    view.local = view.place && known ? { squared: known.squaredAt(view.insideLane, ...view.place) } : null;
+    const name = model.meta.lanes[view.insideLane];
+    const known = name === "noise" ? null : differences(frame.step, view.trunk);
+    view.local = view.place && known ? { squared: known.squaredAt(name, ...view.place) } : null;
     view.silenced = new Set(view.recipe.silenced);
     view.yours = yours.isPlain() ? [] : [{ ...YOURS, w: yours.weights() }];
     // Each part follows what it shows and nothing else, so that a slider moves without a wait.
@@ -74,7 +73,7 @@ export function newInside(root, model, view, act, request, scores) {
       const chosen = parts.sum.show(view.insideLane);
       view.channel ??= chosen[0];
     });
-    unless("channel", [...picture, view.channel], () => parts.channel.show(view.insideLane, known));
+    unless("channel", [...picture, view.channel], () => parts.channel.show(name, known));
     unless("few", [...picture, recipe, Boolean(model.ruler)], () => parts.few.show(view.insideLane));
     unless("place", [...picture, view.place], () => parts.place.show(known));
     unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace)], () => yours.show());

@@ -1,4 +1,5 @@
-// Which layers the maps show: one, the sum of all, or a grid of every layer's map; and on which scale their colours are.
+// Which layers the maps show: one, the sum of all, or a grid of every layer's map; and on which scale their
+// colours are.
 
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
@@ -9,7 +10,8 @@ import { metricColor, metricTitle } from "./names.js";
 import { newLayerPicture } from "./picture.js";
 import { growth, number, percent, shortNumber } from "./text.js";
 
-export const ALL = "all";             // or the place of a layer
+// What `view.layer` is, if it is not the place of a layer.
+export const ALL = "all";
 export const GRID = "grid";
 
 // ---- the bar and its keys
@@ -24,7 +26,8 @@ export function writeLayerBar(root, model, act) {
   };
   const layers = model.meta.layers.map((name, index) =>
     button(index, name, index < 9 ? String(index + 1) : "", `Maps of ${name} alone`));
-  const single = layers.length < 2 ? [] : [...layers, button(GRID, "All layers", "", "Every layer's map at its own resolution")];
+  const grid = button(GRID, "All layers", "", "Every layer's map at its own resolution");
+  const single = layers.length < 2 ? [] : [...layers, grid];
   root.querySelector(".rv-choices").replaceChildren(button(ALL, "sum", "0", "The sum of all layers"), ...single);
 }
 
@@ -46,7 +49,7 @@ export function layerOfKey(model, event) {
 // ---- values and colours
 
 // The values of a map on show; null where the metric has no such layer.
-export function valuesOf(model, frame, lane, metric, layer, cache) {
+function valuesOf(model, frame, lane, metric, layer, cache) {
   const key = `values ${frame.decoded.id}.${lane} ${metric} ${layer}`;
   const none = { data: [] };
   const values = cache.get(key, () =>
@@ -54,7 +57,8 @@ export function valuesOf(model, frame, lane, metric, layer, cache) {
   return values === none || !values.width ? null : values;
 }
 
-// The brightest value of the common scale: of all metrics, lanes and steps, so that colours can be compared across the page.
+// The brightest value of the common scale: of all metrics, lanes and steps, so that colours can be compared across
+// the page.
 function commonTop(model, layer) {
   if (layer === ALL) return Math.max(...model.mapPeak);
   const peaks = model.layerMapPeak;
@@ -97,6 +101,7 @@ export function paintMaps(pictures, model, view, frame, lane, cache) {
     picture.figure.classList.toggle("rv-no-map", !values);
     if (!values) {
       picture.most.textContent = `has no ${model.meta.layers[layer]}`;
+      picture.ratio.textContent = "";
       paintNothing(picture);
       return;
     }
@@ -104,9 +109,8 @@ export function paintMaps(pictures, model, view, frame, lane, cache) {
     const { top, bottom } = paintValues(picture, model, view, values, key, cache);
     picture.bottom.textContent = shortNumber(bottom);
     picture.top.textContent = shortNumber(top);
-    const most = view.scale === "own" ? "" : `max ${shortNumber(values.top)} `;
-    picture.most.textContent = most + ratioText(all, index);
-    picture.most.title = "The largest value of this map, and its ratio to the other metric's";
+    picture.most.textContent = view.scale === "own" ? "" : `max ${shortNumber(values.top)}`;
+    picture.ratio.textContent = ratioText(all, index);
   });
 }
 

@@ -1,15 +1,17 @@
 // The maps of a frame: where a metric sees a difference, layer by layer, as numbers and as pictures.
 //
-// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds grey tiles, one
-// for each lane, metric and layer, in this order, one below the other at the left edge of a picture `frame.decoded.mapsWidth` wide.
-// `frame.map_size[metric][layer]` is [height, width], or null where the metric has no such layer, and so no tile. A value is
-// `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the mean of a map is the layer's share of the distance.
+// The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds
+// grey tiles, one for each lane, metric and layer, in this order, one below the other at the left edge of a
+// picture `frame.decoded.mapsWidth` wide. `frame.map_size[metric][layer]` is [height, width], or null where the
+// metric has no such layer, and so no tile. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the
+// mean of a map is the layer's share of the distance.
 
 import { HEAT, heatIndex } from "./heat.js";
 
 const LONGEST = 256;                  // px: beyond it a sum of layers is enlarged by the style sheet alone
 
-// The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric has none.
+// The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric
+// has none.
 export function layerValues(frame, lane, metric, layer) {
   const size = frame.map_size[metric][layer];
   if (!size) return null;
@@ -33,29 +35,42 @@ function firstRow(frame, row, metric, layer) {
   return row * sum(heights.map(sum)) + before;
 }
 
-// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's distance map.
+// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's
+// distance map.
 export function summedValues(model, frame, lane, metric) {
   const shrink = Math.min(1, LONGEST / Math.max(model.meta.width, model.meta.height));
   const [width, height] = [model.meta.width, model.meta.height].map((side) => Math.max(1, Math.round(side * shrink)));
   const data = new Float32Array(width * height);
-  frame.map_size[metric].forEach((_, layer) => {
-    const values = layerValues(frame, lane, metric, layer);
-    if (values) addEnlarged(data, width, height, values);
-  });
+  for (const values of sumsOfOneSize(frame, lane, metric)) addEnlarged(data, width, height, values);
   let top = 0;
   for (const value of data) if (value > top) top = value;
   return { data, width, height, top };
 }
 
+// The layers of one size summed before they are enlarged, which is linear.
+function sumsOfOneSize(frame, lane, metric) {
+  const sums = new Map();
+  frame.map_size[metric].forEach((size, layer) => {
+    const values = layerValues(frame, lane, metric, layer);
+    const sum = sums.get(String(size));
+    if (sum) for (let i = 0; i < sum.data.length; i++) sum.data[i] += values.data[i];
+    else if (values) sums.set(String(size), values);
+  });
+  return sums.values();
+}
+
 // As torch's interpolate does it, with align_corners=False.
 function addEnlarged(to, width, height, { data, width: w, height: h }) {
-  const along = Array.from({ length: width }, (_, x) => between(x, width, w));
-  const [left, right, weight] = [0, 1, 2].map((k) => (k < 2 ? Uint16Array : Float32Array).from(along, (a) => a[k]));
+  const [left, right, weight] = [new Uint16Array(width), new Uint16Array(width), new Float32Array(width)];
+  for (let x = 0; x < width; x++) [left[x], right[x], weight[x]] = between(x, width, w);
   const row = new Float32Array(w);
   for (let y = 0; y < height; y++) {
     const [above, below, share] = between(y, height, h);
     for (let x = 0; x < w; x++) row[x] = data[above * w + x] * (1 - share) + data[below * w + x] * share;
-    for (let x = 0; x < width; x++) to[y * width + x] += row[left[x]] * (1 - weight[x]) + row[right[x]] * weight[x];
+    for (let x = 0, at = y * width; x < width; x++, at++) {
+      const value = row[left[x]];
+      to[at] += value + (row[right[x]] - value) * weight[x];
+    }
   }
 }
 
@@ -76,6 +91,27 @@ export function valueAt({ data, width, height }, u, v) {
 export function heatImage({ data, width, height }, top, log) {
   const image = new ImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[heatIndex(data[i], top, log)];
+  if (log) {
+    const colors = logColors(top);
+    const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = colors[bits[i] >>> 16];
+  } else {
+    for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[heatIndex(data[i], top)];
+  }
   return image;
+}
+
+const memo = { top: null, colors: new Uint32Array(2 ** 15) };
+
+// The colour of every number >= 0 by the upper half of its float32: a logarithm for each pixel would take longer.
+function logColors(top) {
+  if (memo.top === top) return memo.colors;
+  memo.top = top;
+  const bits = new Uint32Array(1);
+  const number = new Float32Array(bits.buffer);
+  for (let i = 0; i < memo.colors.length; i++) {
+    bits[0] = (i << 16) | 0x8000;
+    memo.colors[i] = HEAT[heatIndex(number[0], top, true)];
+  }
+  return memo.colors;
 }

@@ -3,7 +3,7 @@
 
 export function newModel() {
   return {
-    run: null, state: "empty", meta: null, ruler: null, eye: null, files: null, responses: null,
+    run: null, state: "empty", meta: null, ruler: null, eye: null, files: null,
     past: new Set(),      // runs whose place another has taken: what comes late of them is of no use
     curve: { distance: [], per_layer: [], linf: [], l2: [], probabilities: [] },
     pixels: {},           // the reference and the start as ImageData, once they are decoded
@@ -22,7 +22,7 @@ export function accept(model, message) {
   const fresh = message.run !== model.run;
   if (fresh) Object.assign(model, newModel(), { run: message.run, past: model.past.add(model.run) });
   model.state = message.state || model.state;
-  for (const key of ["meta", "files", "eye", "responses"]) if (message[key]) model[key] = message[key];
+  for (const key of ["meta", "files", "eye"]) if (message[key]) model[key] = message[key];
   if (message.ruler) model.ruler = JSON.parse(message.ruler);
   if (message.curve) spliceCurve(model, JSON.parse(message.curve));
   for (const frame of Object.values(message.frames || {})) addFrame(model, frame);

@@ -70,9 +70,12 @@ export function newMapPicture(root, model, metric) {
   picture.metric = metric;
   const bar = make("span", { className: "rv-heat" });
   bar.style.background = HEAT_CSS;
-  [picture.bottom, picture.top, picture.most] = ["span", "span", "span"].map((tag) => make(tag));
+  for (const part of ["bottom", "top", "most", "ratio"]) picture[part] = make("span");
+  picture.ratio.title = "The largest value of this map against the other metric's";
   const scale = make("span", { className: "rv-scale-bar" }, picture.bottom, bar, picture.top);
-  picture.caption.append(make("span", { textContent: `seen by ${metricTitle(model, metric)}` }),
+  picture.caption.append(
+    make("span", { className: "rv-figures" },
+      make("span", { textContent: `seen by ${metricTitle(model, metric)}` }), picture.ratio),
     make("span", { className: "rv-figures" }, scale, picture.most));
   return picture;
 }

@@ -11,13 +11,13 @@ export function newPlace(panel, model, view, act) {
   const [says, list, whole] = [".rv-place-says", ".rv-place-layers", ".rv-unplace"].map((name) => part.querySelector(name));
   whole.onclick = () => act({ place: null });
 
-  function show(features) {
+  function show(differences) {
     const { place, local } = view;
     whole.hidden = !place;
     list.hidden = !local;
     if (!place || !local) {
       says.textContent = !place ? "Click in a picture above, or press Enter on one, to see what is felt there."
-        : features === undefined ? "Being fetched…" : "The differences at every position are not stored with this recording.";
+        : differences === undefined ? "Being fetched…" : "There are no differences at single positions here.";
       return;
     }
     const layers = layersOf(model, view.trunk);

@@ -20,8 +20,8 @@ const PATIENCE = 400;                 // ms
 const PAINTED_BYTES = 160 * 2 ** 20;
 const CRISP_SIDE = 64;                // px: pictures this small are shown as the squares they are made of
 
-// `element`, `props`, `trigger` and `watch` come from Gradio.
-export function mount({ element, props, trigger, watch }) {
+// `element`, `props` and `watch` come from Gradio, `address` from modules.py.
+export function mount({ element, props, watch, address }) {
   const root = element.querySelector(".rv");
   const host = element.closest(".block") || element;  // the one with the elem_id
   const find = (name) => root.querySelector(`.rv-${name}`);
@@ -41,7 +41,7 @@ export function mount({ element, props, trigger, watch }) {
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act);
-  const inside = newInside(root, model, view, act, (what) => trigger("responses", what), JSON.parse(props.scores || "[]"));
+  const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
 
   function receive(message) {
     if (!message || !message.run) return;
@@ -73,7 +73,8 @@ export function mount({ element, props, trigger, watch }) {
     settled = false;
     patience = performance.now() + PATIENCE;
     setTimeout(() => settle(), PATIENCE + 1);
-    Object.assign(view, { step: 0, lanes: [0, 1], layer: ALL, factor: null, following: true, playing: false, explored: false });
+    Object.assign(view, { step: 0, lanes: [0, 1], layer: ALL, factor: null });
+    Object.assign(view, { following: true, playing: false, explored: false });
     cache.clear();
   }
 

@@ -55,7 +55,7 @@ class Trace:
     def maps(self) -> np.ndarray:
         """(lanes, metrics, h, w): where each metric sees a difference between `adversarial` and the reference, all its layers' maps
         enlarged to the finest one's size and summed."""
-        return np.stack([merged_maps(*self._at(lane)) for lane in range(len(self.lanes))])
+        return np.stack([merged_maps(*self.at(lane)) for lane in range(len(self.lanes))])
 
     @property
     def keyframes(self) -> tuple[int, ...]:
@@ -75,7 +75,7 @@ class Trace:
         distances in 8 bits. ValueError for a metric without a trunk."""
         for index, trunk in enumerate(self.trunks):
             if metric in trunk.metrics:
-                rows = [[self._at(lane, step) for lane in range(len(self.lanes))] for step in self.keyframes]
+                rows = [[self.at(lane, step) for lane in range(len(self.lanes))] for step in self.keyframes]
                 return np.stack([[frame.channels[index][row] for frame, row in lanes] for lanes in rows])
         raise ValueError(f"{metric!r} is no metric of this trace that compares the channels of a network.")
 
@@ -96,10 +96,10 @@ class Trace:
         return self.probabilities_8bit.argmax(-1) != self.label
 
     def _last(self, lane: int, field_name: str) -> np.ndarray:
-        frame, row = self._at(lane)
+        frame, row = self.at(lane)
         return getattr(frame, field_name)[row]
 
-    def _at(self, lane: int, step: int | None = None) -> tuple[Frame, int]:
+    def at(self, lane: int, step: int | None = None) -> tuple[Frame, int]:
         """(frame, row in it): the last frame of a lane, up to a step. The noise never moves, and has one at step 0 alone."""
         frames = (frame for frame in self.frames if lane in frame.lanes and (step is None or frame.step <= step))
         frame = max(frames, key=lambda frame: frame.step)

@@ -159,7 +159,7 @@ def _coded_maps(maps):
         height, width = each.shape[1:]
         peak[:, m, k] = each.max((1, 2))
         most = np.maximum(peak[:, m, k, None, None], np.finfo(np.float32).tiny)
-        tiles[:, top : top + height, :width] = np.rint(np.sqrt(each * (255**2 / most)))
+        tiles[:, top : top + height, :width] = np.rint(255 * np.sqrt(each / most))
         top += height
     return peak, tiles.reshape(-1, tiles.shape[-1])
 

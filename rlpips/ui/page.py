@@ -16,7 +16,7 @@ from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.theme import CSS, theme
 from rlpips.ui.pages import classifier, duel, gallery, how_it_works, inspect, judge, robustness
-from rlpips.ui.runtime import device, files, limits, settings, zero_gpu
+from rlpips.ui.runtime import device, differences, files, limits, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def serve() -> None:
     zero_gpu.launch(
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
-        state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs={"routes": modules.ROUTES, "middleware": [Middleware(limits.Limits)]},
+        state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs={"routes": [*modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

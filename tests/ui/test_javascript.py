@@ -18,6 +18,7 @@ ENTRIES = {
     ("judge.js", "mount"),
     ("judge_score.js", "mount"),
     # For panels that compute distances under other weights.
+    *(("differences.js", name) for name in ("fetchDifferences", "decodeDifferences", "channelValues", "layerUnder")),
     *(("channels.js", name) for name in ("placeOf", "weightsOf", "channelsOf", "distanceUnder", "jpegUnder")),
 }
 WIDEST = 120  # characters

@@ -1,6 +1,6 @@
 """The trace viewer: one `gr.HTML` whose markup, style and script live in assets/viewer/.
 
-Everything it shows is computed in the browser from a trace given as plain JSON (see rlpips/trace.py), in which
+Everything it shows is computed in the browser from a trace given as plain JSON (`rlpips.traces.schema`), in which
 every file is a Gradio FileData dict; `rlpips.ui.runtime.files` makes it. Nothing here needs torch.
 """
 
@@ -27,7 +27,7 @@ def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
         value,
         html_template=_joined("viewer.html"),
         css_template=_joined(*STYLES),
-        js_on_load=modules.load("viewer.js", events=("responses",)),
+        js_on_load=modules.load("viewer.js"),
         apply_default_css=False,
         empty=empty,
         **{"elem_id": "viewer", **kw},

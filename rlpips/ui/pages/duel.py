@@ -108,7 +108,6 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
         precision, schedule,
     )  # fmt: skip
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
-    inside.connect_responses(view)
     inside.connect_yours(stop, _verdict, [view, status, state])
     return view, status
 

@@ -18,12 +18,12 @@ from rlpips.evaluate import tables
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import thumbnail
-from rlpips.ui.runtime import files, messages, session, uploads
+from rlpips.ui.runtime import messages, session, uploads
 from rlpips.ui.runtime.queue import Client
 
 log = logging.getLogger(__name__)
 
-OPENING = "astronaut-away-linf-4.zip"
+OPENING = paths.OPENING
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
 open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
 DAMAGED = "<p>{} of the recorded duels cannot be read: {}. Please install this project's files again.</p>"
@@ -43,12 +43,7 @@ def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError if the file is none."""
     # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
     saved = path.read_bytes() if path.parent == paths.PRECOMPUTED else None
-    message = messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
-    answers = path.with_suffix(".responses.json")
-    if saved and answers.exists():
-        file = files.put("responses.bin", path.with_suffix(".responses.bin").read_bytes())
-        message["responses"] = [{**json.loads(answers.read_text("utf-8")), "file": file}]
-    return message
+    return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
 
 
 def opening() -> dict | None:

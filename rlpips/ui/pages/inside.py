@@ -32,11 +32,6 @@ NAME = "yours"  # of the visitor's metric, in traces
 _RECIPE_JS = "() => [document.querySelector('#viewer .rv-inside').dataset.request]"
 
 
-def connect_responses(view: gr.HTML) -> None:
-    """Let a viewer fetch what every channel answers."""
-    view.responses(_responses, None, _replies(), **PRIVATE)
-
-
 def connect_yours(stop: gr.Button, verdict: Any, outputs: Sequence[Any]) -> None:
     """Let the visitor attack and score a metric of their own.
 
@@ -86,22 +81,6 @@ def _trace(client: Client, value: Any) -> Trace:
         raise ValueError("The recording of this run is no longer there. Run it again.")
     uploads.check_trace(client, value)
     return Trace.load(value)
-
-
-def _responses(request: gr.Request, event: gr.EventData) -> dict:
-    """The reply {run, step, responses or trouble} to {run, trace, step}."""
-    run, step = getattr(event, "run", None), getattr(event, "step", None)
-    reply = {"run": run, "step": step}
-    try:
-        if type(step) is not int or not isinstance(run, str):
-            raise ValueError("The answers of the channels are those of a step.")
-        found = work.responses(_trace(Client.of(request), getattr(event, "trace", None)), step)
-        file = files.put("responses.bin", found.data)
-        return {**reply, "responses": {"step": found.step, "lanes": found.lanes, "sizes": found.sizes, "file": file}}
-    except ValueError as error:
-        return {**reply, "trouble": str(error)}
-    except Exception as error:
-        return {**reply, "trouble": session.fault(error)}
 
 
 def _read(text: Any) -> dict[str, Any]:

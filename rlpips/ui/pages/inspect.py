@@ -16,7 +16,7 @@ from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
-from rlpips.ui.pages import gallery, inside
+from rlpips.ui.pages import gallery
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
 from rlpips.ui.runtime import device, files, flip, messages, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
@@ -52,7 +52,6 @@ def build() -> None:
             resize = gr.Button("Resize the changed picture and compare", visible="hidden", elem_id="pair-resize")
             status = status_line(_HELP, "pair-status")
         view = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
-        inside.connect_responses(view)
 
         # Of all components the one whose files get addresses.
         result, completed = (gr.HTML(html_template="", visible="hidden") for _ in range(2))

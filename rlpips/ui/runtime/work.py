@@ -20,8 +20,7 @@ from rlpips.ui.runtime.device import computing, on_gpu
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
 
-if TYPE_CHECKING:  # these import torch
-    from rlpips.engine.responses import Responses
+if TYPE_CHECKING:  # it imports torch
     from rlpips.metrics.lpips import PerceptualMetric
 
 _RULER_SECONDS = 15
@@ -105,6 +104,14 @@ def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], bac
     return replace(compare(reference, other, metrics, backbone), ruler=ruler)
 
 
+@on_gpu(lambda *_: _RULER_SECONDS)
+def differences(trace: Trace, step: int, trunk: int) -> bytes:
+    """What every channel answers at one step, as the page fetches it; ValueError as from `rlpips.engine.differences`."""
+    from rlpips.engine.differences import differences_of
+
+    return differences_of(trace, step, trunk).to_bytes()
+
+
 def _distortions_of(reference, metrics, backbone):
     """The names of the distortions that a ruler measures."""
     from rlpips.data.distortions import DISTORTIONS
@@ -159,14 +166,6 @@ def _growing_rulers(reference, metrics, backbone, precision, where):
 def _known_scales(data, shape, metrics, backbone, precision):
     """What is measured of the ruler of a picture, {name: `Scale`}, to be added to."""
     return {}
-
-
-@on_gpu(lambda *_: 10)
-def responses(trace: Trace, step: int) -> "Responses":
-    """What every channel answers at a step of a trace."""
-    from rlpips.engine.responses import responses
-
-    return responses(trace, step)
 
 
 @on_gpu(lambda *_: 30)

@@ -1,0 +1,97 @@
+// What every channel answers at every position, at one step: fetched when it is looked at, and then kept.
+//
+// The file (written and described by rlpips/engine/differences.py): 4 bytes with the length of the header; the
+// header, JSON {format, step, lanes: [names], metrics: [names], octaves, layers: [{name, channels, size: [h, w],
+// peak}]}; then, packed, for each layer (1 + lanes) x channels x h x w bytes, the answers to the reference first. An
+// answer is (b / 255)^2. A difference has the size 0, or peak * 2^(((b & 127) - 127) * octaves / 126), and is negative
+// for b above 128. Weights are not applied.
+
+import { hasVerdicts } from "./verdicts.js";
+
+const PAUSE = 250;                    // ms for which a step stays on show before its file is fetched
+
+const ANSWERS = Float32Array.from({ length: 256 }, (_, byte) => (byte / 255) ** 2);
+
+// {step, lanes, channel, squaredAt, layerMap}; a lane is given by its name.
+export async function decodeDifferences(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const { octaves, step, lanes, layers } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const packed = new Blob([new Uint8Array(buffer, 4 + length)]).stream();
+  const unpacked = packed.pipeThrough(new DecompressionStream("deflate"));
+  const bytes = new Uint8Array(await new Response(unpacked).arrayBuffer());
+  let first = 0, at = 0;
+  const parts = layers.map(({ channels, size: [height, width], peak }) => {
+    const size = (level) => (level ? peak * 2 ** (((level - 127) * octaves) / 126) : 0);
+    const table = Float32Array.from({ length: 256 }, (_, byte) => (byte > 128 ? -1 : 1) * size(byte & 127));
+    const part = { first, channels, height, width, table, of: channels * height * width };
+    part.bytes = bytes.subarray(at, at + (1 + lanes.length) * part.of);
+    first += channels;
+    at += part.bytes.length;
+    return part;
+  });
+  const squares = parts.map(({ table }) => table.map((value) => value * value));
+  const start = (part, lane) => (1 + lanes.indexOf(lane)) * part.of;
+
+  // One channel's maps: answers to the original and to the lane's picture, and the squared difference.
+  function channel(c, lane) {
+    const l = parts.findIndex(({ first, channels }) => c < first + channels);
+    const { first, height, width, table, bytes } = parts[l];
+    const from = (c - first) * height * width, to = from + height * width;
+    const codes = bytes.subarray(start(parts[l], lane) + from, start(parts[l], lane) + to);
+    const original = Float32Array.from(bytes.subarray(from, to), (byte) => ANSWERS[byte]);
+    return { height, width, original, attacked: original.map((f, i) => Math.max(0, f + table[codes[i]])),
+      difference: Float32Array.from(codes, (byte) => squares[l][byte]) };
+  }
+
+  // The squared differences of all channels at a place of the picture, in fractions of its sides.
+  function squaredAt(lane, u, v) {
+    const squared = new Float64Array(first);
+    for (const [l, part] of parts.entries()) {
+      const place = start(part, lane) + Math.floor(v * part.height) * part.width + Math.floor(u * part.width);
+      for (let c = 0; c < part.channels; c++)
+        squared[part.first + c] = squares[l][part.bytes[place + c * part.height * part.width]];
+    }
+    return squared;
+  }
+
+  // A layer's map under weights w (C,), at its own resolution, as values for maps.js: {data, width, height, top}.
+  function layerMap(l, lane, w) {
+    const { first, channels, height, width, bytes } = parts[l];
+    const data = new Float32Array(height * width);
+    for (let c = 0; c < channels; c++) {
+      if (!w[first + c]) continue;
+      const from = start(parts[l], lane) + c * data.length;
+      for (let i = 0; i < data.length; i++) data[i] += w[first + c] * squares[l][bytes[from + i]];
+    }
+    return { data, width, height, top: data.reduce((a, b) => Math.max(a, b), 0) };
+  }
+
+  return { step, lanes, channel, squaredAt, layerMap };
+}
+
+// The differences of a run's steps. `address` is Gradio's; `changed` is called when some have come.
+export function newDifferences(model, address, changed) {
+  let run = null, timer = null;
+  let known = new Map();              // "step trunk" -> differences; undefined while they come, null if they never will
+
+  async function get(digest, step, trunk) {
+    const response = await fetch(address(`viewer/differences/${digest}/${step}/${trunk}`));
+    if (!response.ok) throw new Error(await response.text());
+    return decodeDifferences(await response.arrayBuffer());
+  }
+
+  // Those of the keyframe `step`: undefined while they come, null if there are none.
+  return function at(step, trunk) {
+    if (run !== model.run) { run = model.run; known = new Map(); }
+    const key = `${step} ${trunk}`, mine = known;
+    if (mine.has(key)) return mine.get(key);
+    const digest = model.files?.trace?.path?.split(/[\\/]/).at(-2);
+    if (!digest || hasVerdicts(model)) return null;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      mine.set(key, undefined);
+      get(digest, step, trunk).catch(() => null).then((differences) => { mine.set(key, differences); changed(); });
+    }, PAUSE);
+    return undefined;
+  };
+}

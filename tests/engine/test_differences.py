@@ -1,0 +1,83 @@
+"""Every squared difference of a step, against the channels of the trace and the metric itself; and damaged files."""
+
+import numpy as np
+import pytest
+import torch
+
+import rlpips
+from rlpips.attacks.side_by_side import fool
+from rlpips.data import images
+from rlpips.engine.differences import Differences, differences_of
+
+
+@pytest.fixture(scope="module")
+def trace():
+    picture = torch.rand(1, 3, 64, 81, generator=torch.Generator().manual_seed(0))
+    return rlpips.attack(picture, metrics=("lpips", "rlpips-linf", "rlpips-tune"), steps=4)
+
+
+def test_weighted_and_averaged_they_are_the_channels_and_layers(trace):
+    found = differences_of(trace)
+    assert found.lanes == trace.metrics and found.metrics == ("lpips", "rlpips-linf") and found.step == 4
+    means = np.concatenate([values.mean((2, 3)) for values in found.values], 1)
+    np.testing.assert_allclose(means, trace.per_channel[-1, :3], rtol=2e-3, atol=1e-8)
+    x, y = images.to_tensor(trace.reference).expand(3, -1, -1, -1), images.to_tensor(trace.adversarial[:3])
+    metric = rlpips.load_metric("rlpips-linf")
+    for values, head, expected in zip(found.values, metric.heads, metric.layer_maps(x, y), strict=True):
+        weighted = np.einsum("nchw,c->nhw", values, head.numpy())
+        np.testing.assert_allclose(weighted, expected.numpy(), rtol=2e-3, atol=1e-6)
+
+
+def test_a_trunk_of_its_own_and_an_earlier_step(trace):
+    found = differences_of(trace, step=2, trunk=1)
+    assert found.metrics == ("rlpips-tune",) and found.step in trace.keyframes and found.step <= 2
+    means = np.concatenate([values.mean((2, 3)) for values in found.values], 1)
+    expected = trace.channels_of("rlpips-tune")[trace.keyframes.index(found.step), :3]
+    np.testing.assert_allclose(means, expected, rtol=2e-3, atol=1e-8)
+
+
+def test_a_file_keeps_them_to_a_byte(trace):
+    found = differences_of(trace)
+    again = Differences.from_bytes(found.to_bytes())
+    assert (again.step, again.lanes, again.metrics, again.layers) == (
+        found.step,
+        found.lanes,
+        found.metrics,
+        found.layers,
+    )
+    for ours, theirs in zip(again.values, found.values, strict=True):
+        large = theirs > theirs.max() * 2.0**-15
+        np.testing.assert_allclose(ours[large], theirs[large], rtol=0.025)
+        assert (ours[~large] <= theirs.max() * 2.0**-14.9).all() and (ours[theirs == 0] == 0).all()
+
+
+def test_equal_pictures_have_none(trace):
+    nothing = Differences(0, ("a",), ("b",), ("c",), (np.zeros((1, 2, 3, 4), np.float32),))
+    np.testing.assert_array_equal(Differences.from_bytes(nothing.to_bytes()).values[0], nothing.values[0])
+
+
+def test_two_lanes_of_256_pixels_take_less_than_a_megabyte():
+    trace = rlpips.attack("assets/samples/coffee.png", steps=2)
+    assert len(differences_of(trace).to_bytes()) < 1_000_000
+
+
+@pytest.mark.parametrize("change", [lambda d: b"", lambda d: d[:50], lambda d: d[:-20], lambda d: b"\xff" * 200])
+def test_damaged_files_are_refused(trace, change):
+    with pytest.raises(ValueError, match="no readable file of squared differences"):
+        Differences.from_bytes(change(differences_of(trace).to_bytes()))
+
+
+def test_what_is_not_there_is_refused(trace):
+    for arguments, message in (({"trunk": 2}, "trunk"), ({"trunk": -1}, "trunk"), ({"step": -1}, "step")):
+        with pytest.raises(ValueError, match=message):
+            differences_of(trace, **arguments)
+    own = rlpips.load_metric("lpips")
+    own.name = "mine"
+    with pytest.raises(ValueError, match="not in the catalogue"):
+        differences_of(rlpips.attack(torch.rand(1, 3, 40, 40), metrics=(own,), steps=1))
+    with pytest.raises(ValueError, match="enlarged"):
+        differences_of(fool(torch.rand(1, 3, 32, 32), steps=1))
+    with pytest.raises(ValueError, match="million"):
+        large = rlpips.attack(torch.rand(1, 3, 64, 64), steps=1)
+        big = np.zeros((1024, 1024, 3), np.uint8)
+        differences_of(type(large)(**{**vars(large), "reference": big}))

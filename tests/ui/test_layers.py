@@ -1,0 +1,111 @@
+"""Layers in the viewer: the bar, its keys, the three scales and the grid of every layer's map."""
+
+import browser as b
+import numpy as np
+import pytest
+
+from rlpips import Trace, paths
+from rlpips.ui.pages import gallery
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return Trace.load(paths.PRECOMPUTED / gallery.OPENING)
+
+
+@pytest.fixture
+def page(chromium, server):
+    with b.visit(chromium, server.url) as page:
+        b.ready(page)
+        page.hover("#viewer .rv-step")
+        yield page
+
+
+def pressed(page):
+    return page.locator("#viewer .rv-choices [aria-pressed=true]").all_inner_texts()
+
+
+def maps(page):
+    """(width, height) of the maps on show in the first column."""
+    sizes = "all => all.map((c) => [c.width, c.height])"
+    return page.locator("#viewer .rv-column >> nth=0").locator("[data-kind=map] canvas").evaluate_all(sizes)
+
+
+def map_levels(page):
+    """Of every map its lightest byte and checksum."""
+    picture = "#viewer [data-kind=map] canvas"
+    return page.eval_on_selector_all(
+        picture,
+        """all => all.map((canvas) => {
+      const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      return bytes.reduce((a, v, i) => (i % 4 < 3 ? Math.max(a, v) : a), 0);
+    })""",
+    )
+
+
+def test_keys_and_the_bar_choose_a_layer(page):
+    page.wait_for_function("document.querySelector('#viewer [data-kind=map] canvas').width === 256")
+    assert pressed(page) == ["sum0"] and maps(page) == [[256, 256]] * 2
+    before = b.canvases(page)
+    for key, side in (("1", 63), ("2", 31), ("3", 15), ("5", 15)):
+        page.keyboard.press(key)
+        page.wait_for_function(f"document.querySelector('#viewer [data-kind=map] canvas').width === {side}")
+        assert pressed(page) == [f"conv{key}{key}"] and maps(page) == [[side, side]] * 2
+    page.click("#viewer .rv-choices >> text=conv1")
+    assert pressed(page) == ["conv11"] and maps(page) == [[63, 63]] * 2
+    page.keyboard.press("0")
+    page.wait_for_function("document.querySelector('#viewer [data-kind=map] canvas').width === 256")
+    assert b.canvases(page) == before
+    b.enter(page, "#steps", 3)  # keys in a field are text
+    assert pressed(page) == ["sum0"]
+
+
+def test_each_map_has_its_own_scale_first_and_says_how_much_less_it_sees(page, recorded):
+    page.wait_for_function("document.querySelector('#viewer [data-kind=map] canvas').width === 256")
+    assert min(map_levels(page)) > 240  # inferno's lightest: none is black
+    figures = page.locator("#viewer [data-kind=map] figcaption").all_inner_texts()
+    tops = recorded.maps[0].max((1, 2))
+    ratio = tops[0] / tops[1]
+    assert f"× {ratio:.1f}" in figures[0] and f"÷ {ratio:.1f}" in figures[1]
+    page.select_option("#viewer .rv-scale", "common")
+    page.wait_for_function("document.querySelector('#viewer [data-kind=map] figcaption').innerText.includes('max')")
+    common = map_levels(page)
+    assert common[1] < 200 < common[0]
+    page.select_option("#viewer .rv-scale", "log")
+    page.wait_for_timeout(100)
+    assert map_levels(page)[1] > common[1]
+
+
+def test_the_grid_shows_every_layer_and_follows_the_step(page, recorded):
+    page.get_by_role("button", name="All layers").click()
+    grid = page.locator("#viewer .rv-column >> nth=0").locator(".rv-grid-of-layers")
+    grid.wait_for()
+    sizes = grid.locator("canvas").evaluate_all("all => all.map((c) => c.width)")
+    assert sizes == [63, 63, 31, 31, 15, 15, 15, 15, 15, 15]
+    figures = grid.locator("figcaption b").all_inner_texts()
+    last = max((frame for frame in recorded.frames if 0 in frame.lanes), key=lambda frame: frame.step)
+    expected = [last.maps[m][k][0].max() for k in range(5) for m in range(2)]
+    np.testing.assert_allclose([float(text.removeprefix("max ")) for text in figures], expected, atol=6e-4)
+    page.press("#viewer [data-scrubber]", "Home")
+    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 40'")
+    assert grid.locator("figcaption b").all_inner_texts() != figures
+    box = grid.locator(".rv-frame >> nth=4").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    marks = grid.locator(".rv-mark").evaluate_all(
+        "all => all.map((m) => [getComputedStyle(m).display, m.style.transform])"
+    )
+    assert len({transform for _, transform in marks}) == 1 and {display for display, _ in marks} == {"block"}
+    page.keyboard.press("0")
+    grid.wait_for(state="hidden")
+    assert page.locator("#viewer [data-kind=perturbation] >> nth=0").is_visible()
+
+
+def test_on_a_phone_the_grid_fits_its_column(chromium, server):
+    with b.visit(chromium, server.url, width=390, height=844) as page:
+        b.ready(page)
+        page.get_by_role("button", name="All layers").click()
+        grid = page.locator("#viewer .rv-grid-of-layers >> nth=0")
+        grid.wait_for()
+        wide = grid.evaluate("(grid) => [grid.scrollWidth, grid.clientWidth]")
+        assert wide[0] <= wide[1] + 1
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
