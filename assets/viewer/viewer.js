@@ -12,6 +12,7 @@ import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
 import { newTable } from "./table.js";
 import { hasVerdicts } from "./verdicts.js";
+import { register, takeWanted, tell, textsOf, VIEW_KEYS } from "./view_address.js";
 import { newZoom } from "./zoom.js";
 
 const PATIENCE = 400;                 // ms
@@ -26,6 +27,7 @@ export function mount({ element, props, watch }) {
   const model = newModel();
   const view = { step: 0, lanes: [0, 1], factor: null, scale: "common", against: "reference",
     ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
+    wipe: 0.5, zoom: { scale: 1, x: 0, y: 0 },  // x, y: where the corner lies, in sizes of the frame
     log: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
@@ -38,11 +40,12 @@ export function mount({ element, props, watch }) {
 
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
-  const zoom = newZoom(root, model, view, () => columns, act);
+  const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
 
   function receive(message) {
     if (!message || !message.run) return;
     if (accept(model, message)) startRun();
+    if (model.state === "empty") find("empty").textContent = message.says ?? props.empty;
     if (model.state === "empty") mirrorState();  // the placeholder takes the place of what fits no more
     if (!model.meta) return;
     if (view.following) view.step = lastStep(model);
@@ -72,6 +75,7 @@ export function mount({ element, props, watch }) {
     setTimeout(() => settle(), PATIENCE + 1);
     Object.assign(view, { step: 0, lanes: [0, 1], factor: null, following: true, playing: false, explored: false });
     cache.clear();
+    tell(host.id, "run", { state: model.state });
   }
 
   // What another run needs anew. The old columns stay until there is something to put in their place: nothing flashes.
@@ -96,6 +100,23 @@ export function mount({ element, props, watch }) {
     curves.writeLegend();
     curves.draw();
     zoom.refresh();
+    const values = takeWanted(host.id);
+    if (values) open(values);
+  }
+
+  // What an address says: a value for some keys of the view, and the default for the others. False if there is no run yet.
+  function open(values) {
+    if (!model.meta || columnsOf !== model.run) return false;
+    for (const [key, { to }] of Object.entries(VIEW_KEYS)) Object.assign(view, to(values[key], model, view));
+    for (const name of ["scale", "ruler"]) find(name).value = view[name];
+    columns.forEach((column, index) => { column.root.querySelector(".rv-lane").value = view.lanes[index]; });
+    for (const select of root.querySelectorAll(".rv-against")) select.value = view.against;
+    curves.draw();
+    zoom.refresh();
+    mirrorState();
+    load();
+    schedule();
+    return true;
   }
 
   // The visitor points at the viewer or moves the focus into it, and is about to scrub: time to load all pictures.
@@ -115,6 +136,7 @@ export function mount({ element, props, watch }) {
     mirrorState();
     load();
     schedule();
+    tell(host.id, "view");
   }
 
   function schedule() {
@@ -159,4 +181,5 @@ export function mount({ element, props, watch }) {
   watch("value", () => receive(props.value));
   mirrorState();
   receive(props.value);
+  register(host.id, { open, texts: () => (model.meta ? textsOf(view, model) : {}) });
 }

@@ -22,6 +22,7 @@ DUEL_BACKBONES = [
 ]
 OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
+STEPS = min(40, device.MAX_STEPS)  # those of the recorded duels: the page opens with the settings of the one it shows
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
 SCHEDULES = [("from 2 eps to 0", "cosine"), ("all the same", "fixed"), ("APGD", "apgd")]
 PRECISIONS = [("automatic", "auto"), ("float32", "float32")]
@@ -36,7 +37,23 @@ CANDIDATES = [
     ("the picture itself", "itself"), *COPIES, ("my second picture", "mine"),
     *((f"{sample.title} (sample)", sample.name) for sample in SAMPLES),
 ]  # fmt: skip
-_COPY_SEVERITY = 0.6
+COPY_SEVERITY = 0.6
+
+
+class Budget(NamedTuple):
+    """The slider for eps."""
+
+    low: float
+    high: float
+    step: float
+    default: float
+    label: str
+
+
+BUDGETS = {
+    "linf": Budget(0.5, 16, 0.5, 4, "eps, n/255"),
+    "l2": Budget(0.1, 20, 0.1, 4, "eps, l2 norm on [0, 1]"),
+}
 
 
 class Controls(NamedTuple):
@@ -128,7 +145,7 @@ def _candidate(choice: str, reference: Picture) -> np.ndarray | None:
     for sample in SAMPLES:
         if sample.name == choice:
             return sample.picture().pixels
-    return work.distorted(reference.pixels, choice, _COPY_SEVERITY)
+    return work.distorted(reference.pixels, choice, COPY_SEVERITY)
 
 
 def metrics_on(names: Iterable[str], backbone: str) -> tuple[str, ...]:

@@ -1,0 +1,200 @@
+// The address of the page: it opens what the address says, and keeps the address to what is on show.
+
+import { mount as askServer } from "./away.js";
+import { watchArea } from "./area.js";
+import { mountHelp } from "./help.js";
+import { mountKeys } from "./keys.js";
+import { mountShare } from "./share.js";
+import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
+import { make } from "./dom.js";
+import { viewTexts, want } from "./view_address.js";
+
+const QUIET_MS = 300;                 // a browser takes only so many changes of the address
+const PATIENCE_MS = 10000;            // how long the server may take to open an address
+const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer" };
+const PICTURES = "#samples .thumbnail-item";
+const CHANGED = "Settings changed – press Run.";
+const UNSEEN = "Press Run to see the duel of these settings.";
+const SPACES = "https://huggingface.co";
+
+// `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the page opens with
+// a recorded duel, `space`, and what help.js takes.
+export function mount({ element, props, trigger, watch, address: addressOf }) {
+  const keys = props.keys.duel;       // what the controls of the Duel are called
+  const embeds = new URLSearchParams(location.search).has("embed");
+  let page = props.pages[0];
+  let anchor = "";
+  let hide = [];
+  let settings = completed(keys, {}); // texts of the controls of the Duel
+  let heard = settings;               // the same while the server is setting the controls
+  let shown = props.recorded ? settings : null;  // those of the duel on show; null if no controls can make it
+  let asked = null;                   // those that Run was pressed with, until its run is on show
+  let opening = 0;                    // the address that the server is opening, by number
+  let count = 0;
+  let timer = 0;
+
+  // ---- what the address says, to the page
+
+  function open(hash) {
+    const wanted = parse(hash, props);
+    ({ page, anchor, hide } = wanted);
+    leaveOut();
+    clearTimeout(timer);
+    const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
+    if (VIEWERS[page]) want(VIEWERS[page], wanted.view, page !== "duel" || (isSet && isOnShow()));
+    const needsServer = wanted.faults.length || (page === "duel" && !isSet);
+    if (!needsServer && select()) return scrollTo(anchor);
+    ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
+  }
+
+  // The server sets the controls; until then the address stays.
+  function ask(event, detail) {
+    const number = ++count;
+    opening = number;
+    trigger(event, { ...detail, count: number });
+    setTimeout(() => { if (opening === number) opening = 0; }, PATIENCE_MS);
+  }
+
+  // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else that no
+  // controls make if it is false; `isNew` for a new entry that Back returns from, and `says` for the visitor.
+  function receive({ count: number, texts, shown: isShown, isNew, says }) {
+    if (number && number !== opening) return;     // another one was asked for meanwhile
+    opening = 0;
+    if (texts) settings = heard = completed(keys, texts);
+    else adopt({ picture: picture() });
+    if (isShown !== undefined) [shown, asked] = [isShown ? settings : null, null];
+    if (says !== undefined) say(says);
+    scrollTo(anchor);
+    told();
+    keep(isNew);
+  }
+
+  function leaveOut() {
+    const names = [...hide, ...(embeds ? ["title", "tabs"] : [])];
+    if (hide.includes("controls") && hide.includes("run")) names.push("column");
+    const parts = names.map((name) => (name === "column" ? ".controls" : selectorOf(name, props.keys)));
+    style.textContent = parts.length ? `${parts.join(", ")} { display: none !important; }` : "";
+  }
+
+  // ---- what is on show, to the address
+
+  const isOnShow = () => isSame(keys, settings, shown);
+
+  function hashNow() {
+    const texts = page === "duel" ? shortened(keys, settings) : {};
+    const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
+    return format({ page, anchor, texts, view, hide });
+  }
+
+  // Write the address: in place of the one before, or as a new entry that Back returns from.
+  function keep(isNew = false) {
+    clearTimeout(timer);
+    if (opening) return;
+    const hash = hashNow();
+    if (hash === (location.hash || `#${props.pages[0]}`)) return;
+    history[isNew ? "pushState" : "replaceState"](history.state, "", hash);
+    tellParent(hash);
+  }
+
+  const keepSoon = () => { clearTimeout(timer); timer = setTimeout(keep, QUIET_MS); };
+
+  // Spaces show the page in a frame. What they have added to its address is theirs, and may be secret.
+  function tellParent(hash) {
+    if (!isInSpaces()) return;
+    const query = new URLSearchParams(location.search);
+    for (const name of [...query.keys()]) if (name.startsWith("__")) query.delete(name);
+    window.parent.postMessage({ queryString: String(query), hash }, SPACES);
+  }
+
+  function isInSpaces() {
+    if (window.parent === window) return false;
+    const above = location.ancestorOrigins ? location.ancestorOrigins[0] : new URL(document.referrer || "about:blank").origin;
+    return above === SPACES;
+  }
+
+  const linkNow = () => {
+    const here = isInSpaces() && props.space ? `${SPACES}/spaces/${props.space}` : location.origin + location.pathname;
+    return here + hashNow();
+  };
+
+  // ---- what the visitor does
+
+  function told() {
+    const line = document.querySelector("#changed p");
+    const text = isSame(keys, settings, asked ?? shown) ? "" : shown ? CHANGED : UNSEEN;
+    if (line && line.textContent !== text) line.textContent = text;
+    document.querySelector("#run")?.classList.toggle("wanted", Boolean(text));
+  }
+
+  function say(text) {
+    const notice = element.querySelector(".notice");
+    notice.hidden = !text;
+    notice.querySelector("p").textContent = text;
+  }
+
+  function adopt(changes) {
+    heard = { ...heard, ...changes };
+    if (opening || isSame(keys, heard, settings)) return;
+    settings = heard;
+    told();
+    keepSoon();
+  }
+
+  function picture() {
+    const all = [...document.querySelectorAll(PICTURES)];
+    const place = all.findIndex((each) => each.matches(".selected")) - (all.length - props.samples.length);
+    return all.length ? props.samples[place] ?? "mine" : settings.picture;
+  }
+
+  const selected = () => document.querySelector("#pages [role=tab][aria-selected=true]")?.dataset.tabId;
+
+  // Select the page's tab. False if it is not in sight, in the menu of a narrow window.
+  function select() {
+    const tab = document.querySelector(`#pages [role=tab][data-tab-id=${page}]`);
+    if (selected() !== page) tab?.click();
+    return Boolean(tab);
+  }
+
+  const style = document.head.appendChild(make("style"));
+  askServer({ address: addressOf });
+  mountShare(element, linkNow, addressOf);
+  mountKeys(element, () => page);
+  mountHelp(props.help);
+  element.querySelector(".notice button").addEventListener("click", () => say(""));
+  document.addEventListener("page-controls", ({ detail }) =>
+    adopt({ ...Object.fromEntries(detail.map(([name, value]) => [name, String(value ?? "")])), picture: picture() }));
+  document.addEventListener("page-selected", ({ detail }) => {
+    if (detail === page || opening) return;
+    page = detail;
+    anchor = "";
+    keep(true);
+  });
+  document.addEventListener("viewer-view", ({ detail }) => detail.id === VIEWERS[page] && keepSoon());
+  document.addEventListener("viewer-run", ({ detail }) => {
+    if (detail.id !== "viewer" || !asked || !["running", "done"].includes(detail.state)) return;
+    [shown, asked] = [asked, null];
+    told();
+    keep(true);
+  });
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest?.("#run")) { asked = settings; told(); }
+    const card = target.closest?.(PICTURES);
+    if (card) ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
+  });
+  watchArea("#samples", () => adopt({ picture: picture() }));
+  addEventListener("hashchange", () => open(location.hash));
+  watch("value", () => props.value && receive(props.value));
+  if (location.hash.length > 1 || embeds) open(location.hash);
+  told();
+}
+
+// The heading of "How it works" whose text makes this name: "The attack" is the-attack.
+function scrollTo(name) {
+  const slug = (text) => text.trim().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+  let tries = 40;                     // the page is there when its tab is
+  (function look() {
+    const heading = [...document.querySelectorAll(".prose-page :is(h2, h3)")].find((each) => slug(each.textContent) === name);
+    if (name && heading?.offsetParent) { heading.tabIndex = -1; heading.focus(); heading.scrollIntoView(); }
+    else if (name && tries-- > 0) setTimeout(look, 50);
+  })();
+}
