@@ -1,6 +1,6 @@
 // The address of the page: it opens what the address says, and keeps the address to what is on show.
 
-import { mount as askServer } from "./away.js";
+import { watchServer } from "./away.js";
 import { watchArea } from "./area.js";
 import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
@@ -14,11 +14,11 @@ const PATIENCE_MS = 10000;            // how long the server may take to open an
 const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer" };
 const PICTURES = "#samples .thumbnail-item";
 const CHANGED = "Settings changed – press Run.";
-const UNSEEN = "Press Run to see the duel of these settings.";
+const UNSEEN = "Press Run to see this duel.";
 const SPACES = "https://huggingface.co";
 
-// `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the page opens with
-// a recorded duel, `space`, and what help.js takes.
+// `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the
+// page opens with a recorded duel, `space`, its name on Spaces, and `help`, what help.js takes.
 export function mount({ element, props, trigger, watch, address: addressOf }) {
   const keys = props.keys.duel;       // what the controls of the Duel are called
   const embeds = new URLSearchParams(location.search).has("embed");
@@ -55,8 +55,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     setTimeout(() => { if (opening === number) opening = 0; }, PATIENCE_MS);
   }
 
-  // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else that no
-  // controls make if it is false; `isNew` for a new entry that Back returns from, and `says` for the visitor.
+  // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
+  // which no controls make, if that is false. `isNew`: for a new entry that Back returns from; `says`: to the visitor.
   function receive({ count: number, texts, shown: isShown, isNew, says }) {
     if (number && number !== opening) return;     // another one was asked for meanwhile
     opening = 0;
@@ -108,7 +108,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 
   function isInSpaces() {
     if (window.parent === window) return false;
-    const above = location.ancestorOrigins ? location.ancestorOrigins[0] : new URL(document.referrer || "about:blank").origin;
+    const above = location.ancestorOrigins?.[0] ?? new URL(document.referrer || "about:blank").origin;
     return above === SPACES;
   }
 
@@ -121,7 +121,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 
   function told() {
     const line = document.querySelector("#changed p");
-    const text = isSame(keys, settings, asked ?? shown) ? "" : shown ? CHANGED : UNSEEN;
+    const text = isOnShow() || isSame(keys, settings, asked) ? "" : shown ? CHANGED : UNSEEN;
     if (line && line.textContent !== text) line.textContent = text;
     document.querySelector("#run")?.classList.toggle("wanted", Boolean(text));
   }
@@ -156,7 +156,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   }
 
   const style = document.head.appendChild(make("style"));
-  askServer({ address: addressOf });
+  watchServer(addressOf);
   mountShare(element, linkNow, addressOf);
   mountKeys(element, () => page);
   mountHelp(props.help);
@@ -179,7 +179,9 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   document.addEventListener("click", ({ target }) => {
     if (target.closest?.("#run")) { asked = settings; told(); }
     const card = target.closest?.(PICTURES);
-    if (card) ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
+    const isRunning = /^\s*Running/.test(document.querySelector("#status")?.textContent);
+    if (!card || isRunning) return;
+    ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
   });
   watchArea("#samples", () => adopt({ picture: picture() }));
   addEventListener("hashchange", () => open(location.hash));
@@ -193,7 +195,8 @@ function scrollTo(name) {
   const slug = (text) => text.trim().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
   let tries = 40;                     // the page is there when its tab is
   (function look() {
-    const heading = [...document.querySelectorAll(".prose-page :is(h2, h3)")].find((each) => slug(each.textContent) === name);
+    const headings = [...document.querySelectorAll(".prose-page :is(h2, h3)")];
+    const heading = headings.find((each) => slug(each.textContent) === name);
     if (name && heading?.offsetParent) { heading.tabIndex = -1; heading.focus(); heading.scrollIntoView(); }
     else if (name && tries-- > 0) setTimeout(look, 50);
   })();

@@ -1,7 +1,7 @@
 // An address as text, `#page?key=value&…`: read and written. Nothing in this file touches the page.
 //
-// The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, the names, first the one that opens; `keys`, of each page
-// those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
+// The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of each
+// page those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
 
 import { VIEW_KEYS } from "./view_address.js";
 
@@ -9,8 +9,9 @@ const LONGEST = 2000;                 // characters of an address that is read
 const HOW = "how-";                   // #how-the-attack is the page "how", at its heading "The attack"
 
 // What `hide=` can leave out, beside the control of any key.
-export const PARTS = {
-  title: "#masthead header", tabs: "#pages > .tab-wrapper", controls: ".controls > :not(.stays)", run: ".controls > .stays",
+const PARTS = {
+  title: "#masthead header", tabs: "#pages > .tab-wrapper",
+  controls: ".controls > :not(.stays)", run: ".controls > .stays",
   curves: ".rv-curves", numbers: ".rv-numbers", bar: ".rv-bar",
 };
 
@@ -21,16 +22,18 @@ export function completed(keys, texts) {
   return all;
 }
 
-export const shortened = (keys, all) =>
-  Object.fromEntries(keys.filter((key) => all[key.name] !== defaultText(key, all)).map(({ name }) => [name, all[name]]));
+export function shortened(keys, all) {
+  const changed = keys.filter((key) => all[key.name] !== defaultText(key, all));
+  return Object.fromEntries(changed.map(({ name }) => [name, all[name]]));
+}
 
 const defaultText = (key, all) => (key.by ? key.default[all[key.by]] : key.default);
 
 export const isSame = (keys, one, other) =>
   Boolean(one && other) && keys.every(({ name }) => one[name] === other[name]);
 
-// An address: its page, the heading on it, texts for the keys of its controls, which Python checks, values of the view, what
-// is hidden, and what cannot be read, a sentence each.
+// An address: its page, the heading on it, texts for the keys of its controls, which Python checks, values of the view,
+// what is hidden, and what cannot be read, a sentence each.
 export function parse(hash, { pages, keys }) {
   const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], faults: [] };
   if (hash.length > LONGEST) return { ...address, faults: [`it has more than ${LONGEST} characters`] };

@@ -3,7 +3,9 @@
 import { watchArea } from "./area.js";
 
 const RUN = { duel: "#run", inspect: "#compare", robustness: "#sweep-run", classifier: "#fool-run" };
-const ROVING = [["#samples", ".thumbnail-item"], ["#fool-samples", ".thumbnail-item"], ["#pages > .tab-wrapper", "[role=tab]"]];
+const ROVING = [
+  ["#samples", ".thumbnail-item"], ["#fool-samples", ".thumbnail-item"], ["#pages > .tab-wrapper", "[role=tab]"],
+];
 const TURN = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 
 // `page()` is the page that is open.

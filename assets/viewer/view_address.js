@@ -16,13 +16,15 @@ const aName = (text) => (/^[\w-]{1,40}$/.test(text) ? text : undefined);
 
 // A property of the view as it is; `first` is the default.
 const plain = (property, first, read) => ({
-  read, of: (view) => (view[property] === first ? null : view[property]), to: (value = first) => ({ [property]: value }),
+  read,
+  of: (view) => (view[property] === first ? null : view[property]),
+  to: (value = first) => ({ [property]: value }),
 });
 
 // What the column at `index` shows: the name of a lane.
 const lane = (index) => ({
   read: aName,
-  of: (view, model) => (view.lanes.length < 2 || view.lanes[index] === index ? null : model.meta.lanes[view.lanes[index]]),
+  of: ({ lanes }, model) => (lanes.length < 2 || lanes[index] === index ? null : model.meta.lanes[lanes[index]]),
   to: (value, model, view) => {
     const found = model.meta.lanes.indexOf(value);
     return { lanes: view.lanes.map((old, i) => (i !== index ? old : found < 0 ? index : found)) };
@@ -68,7 +70,8 @@ export const VIEW_KEYS = {
   // How many times, and the middle of what is in sight, in hundredths of the picture: zoom=4,31,62.
   zoom: {
     read: (text) => {
-      const [times, ...middle] = /^\d{1,2}(\.\d{1,2})?(,\d{1,3}(\.\d)?){2}$/.test(text) ? text.split(",").map(Number) : [];
+      const isZoom = /^\d{1,2}(\.\d{1,2})?(,\d{1,3}(\.\d)?){2}$/.test(text);
+      const [times, ...middle] = isZoom ? text.split(",").map(Number) : [];
       return times >= 1 && times <= 32 && middle.every((part) => part <= 100) ? [times, ...middle] : undefined;
     },
     of: ({ zoom }) => (zoom.scale === 1 ? null

@@ -104,7 +104,7 @@ export function mount({ element, props, watch }) {
     if (values) open(values);
   }
 
-  // What an address says: a value for some keys of the view, and the default for the others. False if there is no run yet.
+  // What an address says: a value for some keys of the view, the default for the others. False if there is no run yet.
   function open(values) {
     if (!model.meta || columnsOf !== model.run) return false;
     for (const [key, { to }] of Object.entries(VIEW_KEYS)) Object.assign(view, to(values[key], model, view));

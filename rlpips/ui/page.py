@@ -16,7 +16,18 @@ from rlpips.ui.components import masthead, modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.components.theme import CSS, theme
-from rlpips.ui.pages import classifier, duel, duel_address, gallery, help_texts, how_it_works, inspect, judge, links, robustness
+from rlpips.ui.pages import (
+    classifier,
+    duel,
+    duel_address,
+    gallery,
+    help_texts,
+    how_it_works,
+    inspect,
+    judge,
+    links,
+    robustness,
+)
 from rlpips.ui.runtime import address, device, files, limits, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 

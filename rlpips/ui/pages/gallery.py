@@ -72,7 +72,7 @@ def build(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
         view, status, tabs = opened
         if path is None or not isinstance(view, dict) or "meta" not in view:
             return tabs, gr.skip(), *duel.nothing
-        settings, known = _settings(path, view["meta"])
+        settings, known = settings_of(path, view["meta"])
         texts = address.write(duel_address.KEYS, settings) if settings else None
         fill = duel.fill(settings, mine) if settings else duel.nothing[2:]
         return tabs, masthead.answer(texts=texts, shown=known, isNew=True), view, status, *fill
@@ -90,7 +90,7 @@ def build(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
     saved.upload(open_saved, [saved, duel.mine], outputs, **PRIVATE)
 
 
-def _settings(path: Path, meta: dict) -> tuple[duel_address.Settings | None, bool]:
+def settings_of(path: Path, meta: dict) -> tuple[duel_address.Settings | None, bool]:
     """(the settings of a trace as far as the page has controls for them, whether these are all); None if it is no duel."""
     if settings := duel_address.of_recorded(path) if path.parent == paths.PRECOMPUTED else None:
         return settings, True
@@ -98,8 +98,10 @@ def _settings(path: Path, meta: dict) -> tuple[duel_address.Settings | None, boo
         return None, False
     trace = Trace.load(path)
     picture = duel_address.picture_of(trace.name, trace.reference)
-    settings, faults = duel_address.of_trace(meta, picture, duel_address.pushed(picture, trace.start))
-    return settings, not faults
+    settings, faults = duel_address.of_trace(
+        meta, picture, duel_address.pushed(picture, trace.start if meta["start"] else None)
+    )
+    return settings, not faults and duel_address.MINE not in (settings["picture"], settings["push"])
 
 
 def _fault(readable: list[Path]) -> str:
