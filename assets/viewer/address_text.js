@@ -1,7 +1,7 @@
 // An address as text, `#page?key=value&…`: read and written. Nothing in this file touches the page.
 //
-// The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of each
-// page those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
+// The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of
+// each page those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
 
 import { VIEW_KEYS } from "./view_address.js";
 

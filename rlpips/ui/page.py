@@ -47,7 +47,7 @@ def build() -> gr.Blocks:
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
         head = masthead.masthead(
             TITLE, TAGLINE, pages=[*links.TABS], keys={"duel": address.for_browser(duel_address.KEYS)},
-            samples=[sample.name for sample in SAMPLES], recorded=opening is not None, space=os.environ.get("SPACE_ID", ""),
+            samples=[sample.name for sample in SAMPLES], recorded=opening is not None and duel_address.is_recorded(), space=os.environ.get("SPACE_ID", ""),
             help=help_texts.for_browser(),
         )  # fmt: skip
         with gr.Tabs(elem_id="pages") as pages:

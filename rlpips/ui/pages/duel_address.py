@@ -86,6 +86,11 @@ def recorded(settings: Settings) -> Path | None:
     return next((path for path in _files() if _may_be(path, wanted) and of_recorded(path) == wanted), None)
 
 
+def is_recorded() -> bool:
+    """Whether the page opens with the settings of the recorded duel that it shows; a host may allow fewer steps."""
+    return recorded(DEFAULTS) is not None
+
+
 def recorded_of(picture: str, objective: str) -> Path | None:
     """The first recorded duel of a sample, of this objective if there is one."""
     found = [path for path in _files() if (_basic(path) or {}).get("picture") == picture]
