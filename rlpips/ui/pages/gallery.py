@@ -20,12 +20,13 @@ from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import thumbnail
 from rlpips.ui.pages import duel_address
 from rlpips.ui.pages.duel import Duel
-from rlpips.ui.runtime import address, messages, session, uploads
+from rlpips.ui.runtime import address, cache, files, messages, session, uploads
 from rlpips.ui.runtime.queue import Client
 
 log = logging.getLogger(__name__)
 
 OPENING = "astronaut-away-linf-4.zip"
+_OPENED = cache.FinishedRuns(64 * 1024**2)  # the messages of recorded duels, by file
 RECORDED, SAVED = "a recorded duel", "a saved trace"
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
 open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
@@ -44,9 +45,15 @@ def _paths() -> list[Path]:
 
 def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError if the file is none."""
-    # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
-    saved = path.read_bytes() if path.parent == paths.PRECOMPUTED else None
-    return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
+    if path.parent != paths.PRECOMPUTED:
+        # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
+        return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path))
+    key = f"{path} {path.stat().st_mtime_ns} {files.folder()}"
+    if found := _OPENED.get(key):  # in a class all open the same link
+        return {**found[0], "run": secrets.token_hex(4)}
+    content = messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), path.read_bytes())
+    _OPENED.put(key, content, "")
+    return content
 
 
 def opening() -> dict | None:
