@@ -162,7 +162,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   mountHelp(props.help);
   element.querySelector(".notice button").addEventListener("click", () => say(""));
   document.addEventListener("page-controls", ({ detail }) =>
-    adopt({ ...Object.fromEntries(detail.map(([name, value]) => [name, String(value ?? "")])), picture: picture() }));
+    adopt({ ...Object.fromEntries(detail.map(([name, value]) => [name, textOf(value)])), picture: picture() }));
   document.addEventListener("page-selected", ({ detail }) => {
     if (detail === page || opening) return;
     page = detail;
@@ -189,6 +189,10 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   if (location.hash.length > 1 || embeds) open(location.hash);
   told();
 }
+
+// A control's value as an address has it, without the last digits that a slider makes of 0.3.
+const textOf = (value) =>
+  (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(9))) : String(value ?? ""));
 
 // The heading of "How it works" whose text makes this name: "The attack" is the-attack.
 function scrollTo(name) {
