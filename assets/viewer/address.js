@@ -29,6 +29,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   let heard = settings;               // the same while the server is setting the controls
   let shown = props.recorded ? settings : null;  // those of the duel on show; null if no controls can make it
   let asked = null;                   // those that Run was pressed with, until its run is on show
+  let wantedView = null;              // the view of the recorded duel that the server is opening
   let opening = 0;                    // the address that the server is opening, by number
   let count = 0;
   let timer = 0;
@@ -41,7 +42,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     leaveOut();
     clearTimeout(timer);
     const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
-    if (VIEWERS[page]) want(VIEWERS[page], wanted.view, page !== "duel" || (isSet && isOnShow()));
+    if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
+    wantedView = isSet ? null : wanted.view;
     const needsServer = wanted.faults.length || (page === "duel" && !isSet);
     if (!needsServer && select()) return scrollTo(anchor);
     ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
@@ -56,10 +58,12 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   }
 
   // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
-  // which no controls make, if that is false. `isNew`: for a new entry that Back returns from; `says`: to the visitor.
-  function receive({ count: number, texts, shown: isShown, isNew, says }) {
+  // which no controls make, if that is false. `run`: which one that is; `isNew`: for a new entry that Back returns from; `says`: to the visitor.
+  function receive({ count: number, texts, shown: isShown, run, isNew, says }) {
     if (number && number !== opening) return;     // another one was asked for meanwhile
     opening = 0;
+    if (run && wantedView) want(VIEWERS.duel, wantedView, run);
+    wantedView = null;
     if (texts) settings = heard = completed(keys, texts);
     else adopt({ picture: picture() });
     if (isShown !== undefined) [shown, asked] = [isShown ? settings : null, null];
@@ -92,7 +96,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (opening) return;
     const hash = hashNow();
     if (hash === (location.hash || `#${props.pages[0]}`)) return;
-    history[isNew ? "pushState" : "replaceState"](history.state, "", hash);
+    // In full: a part of it alone would belong to Gradio's <base>.
+    history[isNew ? "pushState" : "replaceState"](history.state, "", location.pathname + location.search + hash);
     tellParent(hash);
   }
 

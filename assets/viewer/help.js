@@ -23,7 +23,11 @@ function newHelp({ name, text, more }) {
   const link = make("a", { href: more, textContent: "How it works" });
   box.append(make("p", { textContent: text }), link);
   button.popoverTargetElement = box;
-  link.addEventListener("click", () => box.hidePopover());
+  link.addEventListener("click", (event) => {
+    event.preventDefault();           // Gradio's <base> would make it another page
+    box.hidePopover();
+    location.hash = more;
+  });
   box.addEventListener("toggle", ({ newState }) => {
     if (newState !== "open") return;
     const { left, bottom, top } = button.getBoundingClientRect();

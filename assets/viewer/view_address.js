@@ -87,22 +87,24 @@ export function textsOf(view, model) {
 }
 
 const viewers = new Map();            // id of the component -> { open(values), texts() }
-const wanted = new Map();             // id -> values for the run that it shows next
+const wanted = new Map();             // id -> { values, run }: to show as soon as it shows that run, or any
 
 // A viewer says so when it is there, when it begins to show another run, and when its view has changed.
 export const register = (id, viewer) => viewers.set(id, viewer);
 export const tell = (id, what, detail = {}) =>
   document.dispatchEvent(new CustomEvent(`viewer-${what}`, { detail: { id, ...detail } }));
 
-export function takeWanted(id) {
-  const values = wanted.get(id);
+export function takeWanted(id, run) {
+  const found = wanted.get(id);
+  if (!found || (found.run && found.run !== run)) return null;
   wanted.delete(id);
-  return values;
+  return found.values;
 }
 
-// Show values in a viewer: now, or with the run that it shows next.
-export function want(id, values, now) {
-  if (!now || !viewers.get(id)?.open(values)) wanted.set(id, values);
+// Show values in a viewer: now, or as soon as it shows a run, which may have to be a certain one.
+export function want(id, values, run = null) {
+  wanted.delete(id);
+  if (!viewers.get(id)?.open(values, run)) wanted.set(id, { values, run });
 }
 
 export const viewTexts = (id) => viewers.get(id)?.texts() ?? {};

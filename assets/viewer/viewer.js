@@ -100,13 +100,13 @@ export function mount({ element, props, watch }) {
     curves.writeLegend();
     curves.draw();
     zoom.refresh();
-    const values = takeWanted(host.id);
+    const values = takeWanted(host.id, model.run);
     if (values) open(values);
   }
 
-  // What an address says: a value for some keys of the view, the default for the others. False if there is no run yet.
-  function open(values) {
-    if (!model.meta || columnsOf !== model.run) return false;
+  // What an address says: a value for some keys of the view, the default for the others. False if the run is not on show.
+  function open(values, run = null) {
+    if (!model.meta || columnsOf !== model.run || (run && run !== model.run)) return false;
     for (const [key, { to }] of Object.entries(VIEW_KEYS)) Object.assign(view, to(values[key], model, view));
     for (const name of ["scale", "ruler"]) find(name).value = view[name];
     columns.forEach((column, index) => { column.root.querySelector(".rv-lane").value = view.lanes[index]; });

@@ -167,7 +167,7 @@ def the_duel(served):
 
 def test_a_link_opens_a_recorded_duel_and_else_fills_the_controls(the_duel):
     note, told, updates = links.opened("duel", {"picture": "chelsea"}, [], [], the_duel)
-    assert note == "" and told == {"texts": {"picture": "chelsea"}, "shown": True}
+    assert note == "" and told == {"texts": {"picture": "chelsea"}, "shown": True, "run": updates[0]["run"]}
     view, status, grid, *fields = updates
     assert (
         view["state"] == "recorded"

@@ -162,6 +162,7 @@ def test_spaces_is_told(chromium, server):
         page.wait_for_function("told.length > 0")
         assert page.evaluate("told.at(-1)") == {"queryString": "lesson=2", "hash": "#duel?step=0"}
     finally:
+        context.unroute_all(behavior="ignoreErrors")
         context.close()
 
 

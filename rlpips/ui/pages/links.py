@@ -82,7 +82,7 @@ def of_file(path: Path, mine: list[str], duel: Duel) -> tuple[dict[str, Any], li
     assert settings is not None  # it was found by them
     content = gallery.message(path)
     return (
-        {"texts": _texts(settings), "shown": True},
+        {"texts": _texts(settings), "shown": True, "run": content["run"]},
         [content, gallery.status_of(content, gallery.RECORDED), *duel.fill(settings, mine)],
     )
 
