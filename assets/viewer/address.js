@@ -58,7 +58,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   }
 
   // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
-  // which no controls make, if that is false. `run`: which one that is; `isNew`: for a new entry that Back returns from; `says`: to the visitor.
+  // which no controls make, if that is false. `run`: which one that is; `isNew`: for an entry that Back returns from;
+  // `says`: to the visitor.
   function receive({ count: number, texts, shown: isShown, run, isNew, says }) {
     if (number && number !== opening) return;     // another one was asked for meanwhile
     opening = 0;

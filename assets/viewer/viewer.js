@@ -104,7 +104,7 @@ export function mount({ element, props, watch }) {
     if (values) open(values);
   }
 
-  // What an address says: a value for some keys of the view, the default for the others. False if the run is not on show.
+  // What an address says: values for keys of the view, the default for the others. False if the run is not on show.
   function open(values, run = null) {
     if (!model.meta || columnsOf !== model.run || (run && run !== model.run)) return false;
     for (const [key, { to }] of Object.entries(VIEW_KEYS)) Object.assign(view, to(values[key], model, view));
