@@ -5,7 +5,8 @@ const STILL_MS = 4000;                // without a new text: the server is gone,
 const GONE = "Stopped: the server does not answer. What is shown stays; press the button again when it is back.";
 const ANEW = "Stopped: the server has started anew, and has forgotten this run. Press the button again.";
 
-export function mount({ address }) {
+// `address` makes the address of a file of the server.
+export function watchServer(address) {
   const seen = new Map();             // status line -> { text, since }
   let server = null;                  // its name, which is another one after every start
 

@@ -31,6 +31,7 @@ export function newCurves(root, model, view, act) {
   }
 
   function drawNow() {
+    logButton.setAttribute("aria-pressed", view.log);
     if (!model.meta || isPair(model) || !size.width) return;
     const marks = rulerMarks();
     const [low, high] = range(marks);
@@ -145,8 +146,7 @@ export function newCurves(root, model, view, act) {
   });
 
   logButton.addEventListener("click", () => {
-    view.log = !view.log;
-    logButton.setAttribute("aria-pressed", view.log);
+    act({ log: !view.log });
     draw();
   });
 

@@ -25,6 +25,9 @@ export const howMany = (shares, share) => shares.findIndex((value) => value >= s
 
 export const newRecipe = (layers) => ({ share: 0, gains: layers.map(() => 1), silenced: [] });
 
+// Whether this is the first of the two metrics as it is.
+export const isPlain = ({ share, gains, silenced }) => !share && !silenced.length && gains.every((gain) => gain === 1);
+
 export function mixedWeights(recipe, a, b, layers) {
   const w = Float64Array.from(a, (weight, c) => (1 - recipe.share) * weight + recipe.share * b[c]);
   for (const [l, { first, count }] of layers.entries())

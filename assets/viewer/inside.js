@@ -4,6 +4,7 @@ import { newChannel } from "./channel.js";
 import { newDifferences } from "./differences.js";
 import { options } from "./dom.js";
 import { newFew } from "./few.js";
+import { isPlain } from "./heads.js";
 import { laneName, metricTitle, YOURS } from "./names.js";
 import { frameOf, pairOn, squaredAt } from "./opened.js";
 import { newPlace } from "./place.js";
@@ -64,7 +65,7 @@ export function newInside(root, model, view, act, address, scores) {
     const known = name === "noise" ? null : differences(frame.step, view.trunk);
     view.local = view.place && known ? { squared: known.squaredAt(name, ...view.place) } : null;
     view.silenced = new Set(view.recipe.silenced);
-    view.yours = yours.isPlain() ? [] : [{ ...YOURS, w: yours.weights() }];
+    view.yours = isPlain(view.recipe) ? [] : [{ ...YOURS, w: yours.weights() }];
     // Each part follows what it shows and nothing else, so that a slider moves without a wait.
     const decoded = model.frames.filter((each) => each.decoded).length;
     const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, known === undefined, Boolean(known)];

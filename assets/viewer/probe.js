@@ -10,7 +10,7 @@ import { shortNumber } from "./text.js";
 
 const HINT = "Point at a picture to read its pixels. Scroll or + − to zoom, drag to pan, double click to reset.";
 
-export function newProbe(root, model, view, columns, zoom) {
+export function newProbe(root, model, view, columns) {
   const line = root.querySelector(".rv-probe");
   let place = null;
 
@@ -24,6 +24,7 @@ export function newProbe(root, model, view, columns, zoom) {
     place = [u, v];
     const source = model.pixels.reference;
     if (!source) return;
+    const { zoom } = view;
     const clamp = (t, size) => Math.min(size - 1, Math.max(0, Math.floor(t * size)));
     const x = clamp((u - zoom.x) / zoom.scale, source.width);
     const y = clamp((v - zoom.y) / zoom.scale, source.height);
@@ -33,6 +34,7 @@ export function newProbe(root, model, view, columns, zoom) {
 
   // The mark covers the pixel where that is large enough to be seen, and is a small square around it otherwise.
   function mark(x, y, source) {
+    const { zoom } = view;
     for (const picture of columns().flatMap((column) => column.framed)) {
       const { clientWidth: w, clientHeight: h } = picture.frame;
       if (!w) continue;               // the layers or the pictures, whichever are not on show

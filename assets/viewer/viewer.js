@@ -14,6 +14,7 @@ import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
 import { newTable } from "./table.js";
 import { hasVerdicts } from "./verdicts.js";
+import { register, takeWanted, tell, textsOf, VIEW_KEYS } from "./view_address.js";
 import { newZoom } from "./zoom.js";
 
 const PATIENCE = 400;                 // ms
@@ -28,6 +29,7 @@ export function mount({ element, props, watch, address }) {
   const model = newModel();
   const view = { step: 0, lanes: [0, 1], factor: null, scale: "own", layer: ALL, against: "reference",
     ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
+    wipe: 0.5, zoom: { scale: 1, x: 0, y: 0 },  // x, y: where the corner lies, in sizes of the frame
     log: true, moves: true, following: true, playing: false, explored: false };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
@@ -40,12 +42,13 @@ export function mount({ element, props, watch, address }) {
 
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
-  const zoom = newZoom(root, model, view, () => columns, act);
+  const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
   const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
 
   function receive(message) {
     if (!message || !message.run) return;
     if (accept(model, message)) startRun();
+    if (model.state === "empty") find("empty").textContent = message.says ?? props.empty;
     if (model.state === "empty") mirrorState();  // the placeholder takes the place of what fits no more
     if (!model.meta) return;
     if (view.following) view.step = lastStep(model);
@@ -76,6 +79,7 @@ export function mount({ element, props, watch, address }) {
     Object.assign(view, { step: 0, lanes: [0, 1], layer: ALL, factor: null });
     Object.assign(view, { following: true, playing: false, explored: false });
     cache.clear();
+    tell(host.id, "run", { state: model.state });
   }
 
   // What another run needs anew. The old columns stay until there is something to put in their place: nothing flashes.
@@ -102,6 +106,23 @@ export function mount({ element, props, watch, address }) {
     curves.draw();
     zoom.refresh();
     inside.build();
+    const values = takeWanted(host.id, model.run);
+    if (values) open(values);
+  }
+
+  // What an address says: values for keys of the view, the default for the others. False if the run is not on show.
+  function open(values, run = null) {
+    if (!model.meta || columnsOf !== model.run || (run && run !== model.run)) return false;
+    for (const [key, { to }] of Object.entries(VIEW_KEYS)) Object.assign(view, to(values[key], model, view));
+    for (const name of ["scale", "ruler"]) find(name).value = view[name];
+    columns.forEach((column, index) => { column.root.querySelector(".rv-lane").value = view.lanes[index]; });
+    for (const select of root.querySelectorAll(".rv-against")) select.value = view.against;
+    curves.draw();
+    zoom.refresh();
+    mirrorState();
+    load();
+    schedule();
+    return true;
   }
 
   // The visitor points at the viewer or moves the focus into it, and is about to scrub: time to load all pictures.
@@ -121,6 +142,7 @@ export function mount({ element, props, watch, address }) {
     mirrorState();
     load();
     schedule();
+    tell(host.id, "view");
   }
 
   function schedule() {
@@ -178,4 +200,5 @@ export function mount({ element, props, watch, address }) {
   watch("value", () => receive(props.value));
   mirrorState();
   receive(props.value);
+  register(host.id, { open, texts: () => (model.meta ? textsOf(view, model) : {}) });
 }

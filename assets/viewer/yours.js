@@ -3,7 +3,7 @@
 
 import { distanceUnder, jpegUnder } from "./channels.js";
 import { make } from "./dom.js";
-import { descending, MOST_GAIN, mixedWeights, newRecipe, products, recipeFrom } from "./heads.js";
+import { descending, isPlain, MOST_GAIN, mixedWeights, newRecipe, products, recipeFrom } from "./heads.js";
 import { lastStep } from "./model.js";
 import { aboutOf, headsFile } from "./heads_file.js";
 import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
@@ -143,12 +143,9 @@ export function newYours(panel, model, view, act, scores) {
 
   const weights = () => mixedWeights(view.recipe, ...ends().heads, layers);
 
-  // What the other parts of the panel show beside the trace's metrics; nothing while it is one of them.
-  const isPlain = () => JSON.stringify(view.recipe) === JSON.stringify(newRecipe(layers));
-
   function show() {
     const { recipe } = view;
-    const w = weights();
+    const w = weights(), plain = isPlain(recipe);
     controls.share.input.value = recipe.share;
     controls.share.value.textContent = `${Math.round(100 * recipe.share)} %`;
     for (const [l, { input, value }] of controls.gains.entries()) {
@@ -159,11 +156,11 @@ export function newYours(panel, model, view, act, scores) {
     controls.heaviest.value.textContent = String(recipe.silenced.length);
     writeSilent(recipe);
     undo.disabled = !history.length;
-    reset.disabled = isPlain();
-    warning.textContent = isPlain() ? `This is ${metricTitle(model, pair[0])} itself. Move something.` : attackedText(w) ?? SAME;
+    reset.disabled = plain;
+    warning.textContent = plain ? `This is ${metricTitle(model, pair[0])} itself. Move something.` : attackedText(w) ?? SAME;
     const isDuel = panel.closest("#viewer") && model.meta.lanes.includes("noise");
     attack.hidden = score.hidden = !isDuel;
-    attack.disabled = isPlain() || !model.files?.trace;
+    attack.disabled = plain || !model.files?.trace;
     writeTable(w);
     drawCurves(w);
   }
@@ -245,5 +242,5 @@ export function newYours(panel, model, view, act, scores) {
       pair.map((m) => metricTitle(model, m)).join(" and ")}, each under its own attack.`;
   }
 
-  return { build, show, silence, weights, isPlain, receive };
+  return { build, show, silence, weights, receive };
 }

@@ -4,15 +4,15 @@ import { newProbe } from "./probe.js";
 
 const MAX_ZOOM = 32;
 
-export function newZoom(root, model, view, columns, act) {
-  const zoom = { scale: 1, x: 0, y: 0 };        // x, y: where the corner lies, in sizes of the frame
+// `changed` is called after each movement.
+export function newZoom(root, model, view, columns, act, changed) {
   const pointers = new Map();
-  let wipe = 0.5;
   let drag = null;                              // "pan", "wipe" or "pinch"
 
   const pictures = () => columns().flatMap((column) => column.framed);
 
   function apply() {
+    const { zoom } = view;
     zoom.x = Math.min(0, Math.max(1 - zoom.scale, zoom.x));
     zoom.y = Math.min(0, Math.max(1 - zoom.scale, zoom.y));
     const moved = `translate(${zoom.x * 100}%, ${zoom.y * 100}%) scale(${zoom.scale})`;
@@ -22,18 +22,22 @@ export function newZoom(root, model, view, columns, act) {
     root.classList.toggle("rv-zoomed", zoom.scale > 1);
     root.querySelector(".rv-reset").disabled = zoom.scale === 1;
     probe.again();
+    changed();
   }
 
   function applyWipe() {
+    const { wipe } = view;
     for (const picture of pictures().filter((p) => p.handle)) {
       picture.canvas.parentElement.style.clipPath = `inset(0 0 0 ${wipe * 100}%)`;
       picture.handle.style.left = `${wipe * 100}%`;
       picture.handle.setAttribute("aria-valuenow", Math.round(wipe * 100));
     }
+    changed();
   }
 
   // The point under (u, v), in fractions of the frame, stays where it is.
   function zoomBy(factor, u = 0.5, v = 0.5) {
+    const { zoom } = view;
     const scale = Math.min(MAX_ZOOM, Math.max(1, zoom.scale * factor));
     zoom.x = u - ((u - zoom.x) / zoom.scale) * scale;
     zoom.y = v - ((v - zoom.y) / zoom.scale) * scale;
@@ -42,22 +46,22 @@ export function newZoom(root, model, view, columns, act) {
   }
 
   function panBy(u, v) {
-    zoom.x += u;
-    zoom.y += v;
+    view.zoom.x += u;
+    view.zoom.y += v;
     apply();
   }
 
   function reset() {
-    Object.assign(zoom, { scale: 1, x: 0, y: 0 });
+    Object.assign(view.zoom, { scale: 1, x: 0, y: 0 });
     apply();
   }
 
   function setWipe(u) {
-    wipe = Math.min(1, Math.max(0, u));
+    view.wipe = Math.min(1, Math.max(0, u));
     applyWipe();
   }
 
-  const probe = newProbe(root, model, view, columns, zoom);
+  const probe = newProbe(root, model, view, columns);
 
   const frameOf = (event) => event.target.closest?.(".rv-frame");
 
@@ -71,7 +75,7 @@ export function newZoom(root, model, view, columns, act) {
   area.addEventListener("wheel", (event) => {
     const frame = frameOf(event);
     // At no zoom, scrolling back belongs to the page.
-    if (!frame || (zoom.scale === 1 && event.deltaY > 0)) return;
+    if (!frame || (view.zoom.scale === 1 && event.deltaY > 0)) return;
     event.preventDefault();
     zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), ...place(frame, event));
   }, { passive: false });
@@ -89,7 +93,8 @@ export function newZoom(root, model, view, columns, act) {
 
   function choose(u, v) {
     const inside = (t) => Math.min(0.9999, Math.max(0, t));
-    act({ place: [inside((u - zoom.x) / zoom.scale), inside((v - zoom.y) / zoom.scale)] });
+    const { x, y, scale } = view.zoom;
+    act({ place: [inside((u - x) / scale), inside((v - y) / scale)] });
   }
 
   area.addEventListener("pointerdown", (event) => {
@@ -97,7 +102,7 @@ export function newZoom(root, model, view, columns, act) {
     if (!frame || event.button !== 0) return;
     pointers.set(event.pointerId, event);
     const onHandle = event.target.closest(".rv-handle");
-    const wipes = onHandle || (zoom.scale === 1 && frame.querySelector(".rv-handle"));
+    const wipes = onHandle || (view.zoom.scale === 1 && frame.querySelector(".rv-handle"));
     drag = pointers.size > 1 ? "pinch" : wipes ? "wipe" : "pan";
     frame.setPointerCapture(event.pointerId);
     if (onHandle) onHandle.focus({ preventScroll: true });
@@ -138,12 +143,12 @@ export function newZoom(root, model, view, columns, act) {
   area.addEventListener("keydown", (event) => {
     const turn = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
     if (!frameOf(event)) return;
-    if (event.target.matches(".rv-handle") && turn) setWipe(wipe + (turn[0] - turn[1]) * 0.02);
+    if (event.target.matches(".rv-handle") && turn) setWipe(view.wipe + (turn[0] - turn[1]) * 0.02);
     else if (event.key === "+" || event.key === "=") zoomBy(1.4);
     else if (event.key === "-") zoomBy(1 / 1.4);
     else if (event.key === "Enter" && view.inside) choose(0.5, 0.5);
     else if (event.key === "Escape") reset();
-    else if (turn && zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
+    else if (turn && view.zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
     else if (turn?.[0]) act({ step: view.step + turn[0] });
     else return;
     event.preventDefault();

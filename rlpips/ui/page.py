@@ -12,17 +12,30 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from rlpips.ui import endpoint
-from rlpips.ui.components import modules
+from rlpips.ui.components import masthead, modules
 from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.components.theme import CSS, theme
-from rlpips.ui.pages import classifier, duel, gallery, how_it_works, inspect, judge, robustness
-from rlpips.ui.runtime import device, differences, files, limits, settings, zero_gpu
+from rlpips.ui.pages import (
+    classifier,
+    duel,
+    duel_address,
+    gallery,
+    help_texts,
+    how_it_works,
+    inspect,
+    judge,
+    links,
+    robustness,
+)
+from rlpips.ui.runtime import address, device, differences, files, limits, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
 
 TITLE = "R-LPIPS Explorer"
-MASTHEAD = f"<header><h1>{TITLE}</h1><p>the same small change, two verdicts</p></header>"
+TAGLINE = "the same small change, two verdicts"
+SELECTED_JS = "() => document.dispatchEvent(new CustomEvent('page-selected', { detail: '%s' }))"
 SESSIONS = 500  # so many Gradio remembers, 0.2 MB each, also when their tab is closed; older ones start again
 CLEAN_EVERY_S, MAX_AGE_S = 10 * 60, 2 * 60 * 60  # how often old files are deleted, and how old they may get
 
@@ -32,39 +45,51 @@ def build() -> gr.Blocks:
     cleaning = (CLEAN_EVERY_S, MAX_AGE_S)
     opening = gallery.opening()
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
-        gr.HTML(MASTHEAD, elem_id="masthead", js_on_load=modules.load("away.js"))
+        head = masthead.masthead(
+            TITLE, TAGLINE, pages=[*links.TABS], keys={"duel": address.for_browser(duel_address.KEYS)},
+            samples=[sample.name for sample in SAMPLES], recorded=opening is not None and duel_address.is_recorded(), space=os.environ.get("SPACE_ID", ""),
+            help=help_texts.for_browser(),
+        )  # fmt: skip
         with gr.Tabs(elem_id="pages") as pages:
-            with gr.Tab("Duel", id="duel", render_children=True):
-                view, status = duel.build(opening)
-            with gr.Tab("Inspect a pair", id="inspect"):
-                inspect.build()
-            with gr.Tab("Robustness", id="robustness") as tab:
-                robustness.build(tab)
-            with gr.Tab("You be the judge", id="judge") as tab:
+            with _tab("duel"):
+                the_duel = duel.build(opening)
+            with _tab("judge") as tab:
                 judge.build(tab)
-            with gr.Tab("Gallery", id="gallery"):
-                gallery.build(view, status, pages, "duel")
-            with gr.Tab("Fool a classifier", id="classifier") as tab:
+            with _tab("inspect"):
+                inspect.build()
+            with _tab("robustness") as tab:
+                robustness.build(tab)
+            with _tab("classifier") as tab:
                 classifier.build(tab)
-            with gr.Tab("How it works", id="how"):
+            with _tab("gallery"):
+                gallery.build(head, pages, the_duel)
+            with _tab("how"):
                 how_it_works.build()
+        links.connect(head, pages, the_duel)
         endpoint.build()
-        app.load(partial(_loading_status, opening is not None), None, status, **PRIVATE)
+        app.load(partial(_loading_status, opening is not None), None, the_duel.status, **PRIVATE)
     # Work for the device waits in `rlpips.ui.runtime.queue`; no other event of a visitor waits for another visitor's.
     return app.queue(max_size=2 * device.THREADS, default_concurrency_limit=None)
+
+
+def _tab(name: str) -> gr.Tab:
+    """A tab, which tells the page's address when it is selected. Only the first one is there before it is selected."""
+    tab = gr.Tab(links.TABS[name], id=name, elem_id=f"page-{name}", render_children=name == "duel")
+    tab.select(None, js=SELECTED_JS % name, **PRIVATE)
+    return tab
 
 
 def _loading_status(recorded: bool) -> Iterator[str]:
     """The status line while the network loads, and then; `recorded` if a recorded duel is shown meanwhile."""
     explore = " The recorded duel can be explored meanwhile." if recorded else ""
-    opening = "This is a recorded duel" if recorded else "The recorded duel cannot be read"
+    opening = "" if recorded else " The recorded duel cannot be read."
     try:
         for text in warm_up().texts():
             yield f"{text}{explore}"
     except Exception as error:
         yield html.escape(f"Refused: the network could not be loaded: {error}")
         return
-    yield f"Loading done ({describe_device()}). {opening}: press Run for a live one."
+    yield f"Loading done ({describe_device()}).{opening} Press Run for a live duel."
 
 
 def serve() -> None:
@@ -81,7 +106,8 @@ def serve() -> None:
     zero_gpu.launch(
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
-        state_session_capacity=SESSIONS, head=modules.HEAD, app_kwargs={"routes": [*modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
+        state_session_capacity=SESSIONS, head=modules.HEAD,
+        app_kwargs={"routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

@@ -15,7 +15,7 @@ import torch
 from rlpips import Trace, paths
 from rlpips.engine.compare import compare
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.pages import gallery
+from rlpips.ui.pages import duel, gallery
 from rlpips.ui.runtime import files, session
 
 RECORDED = paths.PRECOMPUTED / gallery.OPENING
@@ -153,7 +153,7 @@ def test_a_damaged_recording_is_an_error_in_the_log_and_a_sentence_on_the_page(t
 def page_text():
     """All HTML of the page."""
     with gr.Blocks() as app:
-        gallery.build(gr.HTML(), gr.HTML(), gr.Tabs(), "duel")
+        gallery.build(gr.HTML(), gr.Tabs(), duel.build(None))
     return " ".join(block.value for block in app.blocks.values() if isinstance(block, gr.HTML) and block.value)
 
 

@@ -12,7 +12,7 @@ from rlpips import paths
 
 MODULES = {file.name: file.read_text("utf-8") for file in sorted(paths.VIEWER.glob("*.js"))}
 ENTRIES = {
-    ("away.js", "mount"),
+    ("address.js", "mount"),
     ("viewer.js", "mount"),
     ("chart.js", "mount"),
     ("judge.js", "mount"),

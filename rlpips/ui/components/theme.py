@@ -93,5 +93,5 @@ CSS = """
 }
 """
 
-for _name in ("robustness.css", "comparison.css", "classifier.css"):
+for _name in ("address.css", "robustness.css", "comparison.css", "classifier.css"):
     CSS += (paths.VIEWER / _name).read_text("utf-8")

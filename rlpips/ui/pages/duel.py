@@ -1,13 +1,13 @@
 """The Duel page: choose a picture and an attack, press Run, and see the same change get two verdicts."""
 
 import html
+import json
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from PIL import Image
 
-from rlpips.attacks.request import MAX_FLOW
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
@@ -15,6 +15,7 @@ from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import duel_controls, inside
+from rlpips.ui.pages.duel_address import Settings
 from rlpips.ui.pages.duel_controls import Controls
 from rlpips.ui.runtime import device, flip, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
@@ -31,11 +32,46 @@ BUDGET_JS = """(eps, norm) => {
 }"""
 BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # for the values that the page opens with
 
+# Tells the page's address the values of the controls, each beside its key.
+TELL_JS = """(...values) => {
+  const detail = %s.map((key, place) => [key, values[place]]);
+  document.dispatchEvent(new CustomEvent('page-controls', { detail }));
+}"""
+
 _SAMPLES = [str(sample.path) for sample in SAMPLES]
 
 
-def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
-    """Lay out the page in the current Blocks; `opening` is the first viewer message. Returns (viewer, status line)."""
+class Duel(NamedTuple):
+    """The parts of the page that another one needs to show a duel here, with its settings."""
+
+    view: gr.HTML
+    status: gr.HTML
+    grid: gr.Gallery
+    fields: dict[str, Any]  # the control of each key of the page's address but "picture"
+    mine: gr.State
+    strip: gr.State
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What an event sets to show a duel: viewer, status, and what `fill` has a value for."""
+        return [self.view, self.status, self.grid, *self.fields.values()]
+
+    @property
+    def nothing(self) -> list[Any]:
+        """The values for `outputs` that change nothing."""
+        return [gr.skip()] * len(self.outputs)
+
+    def fill(self, settings: Settings, mine: list[str]) -> list[Any]:
+        """The values that set the picture and the controls, beside the visitor's own pictures."""
+        names = [sample.name for sample in SAMPLES]
+        place = len(mine) + names.index(settings["picture"]) if settings["picture"] in names else 0 if mine else None
+        values = {name: settings[name] for name in self.fields} | {"side": int(settings["side"])}
+        values["eps"] = _eps_slider(settings["norm"], settings["eps"])
+        return [gr.Gallery(selected_index=place), *values.values()]
+
+
+def build(opening: dict | None) -> Duel:
+    """Lay out the page in the current Blocks; `opening` is the first viewer message."""
     # The run, some megabytes, which Gradio would otherwise store for an hour after the tab is closed.
     state = gr.State(time_to_live=2 * device.DEADLINE_S)
     # Paths of the visitor's pictures and of those in the strip of thumbnails; and the place of the selected one in the strip.
@@ -53,6 +89,13 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
                 elem_id="upload",
                 elem_classes="upload",
             )
+            # Before the settings: it stays in sight, and few stops from the start of the page.
+            with gr.Column(elem_classes="stays"):
+                with gr.Row():
+                    run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
+                    stop = gr.Button("Stop", elem_id="stop", min_width=80)
+                gr.HTML('<p role="status"></p>', elem_id="changed")
+                status = status_line("Loading the network… The recorded duel can be explored meanwhile.", "status")
             with gr.Row():
                 objective = gr.Dropdown(
                     duel_controls.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90
@@ -61,11 +104,9 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
             candidate = gr.Dropdown(
                 duel_controls.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate"
             )
-            eps = gr.Slider(0.5, 16, value=4, step=0.5, label="eps, n/255", elem_id="eps")
+            eps = _eps_slider("linf", elem_id="eps")
             budget = gr.HTML(BUDGET, elem_id="budget", elem_classes="hint")
-            steps = gr.Slider(
-                1, device.MAX_STEPS, value=min(20, device.MAX_STEPS), step=1, label="Steps", elem_id="steps"
-            )
+            steps = gr.Slider(1, device.MAX_STEPS, value=duel_controls.STEPS, step=1, label="Steps", elem_id="steps")
             with gr.Row():
                 first = gr.Dropdown(
                     duel_controls.METRICS, value="lpips", label="Against", elem_id="metric-0", min_width=90
@@ -78,10 +119,6 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
                     duel_controls.DUEL_BACKBONES, value="alex", label="Backbone", elem_id="backbone", min_width=90
                 )
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed", min_width=90)
-            with gr.Row():
-                run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
-                stop = gr.Button("Stop", elem_id="stop", min_width=80)
-            status = status_line("Loading the network… The recorded duel can be explored meanwhile.", "status")
             with gr.Accordion("More", open=False, elem_id="more"):
                 schedule = gr.Dropdown(
                     duel_controls.SCHEDULES, value="cosine", label="Sizes of the steps", elem_id="schedule"
@@ -99,8 +136,9 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
         )
 
     upload.change(_uploaded, upload, [grid, strip, mine, candidate, status], **PRIVATE)
-    objective.change(_candidate_for, [objective, candidate], candidate, **PRIVATE)
-    norm.change(_eps_slider, norm, eps, **PRIVATE)
+    # Of the visitor, not of a link, which sets all of them.
+    objective.input(_candidate_for, [objective, candidate], candidate, **PRIVATE)
+    norm.input(_eps_slider, norm, eps, **PRIVATE)
     gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
 
     controls = Controls(
@@ -109,7 +147,15 @@ def build(opening: dict | None) -> tuple[gr.HTML, gr.HTML]:
     )  # fmt: skip
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
     inside.connect_yours(stop, _verdict, [view, status, state])
-    return view, status
+    fields = dict(
+        objective=objective, norm=norm, push=candidate, eps=eps, steps=steps, a=first, b=second, backbone=backbone, seed=seed,
+        schedule=schedule, stepsize=step_size, restarts=restarts, side=size, precision=precision,
+    )  # fmt: skip
+    gr.on(
+        [field.change for field in fields.values()], None, [*fields.values()], js=TELL_JS % json.dumps([*fields]),
+        trigger_mode="multiple", **PRIVATE,
+    )  # fmt: skip
+    return Duel(view, status, grid, fields, mine, strip)
 
 
 def _sample_cards() -> list[tuple[Image.Image, str]]:
@@ -148,18 +194,18 @@ def _candidate_for(objective: str, candidate: str) -> str:
     return "itself" if candidate in [name for _, name in duel_controls.COPIES] else candidate
 
 
-def _eps_slider(norm: str) -> gr.Slider:
-    if norm == "linf":
-        return gr.Slider(minimum=0.5, maximum=16, value=4, step=0.5, label="eps, n/255")
-    if norm == "flow":
-        return gr.Slider(minimum=0.05, maximum=MAX_FLOW, value=0.5, step=0.05, label="eps, pixels")
-    return gr.Slider(minimum=0.1, maximum=20, value=4, step=0.1, label="eps, l2 norm on [0, 1]")
+def _eps_slider(norm: str, value: float | None = None, **kw: Any) -> gr.Slider:
+    budget = duel_controls.BUDGETS[norm]
+    value = budget.default if value is None else value
+    return gr.Slider(budget.low, budget.high, value=value, step=budget.step, label=budget.label, **kw)
 
 
 def _updates(client: Client, *values: Any) -> Generator[session.Update]:
     """A run for the values of the page's controls, whose first one is a place in the strip, and for the paths of the strip."""
     controls, strip = Controls(*values[:-1]), values[-1]
     selected = pick(controls.selected, strip, otherwise=next(iter(controls.mine), None))
+    if selected is None and not controls.upload:
+        raise ValueError("Choose a picture first.")
     step_size = controls.step_size or None  # the field cannot stay empty: Gradio fills in 0 when it is shown
     yield from updates(client, controls._replace(selected=selected, step_size=step_size))
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlpips.attacks.request import AttackRequest
+from rlpips.attacks.request import MAX_FLOW, AttackRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.ui.components.samples import SAMPLES
@@ -23,6 +23,7 @@ DUEL_BACKBONES = [
 OBJECTIVES = [("push away", "away"), ("pull toward", "toward")]
 NORMS = [("l∞", "linf"), ("l2", "l2")]
 THREATS = [*NORMS, ("flow", "flow")]
+STEPS = min(40, device.MAX_STEPS)  # those of the recorded duels: the page opens with the settings of the one it shows
 SIZES = [("256 px", 256), ("512 px", 512), ("1024 px", 1024)]
 SCHEDULES = [("from 2 eps to 0", "cosine"), ("all the same", "fixed"), ("APGD", "apgd")]
 PRECISIONS = [("automatic", "auto"), ("float32", "float32")]
@@ -37,7 +38,24 @@ CANDIDATES = [
     ("the picture itself", "itself"), *COPIES, ("my second picture", "mine"),
     *((f"{sample.title} (sample)", sample.name) for sample in SAMPLES),
 ]  # fmt: skip
-_COPY_SEVERITY = 0.6
+COPY_SEVERITY = 0.6
+
+
+class Budget(NamedTuple):
+    """The slider for eps."""
+
+    low: float
+    high: float
+    step: float
+    default: float
+    label: str
+
+
+BUDGETS = {
+    "linf": Budget(0.5, 16, 0.5, 4, "eps, n/255"),
+    "l2": Budget(0.1, 20, 0.1, 4, "eps, l2 norm on [0, 1]"),
+    "flow": Budget(0.05, MAX_FLOW, 0.05, 0.5, "eps, pixels"),
+}
 
 
 class Controls(NamedTuple):
@@ -129,7 +147,7 @@ def _candidate(choice: str, reference: Picture) -> np.ndarray | None:
     for sample in SAMPLES:
         if sample.name == choice:
             return sample.picture().pixels
-    return work.distorted(reference.pixels, choice, _COPY_SEVERITY)
+    return work.distorted(reference.pixels, choice, COPY_SEVERITY)
 
 
 def metrics_on(names: Iterable[str], backbone: str) -> tuple[str, ...]:

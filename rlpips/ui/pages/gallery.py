@@ -16,14 +16,19 @@ from PIL import Image
 from rlpips import paths
 from rlpips.evaluate import tables
 from rlpips.traces.trace import Trace
+from rlpips.ui.components import masthead
 from rlpips.ui.components.events import PRIVATE, chosen
 from rlpips.ui.components.samples import thumbnail
-from rlpips.ui.runtime import messages, session, uploads
+from rlpips.ui.pages import duel_address
+from rlpips.ui.pages.duel import Duel
+from rlpips.ui.runtime import address, cache, files, messages, session, uploads
 from rlpips.ui.runtime.queue import Client
 
 log = logging.getLogger(__name__)
 
 OPENING = paths.OPENING
+_OPENED = cache.FinishedRuns(64 * 1024**2)  # the messages of recorded duels, by file
+RECORDED, SAVED = "a recorded duel", "a saved trace"
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
 open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
 DAMAGED = "<p>{} of the recorded duels cannot be read: {}. Please install this project's files again.</p>"
@@ -41,9 +46,15 @@ def _paths() -> list[Path]:
 
 def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError if the file is none."""
-    # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
-    saved = path.read_bytes() if path.parent == paths.PRECOMPUTED else None
-    return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), saved)
+    if path.parent != paths.PRECOMPUTED:
+        # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
+        return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path))
+    key = f"{path} {path.stat().st_mtime_ns} {files.folder()}"
+    if found := _OPENED.get(key):  # in a class all open the same link
+        return {**found[0], "run": secrets.token_hex(4)}
+    content = messages.whole(secrets.token_hex(4), "recorded", Trace.load(path), path.read_bytes())
+    _OPENED.put(key, content, "")
+    return content
 
 
 def opening() -> dict | None:
@@ -55,8 +66,8 @@ def opening() -> dict | None:
         return None
 
 
-def build(view: gr.HTML, status: gr.HTML, pages: gr.Tabs, duel: str) -> None:
-    """Lay out the page; a click on a card goes to the viewer `view` and its `status`, and selects the tab `duel` of `pages`."""
+def build(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
+    """Lay out the page; a click on a card shows it on the page `duel`, whose controls it sets, and selects its tab of `pages`."""
     readable = recorded()
     gr.HTML(NOTE + _fault(readable))
     cards = gr.Gallery(
@@ -65,14 +76,40 @@ def build(view: gr.HTML, status: gr.HTML, pages: gr.Tabs, duel: str) -> None:
     )  # fmt: skip
     saved = gr.File(label="A saved trace", height=64, elem_id="saved-trace", elem_classes="upload")
 
-    def open_recorded(event: gr.SelectData) -> tuple:
-        return _open(chosen(event, readable), "a recorded duel", duel)
+    def shown(path: Path | None, mine: list[str], opened: tuple) -> tuple:
+        view, status, tabs = opened
+        if path is None or not isinstance(view, dict) or "meta" not in view:
+            return tabs, gr.skip(), *duel.nothing
+        settings, known = settings_of(path, view["meta"])
+        texts = address.write(duel_address.KEYS, settings) if settings else None
+        fill = duel.fill(settings, mine) if settings else duel.nothing[2:]
+        return tabs, masthead.answer(texts=texts, shown=known, isNew=True), view, status, *fill
 
-    def open_saved(request: gr.Request, path: str | None) -> tuple:
-        return _open(Path(path) if path else None, "a saved trace", duel, Client.of(request))
+    def open_recorded(event: gr.SelectData, mine: list[str]) -> tuple:
+        path = chosen(event, readable)
+        return shown(path, mine, _open(path, RECORDED, "duel"))
 
-    cards.select(open_recorded, None, [view, status, pages], **PRIVATE)
-    saved.upload(open_saved, saved, [view, status, pages], **PRIVATE)
+    def open_saved(request: gr.Request, path: str | None, mine: list[str]) -> tuple:
+        file = Path(path) if path else None
+        return shown(file, mine, _open(file, SAVED, "duel", Client.of(request)))
+
+    outputs = [pages, head, *duel.outputs]
+    cards.select(open_recorded, duel.mine, outputs, **PRIVATE)
+    saved.upload(open_saved, [saved, duel.mine], outputs, **PRIVATE)
+
+
+def settings_of(path: Path, meta: dict) -> tuple[duel_address.Settings | None, bool]:
+    """(the settings of a trace as far as the page has controls for them, whether these are all); None if it is no duel."""
+    if settings := duel_address.of_recorded(path) if path.parent == paths.PRECOMPUTED else None:
+        return settings, True
+    if meta["objective"] not in ("away", "toward"):
+        return None, False
+    trace = Trace.load(path)
+    picture = duel_address.picture_of(trace.name, trace.reference)
+    settings, faults = duel_address.of_trace(
+        meta, picture, duel_address.pushed(picture, trace.start if meta["start"] else None)
+    )
+    return settings, not faults and duel_address.MINE not in (settings["picture"], settings["push"])
 
 
 def _fault(readable: list[Path]) -> str:
@@ -91,12 +128,17 @@ def _open(path: Path | None, kind: str, duel: str, visitor: Client | None = None
         if visitor:
             uploads.check_trace(visitor, str(path))
         content = message(path)
-        return content, f"Done: {kind}, {html.escape(_caption(content['meta']))}.", gr.Tabs(selected=duel)
+        return content, status_of(content, kind), gr.Tabs(selected=duel)
     except ValueError as error:
         gr.Warning(html.escape(str(error)))
     except Exception as error:
         gr.Warning(session.fault(error))
     return gr.skip(), gr.skip(), gr.skip()
+
+
+def status_of(content: dict, kind: str) -> str:
+    """The status line, as HTML, beside a viewer message that shows a trace."""
+    return f"Done: {kind}, {html.escape(_caption(content['meta']))}."
 
 
 @lru_cache

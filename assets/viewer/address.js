@@ -1,0 +1,213 @@
+// The address of the page: it opens what the address says, and keeps the address to what is on show.
+
+import { watchServer } from "./away.js";
+import { watchArea } from "./area.js";
+import { mountHelp } from "./help.js";
+import { mountKeys } from "./keys.js";
+import { mountShare } from "./share.js";
+import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
+import { make } from "./dom.js";
+import { viewTexts, want } from "./view_address.js";
+
+const QUIET_MS = 300;                 // a browser takes only so many changes of the address
+const PATIENCE_MS = 10000;            // how long the server may take to open an address
+const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer" };
+const PICTURES = "#samples .thumbnail-item";
+const CHANGED = "Settings changed – press Run.";
+const UNSEEN = "Press Run to see this duel.";
+const SPACES = "https://huggingface.co";
+
+// `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the
+// page opens with a recorded duel, `space`, its name on Spaces, and `help`, what help.js takes.
+export function mount({ element, props, trigger, watch, address: addressOf }) {
+  const keys = props.keys.duel;       // what the controls of the Duel are called
+  const embeds = new URLSearchParams(location.search).has("embed");
+  let page = props.pages[0];
+  let anchor = "";
+  let hide = [];
+  let settings = completed(keys, {}); // texts of the controls of the Duel
+  let heard = settings;               // the same while the server is setting the controls
+  let shown = props.recorded ? settings : null;  // those of the duel on show; null if no controls can make it
+  let asked = null;                   // those that Run was pressed with, until its run is on show
+  let wantedView = null;              // the view of the recorded duel that the server is opening
+  let opening = 0;                    // the address that the server is opening, by number
+  let count = 0;
+  let timer = 0;
+
+  // ---- what the address says, to the page
+
+  function open(hash) {
+    const wanted = parse(hash, props);
+    ({ page, anchor, hide } = wanted);
+    leaveOut();
+    clearTimeout(timer);
+    const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
+    if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
+    wantedView = isSet ? null : wanted.view;
+    const needsServer = wanted.faults.length || (page === "duel" && !isSet);
+    if (!needsServer && select()) return scrollTo(anchor);
+    ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
+  }
+
+  // The server sets the controls; until then the address stays.
+  function ask(event, detail) {
+    const number = ++count;
+    opening = number;
+    trigger(event, { ...detail, count: number });
+    setTimeout(() => { if (opening === number) opening = 0; }, PATIENCE_MS);
+  }
+
+  // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
+  // which no controls make, if that is false. `run`: which one that is; `isNew`: for an entry that Back returns from;
+  // `says`: to the visitor.
+  function receive({ count: number, texts, shown: isShown, run, isNew, says }) {
+    if (number && number !== opening) return;     // another one was asked for meanwhile
+    opening = 0;
+    if (run && wantedView) want(VIEWERS.duel, wantedView, run);
+    wantedView = null;
+    if (texts) settings = heard = completed(keys, texts);
+    else adopt({ picture: picture() });
+    if (isShown !== undefined) [shown, asked] = [isShown ? settings : null, null];
+    if (says !== undefined) say(says);
+    scrollTo(anchor);
+    told();
+    keep(isNew);
+  }
+
+  function leaveOut() {
+    const names = [...hide, ...(embeds ? ["title", "tabs"] : [])];
+    if (hide.includes("controls") && hide.includes("run")) names.push("column");
+    const parts = names.map((name) => (name === "column" ? ".controls" : selectorOf(name, props.keys)));
+    style.textContent = parts.length ? `${parts.join(", ")} { display: none !important; }` : "";
+  }
+
+  // ---- what is on show, to the address
+
+  const isOnShow = () => isSame(keys, settings, shown);
+
+  function hashNow() {
+    const texts = page === "duel" ? shortened(keys, settings) : {};
+    const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
+    return format({ page, anchor, texts, view, hide });
+  }
+
+  // Write the address: in place of the one before, or as a new entry that Back returns from.
+  function keep(isNew = false) {
+    clearTimeout(timer);
+    if (opening) return;
+    const hash = hashNow();
+    if (hash === (location.hash || `#${props.pages[0]}`)) return;
+    // In full: a part of it alone would belong to Gradio's <base>.
+    history[isNew ? "pushState" : "replaceState"](history.state, "", location.pathname + location.search + hash);
+    tellParent(hash);
+  }
+
+  const keepSoon = () => { clearTimeout(timer); timer = setTimeout(keep, QUIET_MS); };
+
+  // Spaces show the page in a frame. What they have added to its address is theirs, and may be secret.
+  function tellParent(hash) {
+    if (!isInSpaces()) return;
+    const query = new URLSearchParams(location.search);
+    for (const name of [...query.keys()]) if (name.startsWith("__")) query.delete(name);
+    window.parent.postMessage({ queryString: String(query), hash }, SPACES);
+  }
+
+  function isInSpaces() {
+    if (window.parent === window) return false;
+    const above = location.ancestorOrigins?.[0] ?? new URL(document.referrer || "about:blank").origin;
+    return above === SPACES;
+  }
+
+  const linkNow = () => {
+    const here = isInSpaces() && props.space ? `${SPACES}/spaces/${props.space}` : location.origin + location.pathname;
+    return here + hashNow();
+  };
+
+  // ---- what the visitor does
+
+  function told() {
+    const line = document.querySelector("#changed p");
+    const text = isOnShow() || isSame(keys, settings, asked) ? "" : shown ? CHANGED : UNSEEN;
+    if (line && line.textContent !== text) line.textContent = text;
+    document.querySelector("#run")?.classList.toggle("wanted", Boolean(text));
+  }
+
+  function say(text) {
+    const notice = element.querySelector(".notice");
+    notice.hidden = !text;
+    notice.querySelector("p").textContent = text;
+  }
+
+  function adopt(changes) {
+    heard = { ...heard, ...changes };
+    if (opening || isSame(keys, heard, settings)) return;
+    settings = heard;
+    told();
+    keepSoon();
+  }
+
+  function picture() {
+    const all = [...document.querySelectorAll(PICTURES)];
+    const place = all.findIndex((each) => each.matches(".selected")) - (all.length - props.samples.length);
+    return all.length ? props.samples[place] ?? "mine" : settings.picture;
+  }
+
+  const selected = () => document.querySelector("#pages [role=tab][aria-selected=true]")?.dataset.tabId;
+
+  // Select the page's tab. False if it is not in sight, in the menu of a narrow window.
+  function select() {
+    const tab = document.querySelector(`#pages [role=tab][data-tab-id=${page}]`);
+    if (selected() !== page) tab?.click();
+    return Boolean(tab);
+  }
+
+  const style = document.head.appendChild(make("style"));
+  watchServer(addressOf);
+  mountShare(element, linkNow, addressOf);
+  mountKeys(element, () => page);
+  mountHelp(props.help);
+  element.querySelector(".notice button").addEventListener("click", () => say(""));
+  document.addEventListener("page-controls", ({ detail }) =>
+    adopt({ ...Object.fromEntries(detail.map(([name, value]) => [name, textOf(value)])), picture: picture() }));
+  document.addEventListener("page-selected", ({ detail }) => {
+    if (detail === page || opening) return;
+    page = detail;
+    anchor = "";
+    keep(true);
+  });
+  document.addEventListener("viewer-view", ({ detail }) => detail.id === VIEWERS[page] && keepSoon());
+  document.addEventListener("viewer-run", ({ detail }) => {
+    if (detail.id !== "viewer" || !asked || !["running", "done"].includes(detail.state)) return;
+    [shown, asked] = [asked, null];
+    told();
+    keep(true);
+  });
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest?.("#run")) { asked = settings; told(); }
+    const card = target.closest?.(PICTURES);
+    const isRunning = /^\s*Running/.test(document.querySelector("#status")?.textContent);
+    if (!card || isRunning) return;
+    ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
+  });
+  watchArea("#samples", () => adopt({ picture: picture() }));
+  addEventListener("hashchange", () => open(location.hash));
+  watch("value", () => props.value && receive(props.value));
+  if (location.hash.length > 1 || embeds) open(location.hash);
+  told();
+}
+
+// A control's value as an address has it, without the last digits that a slider makes of 0.3.
+const textOf = (value) =>
+  (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(9))) : String(value ?? ""));
+
+// The heading of "How it works" whose text makes this name: "The attack" is the-attack.
+function scrollTo(name) {
+  const slug = (text) => text.trim().toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+  let tries = 40;                     // the page is there when its tab is
+  (function look() {
+    const headings = [...document.querySelectorAll(".prose-page :is(h2, h3)")];
+    const heading = headings.find((each) => slug(each.textContent) === name);
+    if (name && heading?.offsetParent) { heading.tabIndex = -1; heading.focus(); heading.scrollIntoView(); }
+    else if (name && tries-- > 0) setTimeout(look, 50);
+  })();
+}

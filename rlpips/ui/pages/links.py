@@ -1,0 +1,91 @@
+"""Addresses and thumbnails: what they say is shown at once where it is recorded; else the controls are set, and Run makes it."""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from rlpips.ui.components import masthead
+from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.samples import SAMPLES
+from rlpips.ui.pages import duel_address, gallery
+from rlpips.ui.pages.duel import Duel
+from rlpips.ui.runtime import address
+
+TABS = {
+    "duel": "Duel", "judge": "You be the judge", "inspect": "Inspect a pair", "robustness": "Robustness",
+    "classifier": "Fool a classifier", "gallery": "Gallery", "how": "How it works",
+}  # fmt: skip
+_EMPTY = "This duel is not recorded: press Run to see it."
+_OWN = "A link holds no picture of your own: choose it again."
+
+
+def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
+    """Let the head's script open addresses, and the thumbnails of the Duel their recorded duels."""
+    here = [head, *duel.outputs]
+
+    def open_link(event: gr.EventData, mine: list[str]) -> tuple:
+        page, texts, faults = (getattr(event, name, None) for name in ("page", "texts", "faults"))
+        found = opened(page if page in TABS else "duel", texts, faults, mine, duel)
+        says, shown, updates = found
+        reply = masthead.answer(count=getattr(event, "count", None), says=says, **shown)
+        return gr.Tabs(selected=page if page in TABS else "duel"), reply, *updates
+
+    def pick(event: gr.EventData, mine: list[str], strip: list[str]) -> tuple:
+        path = picked(getattr(event, "place", None), getattr(event, "texts", None), strip)
+        count = getattr(event, "count", None)
+        if path is None:
+            return masthead.answer(count=count), *duel.nothing
+        shown, updates = of_file(path, mine, duel)
+        return masthead.answer(count=count, isNew=True, **shown), *updates
+
+    head.open(open_link, duel.mine, [pages, *here], trigger_mode="always_last", **PRIVATE)
+    head.pick(pick, [duel.mine, duel.strip], here, trigger_mode="always_last", **PRIVATE)
+
+
+def opened(page: str, texts: Any, faults: Any, mine: list[str], duel: Duel) -> tuple[str, dict[str, Any], list]:
+    """(a note for the visitor, what the head's script has to know, updates for `duel.outputs`) for what an address says."""
+    faults = [*faults] if isinstance(faults, list) else []
+    if page != "duel" or not isinstance(texts, Mapping):
+        return address.sentence(faults), {}, duel.nothing
+    settings, more = address.read(duel_address.KEYS, texts)
+    note = address.sentence([*faults, *more])
+    if duel_address.MINE in (settings["picture"], settings["push"]) and not mine:
+        note = f"{note} {_OWN}".strip()
+    path = duel_address.recorded(settings)
+    if path:
+        return note, *of_file(path, mine, duel)
+    empty = {"run": secrets.token_hex(4), "state": "empty", "says": _EMPTY}
+    return note, {"texts": _texts(settings), "shown": False}, [empty, gr.skip(), *duel.fill(settings, mine)]
+
+
+def picked(place: Any, texts: Any, strip: list[str]) -> Path | None:
+    """The recorded duel that a thumbnail opens beside these settings: the one that they make; or, as long as they are nobody's own,
+    another one of the same picture. None for a picture that has none."""
+    names = {str(sample.path): sample.name for sample in SAMPLES}
+    if type(place) is not int or not 0 <= place < len(strip) or strip[place] not in names:
+        return None
+    settings, _ = address.read(duel_address.KEYS, texts if isinstance(texts, Mapping) else {})
+    settings["picture"] = names[strip[place]]
+    if path := duel_address.recorded(settings):
+        return path
+    if not duel_address.is_untouched(settings):
+        return None
+    return duel_address.recorded_of(settings["picture"], settings["objective"])
+
+
+def of_file(path: Path, mine: list[str], duel: Duel) -> tuple[dict[str, Any], list]:
+    """(what the head's script has to know, updates for `duel.outputs`) that show a recorded duel with its settings."""
+    settings = duel_address.of_recorded(path)
+    assert settings is not None  # it was found by them
+    content = gallery.message(path)
+    return (
+        {"texts": _texts(settings), "shown": True, "run": content["run"]},
+        [content, gallery.status_of(content, gallery.RECORDED), *duel.fill(settings, mine)],
+    )
+
+
+def _texts(settings: duel_address.Settings) -> dict[str, str]:
+    return address.write(duel_address.KEYS, settings)
