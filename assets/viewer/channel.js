@@ -1,5 +1,5 @@
-// One channel: what it answers to the original and to the attacked picture, the squared difference, and the patch of the
-// picture that it answers to most.
+// One channel: what it answers to the original and to the attacked picture, the squared difference, and the patch of
+// the picture that it answers to most.
 
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
@@ -7,8 +7,12 @@ import { HEAT, heatIndex } from "./heat.js";
 import { channelName, layersOf } from "./opened.js";
 import { shortNumber } from "./text.js";
 
-// How many pixels of the picture a response sees, layer by layer, by the sizes and strides of the convolutions before it.
-const RECEPTIVE = { AlexNet: [11, 51, 99, 131, 163], VGG16: [5, 14, 40, 92, 196], "SqueezeNet 1.1": [3, 15, 31, 63, 95, 111, 127] };
+// How many pixels a response sees, layer by layer, by the sizes and strides of the convolutions before it.
+const RECEPTIVE = {
+  AlexNet: [11, 51, 99, 131, 163],
+  VGG16: [5, 14, 40, 92, 196],
+  "SqueezeNet 1.1": [3, 15, 31, 63, 95, 111, 127],
+};
 
 export function newChannel(panel, model, view) {
   const part = panel.querySelector(".rv-part-channel");
@@ -75,9 +79,11 @@ export function newChannel(panel, model, view) {
     const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
     const [before, after] = [mean(original), mean(attacked)];
     if (before < 1e-4 && after < 1e-4) return "It answers to neither picture.";
+    if (before < 1e-4) return "The attack makes it answer.";
     const ratio = after / before;
-    if (before < 1e-4 || ratio > 1.15) return `The attack makes it ${before < 1e-4 ? "answer" : `answer ${ratio.toFixed(1)} times as much`}.`;
-    return ratio < 0.87 ? `The attack makes it answer ${(1 / ratio).toFixed(1)} times less.` : "It answers about as much as before, elsewhere or otherwise.";
+    if (ratio > 1.15) return `The attack makes it answer ${ratio.toFixed(1)} times as much.`;
+    if (ratio < 0.87) return `The attack leaves ${ratio.toFixed(2)} of its answer.`;
+    return "On the mean it answers about as much as before, but elsewhere.";
   }
 
   return { show };

@@ -5,11 +5,12 @@ import { decodeFloats, decodePng } from "./png.js";
 let count = 0;                        // numbers the decoded frames; pictures made of one are cached under its number
 
 // The files of a frame: the perturbations of its lanes, one below the other (RGBA), its maps (grey tiles; see maps.js),
-// its flows (grey), if pixels are moved, and for each trunk the mean squared difference of every channel of every lane (see
-// channels.js).
+// its flows (grey), if pixels are moved, and for each trunk the mean squared difference of every channel of every lane
+// (see channels.js).
 export async function decodeFrame(frame) {
-  const [perturbation, maps, flow, ...channels] = await Promise.all([decodePng(frame.perturbation), decodePng(frame.maps),
-    frame.flow && decodePng(frame.flow), ...(frame.channels || []).map(decodeFloats)]);
+  const [perturbation, maps, flow, ...channels] = await Promise.all([
+    decodePng(frame.perturbation), decodePng(frame.maps), frame.flow && decodePng(frame.flow),
+    ...(frame.channels || []).map(decodeFloats)]);
   return { id: ++count, perturbation: perturbation.data, maps: redOnly(maps.data), mapsWidth: maps.width, channels,
     flow: flow && redOnly(flow.data), measured: {} };
 }

@@ -13,7 +13,7 @@ const PAUSE = 250;                    // ms for which a step stays on show befor
 const ANSWERS = Float32Array.from({ length: 256 }, (_, byte) => (byte / 255) ** 2);
 
 // {step, lanes, channel, squaredAt, layerMap}; a lane is given by its name.
-export async function decodeDifferences(buffer) {
+async function decodeDifferences(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const { octaves, step, lanes, layers } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
   const packed = new Blob([new Uint8Array(buffer, 4 + length)]).stream();

@@ -1,9 +1,9 @@
-// "How few": how many channels make half of a distance, for this attack, the other one, noise, and a JPEG of the picture.
+// "How few": how many channels make half of a distance: for this attack, the other one, noise, and a JPEG copy.
 
 import { make } from "./dom.js";
 import { cumulative, howMany, products } from "./heads.js";
-import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
-import { headsOf, jpegCopies, pairOn, squaredAt } from "./opened.js";
+import { laneShortName, YOURS } from "./names.js";
+import { describe, jpegCopies, pairOn, squaredAt } from "./opened.js";
 import { drawPlot } from "./plot.js";
 
 
@@ -26,8 +26,7 @@ export function newFew(panel, model, view) {
   }
 
   function show(lane) {
-    const metrics = [...pairOn(model, view.trunk).map((m) =>
-      ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) })), ...view.yours];
+    const metrics = [...pairOn(model, view.trunk).map((m) => describe(model, m)), ...view.yours];
     const rows = pictures(lane).map(([name, q, style]) => ({ name, style,
       shares: metrics.map(({ w }) => cumulative(products(w, q))) }));
     if (!rows.length) return;
@@ -63,7 +62,8 @@ export function newFew(panel, model, view) {
   }
 
   function writeTable(rows, metrics) {
-    const head = make("tr", {}, make("td", { textContent: "channels for 50 · 90 %" }), ...metrics.map(({ title, color }) => {
+    const corner = make("td", { textContent: "channels for 50 · 90 %" });
+    const head = make("tr", {}, corner, ...metrics.map(({ title, color }) => {
       const cell = make("th", { scope: "col", className: "rv-ink", textContent: title });
       cell.style.setProperty("--raw", color);
       return cell;

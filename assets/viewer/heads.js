@@ -1,6 +1,6 @@
 // Metrics of LPIPS's kind, computed in the browser. A distance is linear in the weights of the channels:
 //     d = sum over channels c of w[c] · q[c],   q[c] the mean squared difference of channel c.
-// From the vector q of a picture its distance follows under any weights, without a network. Nothing here touches the page.
+// From the vector q of a picture its distance follows under any weights, without a network.
 
 // What each channel contributes.
 export const products = (w, q) => Float64Array.from(w, (weight, c) => weight * q[c]);
@@ -15,7 +15,10 @@ export function cumulative(values) {
   const whole = sum(values);
   if (!(whole > 0)) return null;
   let part = 0;
-  return Float64Array.from(values).sort().reverse().map((value) => (part += value) / whole);
+  return Float64Array.from(values).sort().reverse().map((value) => {
+    part += value;
+    return part / whole;
+  });
 }
 
 // How many channels, the heaviest first, make a share of a distance.

@@ -17,7 +17,7 @@ export function headsFile(weights, layers, about) {
   return bytes;
 }
 
-// What the heads of a file are made of, as `headsFile` and `Heads.save` write it. An Error with a sentence for another file.
+// What the heads of a file are made of, as `headsFile` and `Heads.save` write it. An Error with a sentence for others.
 export async function aboutOf(file) {
   try {
     if (file.size > LARGEST) throw new Error();

@@ -68,7 +68,8 @@ export function newInside(root, model, view, act, address, scores) {
     view.yours = isPlain(view.recipe) ? [] : [{ ...YOURS, w: yours.weights() }];
     // Each part follows what it shows and nothing else, so that a slider moves without a wait.
     const decoded = model.frames.filter((each) => each.decoded).length;
-    const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, known === undefined, Boolean(known)];
+    const there = known === undefined ? "coming" : Boolean(known);
+    const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, there];
     const recipe = JSON.stringify(view.recipe);
     unless("sum", [...picture, view.sort, view.channel, view.place, ...view.silenced], () => {
       const chosen = parts.sum.show(view.insideLane);

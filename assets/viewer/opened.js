@@ -1,8 +1,9 @@
-// What the opened metric shows of a trace: the metrics on one of its trunks, and every picture's squared differences on it.
+// What the opened metric shows of a trace: the metrics on one of its trunks, and the squared differences on it.
 
 import { channelsOf, placeOf, weightsOf } from "./channels.js";
+import { sum } from "./heads.js";
 import { frameAt } from "./model.js";
-import { YOURS } from "./names.js";
+import { metricColor, metricTitle, YOURS } from "./names.js";
 
 // The places, among the trace's metrics, of the two that are opened: the first two on the trunk that are no visitor's.
 export const pairOn = (model, trunk) => model.meta.metrics.map((_, m) => m)
@@ -11,11 +12,14 @@ export const pairOn = (model, trunk) => model.meta.metrics.map((_, m) => m)
 // The layers of the trunk: [{name, first, count}], `first` the index of the layer's first channel.
 export function layersOf(model, trunk) {
   const { layers, channels } = model.meta.trunks[trunk];
-  let first = 0;
-  return channels.map((count, l) => ({ name: layers[l], count, first: (first += count) - count }));
+  return channels.map((count, l) => ({ name: layers[l], count, first: sum(channels.slice(0, l)) }));
 }
 
 export const headsOf = weightsOf;
+
+// A metric as the panel's parts show it: {title, color, w}.
+export const describe = (model, m) =>
+  ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) });
 
 // The name of a channel: conv3 · 233.
 export function channelName(layers, c) {

@@ -2,13 +2,13 @@
 
 import { make } from "./dom.js";
 import { descending } from "./heads.js";
-import { metricColor, metricTitle } from "./names.js";
-import { channelName, headsOf, layersOf, pairOn } from "./opened.js";
+import { describe, layersOf, pairOn } from "./opened.js";
 import { number } from "./text.js";
 
 export function newPlace(panel, model, view, act) {
   const part = panel.querySelector(".rv-part-place");
-  const [says, list, whole] = [".rv-place-says", ".rv-place-layers", ".rv-unplace"].map((name) => part.querySelector(name));
+  const [says, list, whole] =
+    ["place-says", "place-layers", "unplace"].map((name) => part.querySelector(`.rv-${name}`));
   whole.onclick = () => act({ place: null });
 
   function show(differences) {
@@ -21,7 +21,7 @@ export function newPlace(panel, model, view, act) {
       return;
     }
     const layers = layersOf(model, view.trunk);
-    const metrics = pairOn(model, view.trunk).map((m) => ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) }));
+    const metrics = pairOn(model, view.trunk).map((m) => describe(model, m));
     const [x, y] = [place[0] * model.meta.width, place[1] * model.meta.height].map(Math.floor);
     says.textContent = `At x ${x}, y ${y}: what each layer adds to the maps, and the channel that adds most.`;
     const values = metrics.map(({ w }) => layers.map(({ first, count }) => {
@@ -31,16 +31,16 @@ export function newPlace(panel, model, view, act) {
     }));
     const highest = Math.max(1e-12, ...values.flat());
     list.replaceChildren(...layers.map((layer, l) => make("li", {}, make("span", { textContent: layer.name }),
-      make("span", {}, ...metrics.map(({ title, color, w }, k) => bar(title, color, w, layers, layer, values[k][l], highest))))));
+      make("span", {}, ...metrics.map((metric, k) => bar(metric, layer, values[k][l], highest))))));
   }
 
-  function bar(title, color, w, layers, { first, count }, value, highest) {
+  function bar({ title, color, w }, { first, count }, value, highest) {
     const parts = Float64Array.from({ length: count }, (_, i) => w[first + i] * view.local.squared[first + i]);
     const heaviest = first + descending(parts)[0];
     const fill = make("i");
     fill.style.transform = `scaleX(${value / highest})`;
     const row = make("span", { className: "rv-ink rv-place-bar", title: `${title}: ${number(value)}` },
-      make("u", {}, fill), make("b", { textContent: value > 0 ? channelName(layers, heaviest).split(" ").at(-1) : "" }));
+      make("u", {}, fill), make("b", { textContent: value > 0 ? String(heaviest - first) : "" }));
     row.style.setProperty("--raw", color);
     row.setAttribute("aria-label", `${title} ${number(value)}`);
     return row;

@@ -17,7 +17,8 @@ export function drawPlot(svg, { width, height, x, y, lines, marks = [] }) {
   const path = (points) => points.filter(visible)
     .map(([a, b], i) => `${i ? "L" : "M"}${atX(a).toFixed(1)} ${clip(atY(b)).toFixed(1)}`).join("");
   const grid = y.ticks.map(([value]) => `M${INSET.left} ${atY(value).toFixed(1)}H${width - INSET.right}`).join("");
-  const label = (a, b, anchor, text) => makeSvg("text", { x: a.toFixed(1), y: b.toFixed(1), "text-anchor": anchor }, text);
+  const label = (a, b, anchor, text) =>
+    makeSvg("text", { x: a.toFixed(1), y: b.toFixed(1), "text-anchor": anchor }, text);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.replaceChildren(
     makeSvg("path", { class: "rv-grid-line", d: grid }),

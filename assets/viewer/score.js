@@ -1,4 +1,4 @@
-// The score of a visitor's metric: agreement with LPIPS against right choices under attack, beside the metrics that are known.
+// The score of a visitor's metric: right choices under attack against agreement with LPIPS, beside the known metrics.
 
 import { make, makeSvg } from "./dom.js";
 import { YOURS } from "./names.js";
@@ -9,18 +9,22 @@ const RANGE = { x: [0.7, 1.01], y: [0.3, 1] };
 
 // `scores` are the known points: [{title, color, agreement, attacked}], each figure {value, low, high}.
 export function drawScores(svg, scores, mine) {
-  const place = (value, [low, high], from, to) => from + ((Math.min(high, Math.max(low, value)) - low) / (high - low)) * (to - from);
+  const place = (value, [low, high], from, to) =>
+    from + ((Math.min(high, Math.max(low, value)) - low) / (high - low)) * (to - from);
   const x = (value) => place(value, RANGE.x, INSET.left, SIZE.width - INSET.right);
   const y = (value) => place(value, RANGE.y, SIZE.height - INSET.bottom, INSET.top);
-  const text = (left, top, anchor, label) => makeSvg("text", { x: left.toFixed(1), y: top.toFixed(1), "text-anchor": anchor }, label);
-  const grid = [0.4, 0.6, 0.8, 1].map((value) => `M${INSET.left} ${y(value).toFixed(1)}H${SIZE.width - INSET.right}`).join("");
+  const text = (left, top, anchor, label) =>
+    makeSvg("text", { x: left.toFixed(1), y: top.toFixed(1), "text-anchor": anchor }, label);
+  const right = SIZE.width - INSET.right;
+  const grid = [0.4, 0.6, 0.8, 1].map((value) => `M${INSET.left} ${y(value).toFixed(1)}H${right}`).join("");
   svg.setAttribute("viewBox", `0 0 ${SIZE.width} ${SIZE.height}`);
   svg.replaceChildren(makeSvg("path", { class: "rv-grid-line", d: grid }),
     ...[0.4, 0.6, 0.8, 1].map((value) => text(INSET.left - 4, y(value) + 4, "end", value.toFixed(1))),
     ...[0.7, 0.8, 0.9, 1].map((value) => text(x(value), SIZE.height - 17, "middle", value.toFixed(1))),
     text((INSET.left + SIZE.width - INSET.right) / 2, SIZE.height - 3, "middle", "agreement with LPIPS →"),
     ...scores.flatMap((score) => point(score, x, y, text)),
-    ...mine.flatMap((score, k) => point({ ...YOURS, ...score, title: k === mine.length - 1 ? YOURS.title : "" }, x, y, text)));
+    ...mine.flatMap((score, k) =>
+      point({ ...YOURS, ...score, title: k === mine.length - 1 ? YOURS.title : "" }, x, y, text)));
   svg.setAttribute("aria-label", [...scores, ...mine].map(({ title, agreement, attacked }) =>
     `${title || YOURS.title}: agreement ${agreement.value}, right under attack ${attacked.value}`).join("; "));
 }

@@ -1,5 +1,5 @@
-// "One sum, taken apart": the channels that matter most to either metric, each with its squared difference, which is the
-// same for both, its weight in each, and what it contributes.
+// "One sum, taken apart": the channels that matter most to either metric, each with its squared difference, which is
+// the same for both, its weight in each, and what it contributes.
 
 import { make, makeSvg, options } from "./dom.js";
 import { descending, products, sum } from "./heads.js";
@@ -13,7 +13,7 @@ const CURVE = { width: 96, height: 18 };    // px
 const SAYS = {
   product: "The sum over all channels of all layers: what each channel contributes to the distance.",
   weight: "The weight of a channel, learnt once: all in which two metrics on one trunk differ.",
-  difference: "How much the response of a channel changes, squared, on the mean over the picture: the same for all metrics.",
+  difference: "How much a channel's answer changes, squared, on the mean over the picture: the same for all metrics.",
 };
 
 export function newSum(panel, model, view, act) {
@@ -108,7 +108,7 @@ export function newSum(panel, model, view, act) {
     return descending(key).slice(0, ROWS);
   }
 
-  // `now` are the squared differences of the step on show, `final` those of the last, `place` those of a position or null.
+  // `now` are the squared differences of the step on show, or of a position; `final` those of the last step.
   function show(lane) {
     const heads = metrics.map((m) => headsOf(model, m));
     const now = view.local?.squared ?? squaredAt(model, lane, view.step, view.trunk);
@@ -124,7 +124,8 @@ export function newSum(panel, model, view, act) {
     const steps = view.local ? [] : keyframesOf(model, lane, view.trunk);
     const curves = steps.map((step) => squaredAt(model, lane, step, view.trunk));
     for (const [place, row] of rows.entries()) {
-      const c = row.channel = chosen[place];
+      const c = chosen[place];
+      row.channel = c;
       row.name.textContent = channelName(layers, c);
       row.root.classList.toggle("rv-chosen", c === view.channel);
       row.name.setAttribute("aria-pressed", c === view.channel);
@@ -148,10 +149,11 @@ export function newSum(panel, model, view, act) {
   function drawCurves(row, c, heads, steps, curves) {
     const highest = Math.max(1e-12, ...heads.flatMap((w) => curves.map((q) => w[c] * q[c])));
     const x = (step) => 2 + (step / Math.max(1, model.meta.steps)) * (CURVE.width - 4);
-    for (const [k, w] of heads.entries())
-      row.curves[k].setAttribute("d", curves.map((q, i) =>
-        `${i ? "L" : "M"}${x(steps[i]).toFixed(1)} ${(CURVE.height - 2 - (w[c] * q[c] / highest) * (CURVE.height - 4)).toFixed(1)}`)
-        .join(""));
+    const y = (value) => CURVE.height - 2 - (value / highest) * (CURVE.height - 4);
+    for (const [k, w] of heads.entries()) {
+      const points = curves.map((q, i) => `${x(steps[i]).toFixed(1)} ${y(w[c] * q[c]).toFixed(1)}`);
+      row.curves[k].setAttribute("d", points.length ? `M${points.join("L")}` : "");
+    }
     row.cursor.setAttribute("d", steps.length ? `M${x(view.step).toFixed(1)} 0V${CURVE.height}` : "");
   }
 

@@ -1,5 +1,5 @@
-// "Your metric": a mixture of two metrics' weights, a gain for each layer, channels that are silent. Distances, curves and the
-// ruler's words follow in the same frame, because a distance is linear in the weights.
+// "Your metric": a mixture of two metrics' weights, a gain for each layer, channels that are silent. Distances, curves
+// and the ruler's words follow in the same frame, because a distance is linear in the weights.
 
 import { distanceUnder, jpegUnder } from "./channels.js";
 import { make } from "./dom.js";
@@ -7,7 +7,7 @@ import { descending, isPlain, MOST_GAIN, mixedWeights, newRecipe, products, reci
 import { lastStep } from "./model.js";
 import { aboutOf, headsFile } from "./heads_file.js";
 import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
-import { channelName, headsOf, keyframesOf, layersOf, pairOn, squaredAt } from "./opened.js";
+import { channelName, describe, headsOf, keyframesOf, layersOf, pairOn, squaredAt } from "./opened.js";
 import { decadeTicks, drawPlot } from "./plot.js";
 import { nearest } from "./ruler.js";
 import { drawScores, progressBar, scoreText } from "./score.js";
@@ -65,7 +65,8 @@ export function newYours(panel, model, view, act, scores) {
 
   function writeScore(message) {
     score.textContent = scoring ? "Stop" : "Score it";
-    find("score-says").replaceChildren(scoreText(message), ...(message.progress ? [progressBar(message.progress)] : []));
+    const bar = message.progress ? [progressBar(message.progress)] : [];
+    find("score-says").replaceChildren(scoreText(message), ...bar);
     drawScores(find("scores"), scores, scored);
   }
 
@@ -109,12 +110,14 @@ export function newYours(panel, model, view, act, scores) {
       let before = null;                  // one drag is one thing to undo
       input.oninput = () => { before ??= view.recipe; act({ recipe: set(Number(input.value)) }); };
       input.onchange = () => { if (before) history.push(before); before = null; act({}); };
-      return { input, value, root: make("label", { className: "rv-slider" }, make("span", { textContent: label }), input, value) };
+      const name = make("span", { textContent: label });
+      return { input, value, root: make("label", { className: "rv-slider" }, name, input, value) };
     };
     const share = slider(`${a} → ${b}`, 1, 0.01, (value) => ({ ...view.recipe, share: value }));
     const gains = layers.map(({ name }, l) => slider(name, MOST_GAIN, 0.05, (value) =>
       ({ ...view.recipe, gains: view.recipe.gains.map((gain, i) => (i === l ? value : gain)) })));
-    const heaviest = slider("silence the heaviest", MOST_SILENT, 1, (value) => ({ ...view.recipe, silenced: silenceHeaviest(value) }));
+    const heaviest = slider("silence the heaviest", MOST_SILENT, 1, (value) =>
+      ({ ...view.recipe, silenced: silenceHeaviest(value) }));
     const silent = make("p", { className: "rv-silent" });
     recipeBox.replaceChildren(share.root, make("fieldset", { className: "rv-gains" },
       make("legend", { textContent: "gain of each layer" }), ...gains.map((gain) => gain.root)), heaviest.root, silent);
@@ -133,7 +136,8 @@ export function newYours(panel, model, view, act, scores) {
   // The two metrics that are mixed; the same one twice where the trunk has but one.
   function ends() {
     const metrics = [pair[0], pair[1] ?? pair[0]];
-    return { metrics: pair, names: metrics.map((m) => model.meta.metrics[m]), heads: metrics.map((m) => headsOf(model, m)) };
+    const names = metrics.map((m) => model.meta.metrics[m]);
+    return { metrics: pair, names, heads: metrics.map((m) => headsOf(model, m)) };
   }
 
   function silence([channel, silent]) {
@@ -157,7 +161,8 @@ export function newYours(panel, model, view, act, scores) {
     writeSilent(recipe);
     undo.disabled = !history.length;
     reset.disabled = plain;
-    warning.textContent = plain ? `This is ${metricTitle(model, pair[0])} itself. Move something.` : attackedText(w) ?? SAME;
+    const itself = `This is ${metricTitle(model, pair[0])} itself. Move something.`;
+    warning.textContent = plain ? itself : attackedText(w) ?? SAME;
     const isDuel = panel.closest("#viewer") && model.meta.lanes.includes("noise");
     attack.hidden = score.hidden = !isDuel;
     attack.disabled = plain || !model.files?.trace;
@@ -175,14 +180,16 @@ export function newYours(panel, model, view, act, scores) {
       return q ? distanceUnder(w, q) : null;
     });
     if (!before || !after) return null;
-    return `The attack made for ${metricTitle(model, pair[0])} takes your metric to ${number(before)}, ${words(w, before)}; `
-      + `the attack made for yours takes it to ${number(after)}, ${words(w, after)}.`;
+    const [first, second] = [before, after].map((distance) => `${number(distance)}, ${words(w, distance)}`);
+    return `The attack made for ${metricTitle(model, pair[0])} takes your metric to ${first}; `
+      + `the attack made for yours takes it to ${second}.`;
   }
 
   function writeSilent({ silenced }) {
     const names = silenced.slice(0, 12).map((c) => {
-      const chip = make("button", { type: "button", className: "rv-chip", textContent: `${channelName(layers, c)} ×` });
-      chip.setAttribute("aria-label", `Let ${channelName(layers, c)} be heard again`);
+      const name = channelName(layers, c);
+      const chip = make("button", { type: "button", className: "rv-chip", textContent: `${name} ×` });
+      chip.setAttribute("aria-label", `${name} ×: let it be heard again`);
       chip.onclick = () => silence([c, false]);
       return chip;
     });
@@ -200,8 +207,7 @@ export function newYours(panel, model, view, act, scores) {
   }
 
   function writeTable(w) {
-    const metrics = [...pair.map((m) => ({ title: metricTitle(model, m), color: metricColor(model, m), w: headsOf(model, m) })),
-      { ...YOURS, w }];
+    const metrics = [...pair.map((m) => describe(model, m)), { ...YOURS, w }];
     const head = make("tr", {}, make("td"), ...metrics.map(({ title, color }) => {
       const cell = make("th", { scope: "col", className: "rv-ink", textContent: title });
       cell.style.setProperty("--raw", color);
@@ -232,7 +238,8 @@ export function newYours(panel, model, view, act, scores) {
     const lines = [...known, ...mine];
     const values = lines.flatMap(({ points }) => points.map((point) => point[1])).filter((value) => value > 0);
     if (!values.length) return;
-    const low = 10 ** Math.floor(Math.log10(Math.max(1e-6, Math.min(...values)))), high = 10 ** Math.ceil(Math.log10(Math.max(...values)));
+    const low = 10 ** Math.floor(Math.log10(Math.max(1e-6, Math.min(...values))));
+    const high = 10 ** Math.ceil(Math.log10(Math.max(...values)));
     const steps = model.meta.steps;
     drawPlot(svg, { ...SIZE, lines, marks: [view.step],
       x: { low: 0, high: Math.max(1, steps), ticks: [[0, "step 0"], [steps, String(steps)]] },

@@ -41,11 +41,11 @@ def test_a_link_made_here_opens_there(chromium, server):
         shows(page, "recorded", "4")
         page.press("#viewer [data-scrubber]", "Home")
         page.press("#viewer [data-scrubber]", "ArrowRight")
-        page.select_option("#viewer .rv-scale", "own")
+        page.select_option("#viewer .rv-scale", "common")
         page.select_option("#viewer .rv-ruler", "blur")
         page.focus("#viewer .rv-handle")
         page.keyboard.press("ArrowRight")
-        at(page, "#duel?picture=chelsea&step=1&scale=own&ruler=blur&wipe=52")
+        at(page, "#duel?picture=chelsea&step=1&scale=common&ruler=blur&wipe=52")
         page.click("#copy-link")
         page.wait_for_function("document.querySelector('#copy-link').innerText === 'Link copied'")
         link = page.evaluate("navigator.clipboard.readText()")
@@ -57,7 +57,7 @@ def test_a_link_made_here_opens_there(chromium, server):
         shows(page, "recorded", "4")
         page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 1 of 40'")
         page.wait_for_function("document.querySelector('#viewer .rv-handle').ariaValueNow === '52'")
-        assert page.input_value("#viewer .rv-scale") == "own" and page.input_value("#viewer .rv-ruler") == "blur"
+        assert page.input_value("#viewer .rv-scale") == "common" and page.input_value("#viewer .rv-ruler") == "blur"
         assert "chelsea" in page.get_attribute("#viewer .rv-columns canvas", "aria-label")
         assert page.locator("#samples .thumbnail-item").nth(1).evaluate("each => each.matches('.selected')")
 

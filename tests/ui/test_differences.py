@@ -1,4 +1,4 @@
-"""The address of the squared differences: recorded, computed, refused; and what the browser makes of them."""
+"""The address of the channels' answers: recorded, computed, refused; and what the browser makes of them."""
 
 import base64
 import hashlib
@@ -17,14 +17,21 @@ from rlpips.ui.runtime import differences, files
 
 pytestmark = pytest.mark.usefixtures("served")
 
-DECODE = """async ([text, wishes, weights]) => {
-  const d = await import("./differences.js");
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const found = await d.decodeDifferences(bytes.buffer);
-  const plain = (values) => ({ ...values, data: Array.from(values.data) });
-  const { step, lanes, metrics } = found;
-  const layers = weights.map((w, layer) => plain(d.layerUnder(found, 1, layer, w)));
-  return { step, lanes, metrics, channels: wishes.map((wish) => plain(d.channelValues(found, ...wish))), layers };
+# What the browser reads: of some channels their maps, at a place the squared differences, and a layer's map under weights.
+READ = """async ([url, channels, places, weights]) => {
+  const { newDifferences } = await import("./differences.js");
+  const model = { run: "a", files: { trace: { path: "/x/digest/trace.zip" } }, meta: {} };
+  const known = await new Promise((resolve) => {
+    const at = newDifferences(model, () => url, () => resolve(at(3, 0)));
+    at(3, 0);
+  });
+  const plain = (map) => Object.fromEntries(Object.entries(map).map(([key, value]) => [key, value.length ? [...value] : value]));
+  return {
+    step: known.step, lanes: known.lanes,
+    channels: channels.map((c) => plain(known.channel(c, known.lanes[1]))),
+    places: places.map(([u, v]) => [...known.squaredAt(known.lanes[1], u, v)]),
+    layers: [0, 1, 2, 3, 4].map((l) => plain(known.layerMap(l, known.lanes[1], weights))),
+  };
 }"""
 
 
@@ -53,7 +60,7 @@ def test_the_last_step_of_the_opening_comes_from_its_file(client, monkeypatch):
     answer = client.get(f"/viewer/differences/{digest}/40/0")
     assert answer.status_code == 200 and len(answer.content) < 1_000_000
     found, recorded = Differences.from_bytes(answer.content), Trace.load(paths.PRECOMPUTED / gallery.OPENING)
-    means = np.concatenate([values.mean((2, 3)) for values in found.values], 1)
+    means = np.concatenate([values.mean((2, 3)) for values in found.squared], 1)
     np.testing.assert_allclose(means.sum(1), recorded.per_channel[-1, :2].sum(1), rtol=0.01)
 
 
@@ -62,7 +69,7 @@ def test_a_run_of_one_s_own_is_computed(client, trace, digest):
         answer = client.get(f"/viewer/differences/{digest}/{asked}/0")
         found, expected = Differences.from_bytes(answer.content), differences_of(trace, step)
         assert found.step == step
-        for ours, theirs in zip(found.values, expected.values):
+        for ours, theirs in zip(found.squared, expected.squared):
             np.testing.assert_allclose(ours.mean(), theirs.mean(), rtol=0.02)
 
 
@@ -79,15 +86,25 @@ def test_what_is_not_there_is_refused_with_a_sentence(client, digest):
 def test_the_browser_reads_the_same_numbers(blank, trace):
     data = differences_of(trace).to_bytes()
     known = Differences.from_bytes(data)
-    wishes = [(lane, layer, channel) for lane in (0, 1) for layer in range(5) for channel in (0, 17, 63)]
-    heads = [head.tolist() for head in rlpips.load_metric("lpips").heads]
-    answer = blank.evaluate(DECODE, [base64.b64encode(data).decode(), wishes, heads])
-    assert (answer["step"], answer["lanes"], answer["metrics"]) == (3, list(known.lanes), list(known.metrics))
-    for (lane, layer, channel), values in zip(wishes, answer["channels"], strict=True):
-        expected = known.values[layer][lane, channel]
-        assert (values["height"], values["width"]) == expected.shape
-        np.testing.assert_allclose(values["data"], expected.ravel(), rtol=1e-5)
-        assert values["top"] == pytest.approx(expected.max())
-    for layer, values in enumerate(answer["layers"]):
-        expected = np.einsum("chw,c->hw", known.values[layer][1], heads[layer])
+    heads = [head.numpy() for head in rlpips.load_metric("lpips").heads]
+    url = "data:application/octet-stream;base64," + base64.b64encode(data).decode()
+    channels, places = [0, 63, 64, 500, 1151], [(0, 0), (0.4, 0.9), (0.999, 0.999)]
+    read = blank.evaluate(READ, [url, channels, places, np.concatenate(heads).tolist()])
+    assert (read["step"], read["lanes"]) == (known.step, list(known.lanes))
+    firsts = np.cumsum([0, *(len(head) for head in heads)])
+    for channel, maps in zip(channels, read["channels"], strict=True):
+        layer = np.searchsorted(firsts, channel, "right") - 1
+        answers, change = (
+            known.answers[layer][channel - firsts[layer]],
+            known.changes[layer][1, channel - firsts[layer]],
+        )
+        assert (maps["height"], maps["width"]) == answers.shape
+        np.testing.assert_allclose(maps["original"], answers.ravel(), rtol=1e-5)
+        np.testing.assert_allclose(maps["difference"], np.square(change).ravel(), rtol=1e-4)
+        np.testing.assert_allclose(maps["attacked"], np.maximum(0, answers + change).ravel(), atol=1e-6)
+    for (u, v), squared in zip(places, read["places"], strict=True):
+        expected = [each[1, :, int(v * each.shape[2]), int(u * each.shape[3])] for each in known.squared]
+        np.testing.assert_allclose(squared, np.concatenate(expected), rtol=1e-4)
+    for values, squared, head in zip(read["layers"], known.squared, heads, strict=True):
+        expected = np.einsum("chw,c->hw", squared[1], head)
         np.testing.assert_allclose(values["data"], expected.ravel(), rtol=1e-4, atol=1e-7)

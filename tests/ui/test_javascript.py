@@ -17,9 +17,7 @@ ENTRIES = {
     ("chart.js", "mount"),
     ("judge.js", "mount"),
     ("judge_score.js", "mount"),
-    # For panels that compute distances under other weights.
-    *(("differences.js", name) for name in ("fetchDifferences", "decodeDifferences", "channelValues", "layerUnder")),
-    *(("channels.js", name) for name in ("placeOf", "weightsOf", "channelsOf", "distanceUnder", "jpegUnder")),
+    ("replies.js", "mount"),
 }
 WIDEST = 120  # characters
 
