@@ -22,7 +22,7 @@ class Norm:
     step(gradient, size)          the steepest ascent of length `size`
     project(delta, eps)           the nearest points of the balls
 
-    `eps` and `size` are numbers, or tensors (N, 1, 1, 1).
+    `eps` and `size` are numbers, or tensors (N, 1, 1, 1). `values` is the range that the centre plus a perturbation stays in.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Norm:
     random: Callable[[Tensor, float | Tensor, torch.Generator | None], Tensor]
     step: Callable[[Tensor, float | Tensor], Tensor]
     project: Callable[[Tensor, float | Tensor], Tensor]
+    values: tuple[float, float] = (0.0, 1.0)  # those of pictures
 
 
 def _length(delta: Tensor) -> Tensor:  # (N, 3, H, W) -> (N, 1, 1, 1)

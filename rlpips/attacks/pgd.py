@@ -132,6 +132,7 @@ def _last(x: Tensor, objective: Objective, best: _Row | None) -> tuple[Tensor, .
 
 
 def inside(delta: Tensor, start: Tensor, norm: Norm, eps: Any) -> Tensor:
-    """The point of [0, 1] and of the ball around `start` that is nearest to start + delta; may write over `delta`."""
+    """The point of the norm's values ([0, 1] for pictures) and of the ball around `start` that is nearest to start + delta; may write
+    over `delta`."""
     # Clipping moves every value towards `start`, which is an image itself, so the point stays in either ball.
-    return norm.project(delta, eps).add_(start).clamp_(0, 1)
+    return norm.project(delta, eps).add_(start).clamp_(*norm.values)

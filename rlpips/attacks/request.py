@@ -18,6 +18,9 @@ MAX_FOOL_STEPS = (
     200  # a trace of an attack on a classifier must stay small enough to be saved, also with a thousand classes
 )
 MAX_RESTARTS = 100
+MAX_FLOW = (
+    2.0  # pixels, half a node's distance to the next (`rlpips.attacks.flow`), which could change places from there on
+)
 MAX_SEED = 2**53  # what JSON and a browser keep exactly
 
 
