@@ -25,7 +25,7 @@ from rlpips.norms import LINF, Norm
 NODES = (8, 12, 12)  # of L*, u* and v*
 MAX_CHANGE = 1.0  # the whole range of L*
 
-_LOW, _HIGH = (0.0, -0.42, -0.68), (1.0, 0.88, 0.54)  # what sRGB spans of L*/100, u*/200 and v*/200
+LOW, HIGH = (0.0, -0.42, -0.68), (1.0, 0.88, 0.54)  # the ends of the grid: what sRGB spans of L*/100, u*/200 and v*/200
 _WHITE = (0.95047, 1.0, 1.08883)  # D65
 _TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 _DARK = (6 / 29) ** 3  # the luminance from which on L* is a cube root
@@ -94,7 +94,7 @@ class _Recolouring:
     @torch.no_grad()
     def __init__(self, pictures: Tensor):
         self._luv = to_luv(pictures)
-        low, high = (torch.tensor(ends).to(pictures).view(1, 3, 1, 1) for ends in (_LOW, _HIGH))
+        low, high = (torch.tensor(ends).to(pictures).view(1, 3, 1, 1) for ends in (LOW, HIGH))
         place = (2 * (self._luv - low) / (high - low) - 1).clamp(-1, 1)
         # grid_sample takes the coordinates of the last axis of the grid first.
         self._places = place.flip(1).permute(0, 2, 3, 1)[:, None]  # (N, 1, H, W, 3)

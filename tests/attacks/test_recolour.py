@@ -41,7 +41,7 @@ def test_colours_are_those_of_cieluv_and_come_back():
     # Published values of pure red, and all that sRGB can show lies within the grid.
     np.testing.assert_allclose(expected[0, 0, 0], [53.24, 175.01, 37.76], atol=0.02)
     corners = torch.tensor([[r, g, b] for r in (0, 1) for g in (0, 1) for b in (0, 1)]).float().T.view(1, 3, 2, 4)
-    for channel, (low, high) in enumerate(zip(recolour._LOW, recolour._HIGH)):
+    for channel, (low, high) in enumerate(zip(recolour.LOW, recolour.HIGH)):
         values = recolour.to_luv(corners)[:, channel]
         assert low <= values.min() + 0.02 and values.max() - 0.02 <= high
 
@@ -68,7 +68,7 @@ def test_a_map_is_linear_between_its_nodes_and_one_for_all_pixels_of_a_colour():
     x = 0.3 + 0.3 * pictures(1)
     x[..., 1::2, :] = x[..., ::2, :][..., :16, :]  # every colour twice
     grid = torch.meshgrid(
-        *(torch.linspace(low, high, nodes) for low, high, nodes in zip(recolour._LOW, recolour._HIGH, recolour.NODES)),
+        *(torch.linspace(low, high, nodes) for low, high, nodes in zip(recolour.LOW, recolour.HIGH, recolour.NODES)),
         indexing="ij",
     )
     weights = torch.tensor([0.02, 0.03, -0.04])
