@@ -229,13 +229,12 @@ def classifier_conditions(report: Report) -> str:
 
 
 def versions(report: Report) -> str:
-    """Which version of torch the rows were measured with, in a sentence."""
+    """Which versions of torch the accuracies were measured with, in a sentence."""
     rows = [row["torch"] for classifier in report["classifiers"].values() for row in classifier["rows"]]
     counts = Counter(rows).most_common()
     if len(counts) == 1:
         return f"Measured with torch {counts[0][0]}."
-    parts = " and ".join(f"{count} with torch {version}" for version, count in counts)
-    return f"Of the {len(rows)} accuracies, {parts}."
+    return f"Measured with torch {' and '.join(f'{version} ({count} accuracies)' for version, count in counts)}."
 
 
 def attack_text(name: str, bound: float | None) -> str:

@@ -114,7 +114,7 @@ def _color(attack: str) -> str:
 
 
 def _section(heading: str, names: list[str]) -> str:
-    return f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}">{heading}</th></tr>'
+    return f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}"><span>{heading}</span></th></tr>'
 
 
 def _row_title(name: str, bound: float) -> str:
