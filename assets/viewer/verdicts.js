@@ -30,7 +30,8 @@ export const rightAtFirst = (model) => top(model.meta.verdicts.clean) === model.
 export function boundText(model, lane) {
   const { metric, name, bound } = attackOf(model, lane);
   if (metric) return `√${model.meta.titles[metric]} ≤ ${shortBound(bound)}`;
-  return name.endsWith("linf") ? `≤ ${shortBound(255 * bound)}/255` : `≤ ${shortBound(bound)}`;
+  if (name.endsWith("linf")) return `≤ ${shortBound(255 * bound)}/255`;
+  return `≤ ${shortBound(bound)}${name === "stadv" ? " px" : ""}`;
 }
 
 const shortBound = (bound) => String(Number(bound.toPrecision(3)));
@@ -67,6 +68,7 @@ export function expectedSize(model) {
   if (model.state !== "running" && ratios.length) return 3 * 255 * 10 ** (-Math.min(...ratios) / 20);
   return Math.max(...receipt.attacks.map(({ metric, name, bound }) => {
     if (metric) return 50 * bound;    // a bound of 0.5 lets most pixels move by some 25/255
+    if (!/(linf|l2)$/.test(name)) return 40;
     return 255 * (name.endsWith("linf") ? bound : (3 * bound) / Math.sqrt(3 * width * height));
   }));
 }

@@ -10,10 +10,8 @@ With a metric of our catalogue each channel is multiplied by the square root of 
 ||phi(x) - phi(y)||_2² is exactly the metric's distance: a bound of 0.5 is an LPIPS of 0.25.
 
 `ppgd` and `lpa` bounded by "lpips" are the paper's attacks, bounded by "rlpips-linf" their counterparts R-PPGD and R-LPA of
-Ghazanfari et al. (arXiv 2307.15157). The code of the latter takes something else for phi: the weighted sum over the channels, one
-number at each position, not averaged over positions. Changes that leave this sum alone are free there, so its ball is not one of
-the metric, and the same bound means something else. Here the ball is of the metric's distance itself. `fast_lpa` is for
-adversarial training.
+Ghazanfari et al. (arXiv 2307.15157). The code of the latter bounds something else, not the metric's distance: `SumBall` says what.
+`fast_lpa` is for adversarial training.
 
 All these attacks are generators over iterates (N, 3, H, W) in [0, 1], the first the start. In place of the last they yield the result: the
 iterate with the highest margin of those in the ball. So a result is never outside, where the authors' code may return a point
@@ -94,6 +92,33 @@ class MetricBall(Ball):
         return _flatten(self._trunk.features(enlarged(x)), self._roots)
 
 
+class SumBall(MetricBall):
+    """What the public code of R-LPIPS's authors bounds (github.com/SaraGhazanfari/robust-perceptual-advex,
+    perceptual_advex/distances.py), rebuilt with a metric of ours. Its features are one number at each position: the sum over the
+    channels of the unit features times their weights. Two versions of that file are public:
+
+    is_scaled  True, the version that the commands in the README fit: `normalize_flatten_features` scales these features once more
+               to unit length over the channels, of which there is one. So every entry becomes a constant, the sign of the sum
+               divided by the root of the positions; as no weight is negative, the sign is the same everywhere. All pictures have
+               the same features: every change is free, and the ball bounds nothing but for the range of pixels.
+               False: the sums as they are. That ball is of these sums, not of the metric: a change that leaves them alone is
+               free, and a layer counts by its number of positions.
+
+    Which version made the paper's tables is not known.
+    """
+
+    def __init__(self, metric: PerceptualMetric, bound: float, is_scaled: bool = True):
+        super().__init__(metric, bound)
+        self.is_scaled = is_scaled
+
+    def features(self, x: Tensor) -> Tensor:
+        parts = []
+        for layer, weight in zip(self._trunk.features(enlarged(x)), self.metric.heads, strict=True):
+            sums = _Units.apply(_rows(layer)) @ weight[:, None]  # (N, positions, 1)
+            parts.append((_Units.apply(sums) / math.sqrt(sums.shape[1]) if self.is_scaled else sums).flatten(1))
+        return torch.cat(parts, 1)
+
+
 class SelfBall(Ball):
     """The ball of a classifier's own activations, unweighted: the paper's "self"."""
 
@@ -127,10 +152,15 @@ def _flatten(layers: Sequence[Tensor], weights: Sequence[Tensor] | None = None) 
     """L layers (N, C_l, h_l, w_l) as rows (N, D): of unit length at each position, times `weights`, L of (C_l,), if any."""
     parts = []
     for index, layer in enumerate(layers):
-        rows = layer.permute(0, 2, 3, 1).flatten(1, 2)  # (N, positions, C): no copy where channels lie last
+        rows = _rows(layer)
         weight = 1.0 if weights is None else weights[index]
         parts.append((_Units.apply(rows) * (weight / math.sqrt(rows.shape[1]))).flatten(1))
     return torch.cat(parts, 1)
+
+
+def _rows(layer: Tensor) -> Tensor:
+    """(N, C, h, w) as rows (N, positions, C): no copy where channels lie last."""
+    return layer.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 class _Units(torch.autograd.Function):

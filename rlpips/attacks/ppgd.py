@@ -1,5 +1,6 @@
 """Perceptual projected gradient descent (Laidlaw, Singla and Feizi, arXiv 2006.12655, algorithm 1)."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -83,7 +84,8 @@ def _margin_gradient(classifier, x, labels):
 
 def natural_step(ball: Ball, x: Tensor, gradient: Tensor, cg_steps: int, size: float) -> Tensor:
     """Of all steps (N, 3, H, W) that move the features by `size`, the one that raises the function with this gradient most:
-    conjugate gradients on JᵀJ step = gradient, scaled. Zero where the gradient is zero."""
+    conjugate gradients on JᵀJ step = gradient, scaled. Zero where the gradient is zero; along the gradient, across the whole
+    range of pixels, where no step moves the features."""
     jacobian = Jacobian(ball, x)
     step = torch.zeros_like(gradient)
     moved = torch.zeros_like(jacobian.features)  # J step
@@ -102,4 +104,6 @@ def natural_step(ball: Ball, x: Tensor, gradient: Tensor, cg_steps: int, size: f
             before, square = square, dot(residual, residual)
             direction = residual + wide(square / before.clamp_min(TINY)) * direction
     reach = length(moved)
-    return step * wide((size / reach.clamp_min(TINY)).where(reach > TINY, 0))
+    steepness = length(gradient.flatten(1))
+    across = gradient * wide(math.sqrt(gradient[0].numel()) / steepness.clamp_min(TINY))
+    return torch.where(wide(reach > TINY), step * wide(size / reach.clamp_min(TINY)), across)

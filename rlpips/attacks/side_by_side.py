@@ -19,11 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from rlpips import validation
-from rlpips.attacks import pixels
-from rlpips.attacks.balls import MetricBall, enlarged
-from rlpips.attacks.lpa import lpa
-from rlpips.attacks.ppgd import ppgd
-from rlpips.attacks.request import FoolRequest, from_fields
+from rlpips.attacks import by_card
+from rlpips.attacks.balls import enlarged
+from rlpips.attacks.recolour import MAX_CHANGE
+from rlpips.attacks.request import MAX_FLOW, FoolRequest, from_fields
 from rlpips.classifiers.models import load_classifier
 from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
@@ -35,11 +34,10 @@ from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import Frame, Step, keyframes
 from rlpips.traces.trace import Trace
 from rlpips.zoo import catalog
-from rlpips.zoo.attack_cards import ATTACKS, MAX_PERCEPTUAL_BOUND, AttackCard
+from rlpips.zoo.attack_cards import ATTACKS, MAX_PERCEPTUAL_BOUND
 from rlpips.zoo.catalog import PAIR
 
 BACKBONE = "alex"
-SEARCHES = 5  # of LPA, as published
 
 
 @from_fields(FoolRequest)
@@ -123,16 +121,11 @@ class _Loaded:
 
     def iterates(self, lane: dict[str, Any]) -> Iterator[Tensor]:
         """The iterates of one attack, each (1, 3, size, size)."""
-        attack, bound = ATTACKS[lane["name"]], lane["bound"]
         label = torch.tensor([self.verdict["label"]], device=self.picture.device)
-        target = (self.classifier, self.picture, label)
-        steps, seed = int(self.request.steps), int(self.request.seed)
-        if attack.metric is None:
-            return pixels.pgd(*target, attack.norm, bound, steps=steps, seed=seed)
-        ball = MetricBall(self.metrics[PAIR.index(attack.metric)], bound)
-        if _searches(attack) == 1:
-            return ppgd(*target, ball, steps=steps, seed=seed)
-        return lpa(*target, ball, steps=steps, searches=SEARCHES, seed=seed)
+        return by_card.iterates(
+            ATTACKS[lane["name"]], self.classifier, self.picture, label, lane["bound"],
+            dict(zip(PAIR, self.metrics, strict=True)), int(self.request.steps), int(self.request.seed),
+        )  # fmt: skip
 
 
 def _load(request: FoolRequest) -> _Loaded:
@@ -209,16 +202,14 @@ def _read(source: Any, size: int, device: torch.device) -> tuple[Tensor, str, li
     return images.to_tensor(levels, device), name, notes
 
 
-def _searches(attack: AttackCard) -> int:
-    return SEARCHES if attack.name in ("lpa", "r-lpa") else 1
-
-
 def _lanes(request: FoolRequest, values: int) -> list[dict[str, Any]]:
     """What the receipt says of each attack on a picture of so many values (3·H·W)."""
     lanes = []
     for index, attack in enumerate(ATTACKS[name] for name in request.attacks):
         # A ball of pixels holds at most all pictures.
-        widest = {"linf": 1.0, "l2": math.sqrt(values), "features": MAX_PERCEPTUAL_BOUND}[attack.norm]
+        widest = {"linf": 1.0, "l2": math.sqrt(values), "flow": MAX_FLOW, "colour": MAX_CHANGE}.get(
+            attack.norm, MAX_PERCEPTUAL_BOUND
+        )
         bound = attack.bound if request.bounds is None else request.bounds[index]
         validation.check_real(f"the bound of {attack.title}", bound, widest, f"in its unit, {attack.unit}")
         lanes.append(
@@ -228,7 +219,7 @@ def _lanes(request: FoolRequest, values: int) -> list[dict[str, Any]]:
                 "metric": attack.metric,
                 "bound": float(bound),
                 "unit": attack.unit,
-                "steps": int(request.steps) * _searches(attack),
+                "steps": by_card.total_steps(attack, int(request.steps)),
             }
         )
     return lanes

@@ -8,10 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlpips.attacks import pixels
-from rlpips.attacks.balls import MetricBall, enlarged
-from rlpips.attacks.lpa import lpa
-from rlpips.attacks.ppgd import ppgd
+from rlpips.attacks import by_card
+from rlpips.attacks.balls import enlarged
 from rlpips.evaluate.scores import interval, measure
 from rlpips.metrics.fidelity import ssim
 from rlpips.metrics.lpips import PerceptualMetric
@@ -20,15 +18,6 @@ from rlpips.parallel import share
 from rlpips.zoo.attack_cards import ATTACKS
 
 STEPS = 20  # Ghazanfari et al. evaluate with 40; half of that, because two CPU cores must be enough
-# The settings of each attack besides its steps and seed.
-SETTINGS: dict[str, dict[str, Any]] = {
-    "pgd-linf": {},
-    "pgd-l2": {},
-    "ppgd": {"cg_steps": 5, "projection": "newton"},
-    "r-ppgd": {"cg_steps": 5, "projection": "newton"},
-    "lpa": {"searches": 5, "projection": "newton"},
-    "r-lpa": {"searches": 5, "projection": "newton"},
-}
 _AT_ONCE = 32  # pictures in a piece: the same pieces for any number of processes
 _ROUNDING = 2e-3  # how far outside a ball, as a share of its radius, rounding may carry a result
 
@@ -62,7 +51,7 @@ class Trial:
             x, labels = self.x[self.right], self.labels[self.right]
             pushed = self._push(attack, bound, x, labels)
             costs = cost_of(self.metrics, x, pushed)
-            inside = _inside(attack, bound, costs)
+            inside = self._inside(attack, bound, costs, x, pushed)
             robust[self.right] = ~(inside & (self._classes(pushed) != labels))
             attacked, outside = len(x), int((~inside).sum())
             cost = {name: round(values.mean().item(), 6) for name, values in costs.items()}
@@ -75,24 +64,33 @@ class Trial:
             "outside": outside,
             "cost": cost,
             "seconds": round(time.monotonic() - began, 1),
+            "torch": torch.__version__,
         }
 
     def _push(self, attack: str, bound: float, x: Tensor, labels: Tensor) -> Tensor:
         """The results of an attack on pictures x (N, 3, 32, 32)."""
-        card, settings = ATTACKS[attack], {"steps": self.steps, **SETTINGS[attack]}
+        card = ATTACKS[attack]
 
         def push(rows: Tensor) -> Tensor:
-            arguments = self.classifier, x[rows], labels[rows]
-            seed = self.seed + int(rows[0])
-            if card.metric is None:
-                iterates = pixels.pgd(*arguments, card.norm, bound, **settings, seed=seed)
-            else:
-                run = ppgd if attack.endswith("ppgd") else lpa
-                iterates = run(*arguments, MetricBall(self.metrics[card.metric], bound), **settings, seed=seed)
+            target, seed = (self.classifier, x[rows], labels[rows]), self.seed + int(rows[0])
+            iterates = by_card.iterates(card, *target, bound, self.metrics, self.steps, seed)
             (result,) = deque(iterates, maxlen=1)  # the last iterate is the attack's result
             return result
 
         return torch.cat(share(push, torch.arange(len(x), device=x.device).split(_AT_ONCE)))
+
+    @torch.no_grad()
+    def _inside(self, attack: str, bound: float, costs: Mapping[str, Tensor], x: Tensor, pushed: Tensor) -> Tensor:
+        """Whether the results of an attack are inside of its bound, (N,): as measured, whatever the attack promises. Of a flow and of a
+        map of colours only the result is known, which their attacks keep inside."""
+        card, radius = ATTACKS[attack], bound * (1 + _ROUNDING)
+        if card.metric is not None:
+            return costs[card.metric] <= radius**2
+        if card.norm in costs:
+            return costs[card.norm] <= radius
+        if card.kind in ("ppgd", "lpa"):
+            return by_card.ball_of(card, bound, self.metrics).distance(x, pushed) <= radius
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
 
     @torch.no_grad()
     def _classes(self, x: Tensor) -> Tensor:
@@ -112,12 +110,6 @@ def cost_of(metrics: Mapping[str, PerceptualMetric], x: Tensor, pushed: Tensor) 
         "l2": L2.measure(change),
         "ssim": ssim(x, pushed),
     }
-
-
-def _inside(attack: str, bound: float, costs: Mapping[str, Tensor]) -> Tensor:
-    """Whether the results of an attack are inside of its bound, (N,): as measured, whatever the attack promises."""
-    card, radius = ATTACKS[attack], bound * (1 + _ROUNDING)
-    return costs[card.norm] <= radius if card.metric is None else costs[card.metric] <= radius**2
 
 
 def to_digits(flags: Tensor) -> str:

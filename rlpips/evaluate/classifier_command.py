@@ -60,4 +60,5 @@ def _blocks(result: dict[str, Any]) -> Iterator[str]:
     for name in result["classifiers"]:
         yield f"## {tables.classifier_title(name)}: what the attacks cost\n\n{tables.cost_table(result, name)}"
     yield tables.match_table(result)
+    yield f"## What the code of R-LPIPS's authors bounds\n\n{tables.authors_table(result)}"
     yield tables.classifier_conditions(result)

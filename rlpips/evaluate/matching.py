@@ -1,4 +1,5 @@
-"""Bounds that mean the same to several metrics, because natural distortions within them are equally strong."""
+"""Bounds that are comparable between metrics, because natural distortions within them are about equally strong: on average over the
+families of distortions, which differ in what would be equal."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,8 +29,8 @@ def bounds_of(x: Tensor, metrics: Sequence[PerceptualMetric], bound: float = BOU
     bound    the papers' bound, a root of distances
 
     "settings" has for each setting the bound of each metric. "paper": the papers' bound for both metrics. "matched": what
-    each metric measures where the distance of AlexNet's features without weights is at the papers' bound. "milder": the
-    same at half of it. "matches" has what `match` returns for each of these bounds.
+    each metric measures where the distance of AlexNet's features without weights is at the papers' bound, a comparable bound.
+    "milder": the same at half of it. "matches" has what `match` returns for each of these bounds.
     """
     panel = Panel([unweighted(metrics[0]), *metrics], enlarged(x))
     roots = natural_roots(x, lambda pictures: panel.per_layer(enlarged(pictures)).sum(-1), seed)
@@ -66,7 +67,7 @@ def natural_roots(x: Tensor, measure: Callable[[Tensor], Tensor], seed: int = 0)
 
 
 def match(roots: Mapping[str, np.ndarray], metric: str, other: str, bound: float) -> dict[str, Any]:
-    """The bound of the metric `other` that matches this `bound` of `metric`, ready for JSON.
+    """The bound of the metric `other` that is comparable to this `bound` of `metric`, ready for JSON.
 
     `roots` is {family: (S, 3)} with columns as in `COLUMNS`. In each family of distortions, the match is the root of `other`
     at the severity at which `metric` reaches the bound on average. "matched" is the geometric mean over the families that

@@ -158,7 +158,7 @@ def _add_classifiers(commands, shared: argparse.ArgumentParser) -> None:
         "--bound",
         type=_number(float, 0.01, 10),
         default=BOUND,
-        help="the papers' bound, a root of distances; matched bounds and half of it are run, too",
+        help="the papers' bound, a root of distances; comparable bounds, and half as far, are run, too",
     )
     command.add_argument("--steps", type=_number(int, 1, 10_000), default=ATTACK_STEPS, help="of every attack")
 

@@ -1,5 +1,6 @@
 """What `rlpips.evaluate` measured, as Markdown tables: for its reports, the pages and the documents. No torch."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -11,7 +12,8 @@ NORMS = {"linf": "l∞", "l2": "l2"}
 _TRAINED_ELSEWHERE = {
     "l2": (1.5,)
 }  # budgets that the official R-LPIPS trains with, where they are not the standard ones
-SETTINGS = {"paper": "the papers' bound", "matched": "matched bounds", "milder": "milder matched bounds"}
+SETTINGS = {"paper": "the papers' bound", "matched": "comparable bounds", "milder": "milder comparable bounds"}
+AUTHORS = {"scaled sums": "scaled sums (authors' code)", "sums": "unscaled sums", "features": "√R-LPIPS l∞"}
 COSTS = {
     **{name: catalog.card(name).title for name in catalog.PAIR},
     **{"linf": "l∞, n/255", "l2": "l2", "ssim": "SSIM"},
@@ -241,6 +243,15 @@ def match_table(report: Report) -> str:
     return _lines("natural distortion", headings, rows)
 
 
+def authors_table(report: Report) -> str:
+    """How far unrelated pictures are apart in what the code of R-LPIPS's authors bounds, and pictures from their negatives."""
+    rows = []
+    for norm, pairs in report["bounds"]["authors"].items():
+        cells = [f"{pair['mean']:.3g} ({pair['least']:.3g}–{pair['most']:.3g})" for pair in pairs.values()]
+        rows.append((AUTHORS[norm], cells))
+    return _lines("mean distance (least–most)", ("unrelated pictures", "a picture and its negative"), rows)
+
+
 def classifier_conditions(report: Report) -> str:
     """How the figures on classifiers were measured, in sentences, and the command that repeats them."""
     how, bounds = report["how"], report["bounds"]
@@ -249,30 +260,39 @@ def classifier_conditions(report: Report) -> str:
         f"{COSTS[match['other']]} {match['matched']:.3g} ({match['low']:.3g} to {match['high']:.3g})"
         for match in matched
     )
+    apgd = attacks["apgd-linf"]
     return (
         f"Accuracy on {how['pictures']} pictures {how['data']}, the same for every classifier; in brackets 95 % bootstrap "
-        f"intervals over pictures. PGD{_schedule(attacks)} and PPGD: {attacks['ppgd']['steps']} steps (the code of R-LPIPS's authors: 40), PPGD with "
-        f"{attacks['ppgd']['cg_steps']} of conjugate gradients each; LPA: {attacks['lpa']['searches']} searches of "
+        f"intervals over pictures. All attacks take {apgd['steps']} steps (the code of R-LPIPS's authors: 40; AutoAttack: 100). APGD: for each picture the worst of a "
+        f"run on the cross entropy and of {apgd['targets']} on the targeted ratio of logits, like two of AutoAttack's four attacks; "
+        f"stAdv, ReColorAdv: on the cosine schedule; PPGD: "
+        f"{attacks['ppgd']['cg_steps']} steps of conjugate gradients in each; LPA: {attacks['lpa']['searches']} searches of "
         f"{attacks['lpa']['steps']} steps; projections by Newton's method. Bounds of metrics are roots of distances, of pictures "
-        f"enlarged to 64 pixels a side. Matched bounds are as far in natural distortions as the papers' bound in the distance "
+        f"enlarged to 64 pixels a side. Comparable bounds are about as far in natural distortions as the papers' bound in the distance "
         f"that it was chosen for: those that AlexNet's features without weights have {matched[0]['bound']:.3g} away are "
         f"{reads} away, by the geometric mean over the {matched[0]['reached']} of {matched[0]['of']} families of distortions that "
-        f"get so far (in brackets the least and the most; {bounds['pictures']} pictures). `{how['command']}`"
+        f"get so far (in brackets the least and the most; {bounds['pictures']} pictures). {versions(report)} `{how['command']}`"
     )
 
 
-def _schedule(attacks: Mapping[str, Mapping[str, Any]]) -> str:
-    """The schedule of PGD in pixels; earlier reports, with fixed steps, do not name it."""
-    schedule = attacks.get("pgd-linf", {}).get("schedule")
-    return f" ({schedule} schedule)" if schedule else ""
+def versions(report: Report) -> str:
+    """Which versions of torch the accuracies were measured with, in a sentence."""
+    rows = [row["torch"] for classifier in report["classifiers"].values() for row in classifier["rows"]]
+    counts = Counter(rows).most_common()
+    if len(counts) == 1:
+        return f"Measured with torch {counts[0][0]}."
+    return f"Measured with torch {' and '.join(f'{version} ({count} accuracies)' for version, count in counts)}."
 
 
 def attack_text(name: str, bound: float | None) -> str:
-    """A row of the attacks on classifiers, such as "PPGD, √LPIPS 0.5"; "none" has no bound."""
+    """A row of the attacks on classifiers, such as "PPGD, √LPIPS 0.5" or "APGD, l∞ 8/255"; "none" has no bound."""
     if bound is None:
         return "no attack"
     card = ATTACKS[name]
-    return f"{card.title}, {card.unit} {bound:.3g}" if card.metric else f"PGD, {budget(card.norm, bound)}"
+    if card.norm in NORMS:
+        return f"{card.title.split()[0]}, {budget(card.norm, bound)}"
+    unit = f"{card.unit} " if card.metric else ""
+    return f"{card.title}, {unit}{bound:.3g}{' px' if card.norm == 'flow' else ''}"
 
 
 def classifier_title(name: str) -> str:

@@ -150,11 +150,16 @@ def test_the_step_of_ppgd_solves_the_normal_equations():
         torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((20, 12), (3, 3, 2, 2))
     )
     gradient[1] = 0  # has nowhere to go
-    step = natural_step(Linear(matrix, 1.0), torch.rand_like(gradient), gradient, 12, 0.3)
+    x = torch.rand_like(gradient)
+    step = natural_step(Linear(matrix, 1.0), x, gradient, 12, 0.3)
     expected = gradient.flatten(1) @ torch.linalg.inv(matrix.T @ matrix)
     expected = 0.3 * expected / (expected @ matrix.T).norm(dim=1, keepdim=True)
     torch.testing.assert_close(step.flatten(1)[[0, 2]], expected[[0, 2]])
     assert (step[1] == 0).all()
+    # Where no step moves the features, none is too long.
+    step = natural_step(Linear(0 * matrix, 1.0), x, gradient, 12, 0.3)
+    torch.testing.assert_close(step.flatten(1).norm(dim=1), torch.tensor([12**0.5, 0, 12**0.5], dtype=step.dtype))
+    assert (F.cosine_similarity(step.flatten(1), gradient.flatten(1))[[0, 2]] > 0.999).all()
 
 
 def test_newton_lands_where_a_linear_distance_says():

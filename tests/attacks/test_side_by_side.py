@@ -8,8 +8,8 @@ from torch import nn
 
 import rlpips
 from rlpips import Trace
-from rlpips.attacks import pixels, side_by_side
-from rlpips.attacks.balls import MetricBall
+from rlpips.attacks import by_card, pixels, side_by_side, unseen
+from rlpips.attacks.balls import MetricBall, SumBall
 from rlpips.attacks.lpa import lpa
 from rlpips.attacks.ppgd import ppgd
 from rlpips.classifiers.models import Classifier
@@ -87,26 +87,40 @@ def test_what_is_shown_is_measured_as_it_is_shown(trace, classifier, picture):
     assert ((last.ssim > 0) & (last.ssim < 1)).all()
 
 
-@pytest.mark.parametrize("attacks", [BOTH, ("pgd-linf", "pgd-l2"), ("lpa", "r-lpa")])
+@pytest.mark.parametrize(
+    "attacks",
+    [BOTH, ("pgd-linf", "apgd-l2"), ("lpa", "r-lpa-authors"), ("stadv", "recolour"), ("r-ppgd-sums", "r-ppgd")],
+)
 def test_each_lane_is_its_attack_run_alone_and_stays_in_its_bound(attacks, classifier, picture):
-    bounds = {"pgd-linf": 0.02, "pgd-l2": 0.6}
+    bounds = {"pgd-linf": 0.02, "apgd-l2": 0.6, "recolour": 0.1}
     bounds = [bounds.get(name, 0.3) for name in attacks]
     steps = list(side_by_side.fool_steps(picture, 1, classifier, attacks, bounds, steps=2, seed=3))
     x, label = tensor(picture)[None], torch.tensor([1])
+    lpips, rlpips_linf = rlpips.load_metric("lpips"), rlpips.load_metric("rlpips-linf")
+    balls = {
+        "ppgd": MetricBall(lpips, 0.3), "lpa": MetricBall(lpips, 0.3), "r-lpa": MetricBall(rlpips_linf, 0.3),
+        "r-ppgd": MetricBall(rlpips_linf, 0.3), "r-ppgd-sums": SumBall(rlpips_linf, 0.3, is_scaled=False),
+        "r-lpa-authors": SumBall(rlpips_linf, 0.3),
+    }  # fmt: skip
+    longest = 0
     for lane, (name, bound) in enumerate(zip(attacks, bounds)):
-        about = ATTACKS[name]
-        if about.metric is None:
-            alone = list(pixels.pgd(classifier, x, label, about.norm, bound, steps=2, seed=3))
-            reached = [step.linf if about.norm == "linf" else step.l2 for step in steps][-1][lane]
+        more = {"steps": 2, "seed": 3}
+        if name in balls:
+            alone = list((ppgd if "ppgd" in name else lpa)(classifier, x, label, balls[name], **more))
+            assert balls[name].distance(x, alone[-1]) <= bound * 1.001
+        elif name in ("stadv", "recolour"):
+            run = unseen.stadv if name == "stadv" else unseen.recoloradv
+            alone = list(run(classifier, x, label, bound, **more))
         else:
-            ball = MetricBall(rlpips.load_metric(about.metric), bound)
-            run = ppgd if "ppgd" in name else lpa
-            alone = list(run(classifier, x, label, ball, steps=2, seed=3))
-            reached = steps[-1].distance[lane, lane] ** 0.5
-        assert reached <= bound * 1.001 and len(steps) == 2 * (5 if "lpa" in name else 1) + 1
-        for step, iterate in zip(steps, alone, strict=True):
+            kind, norm = name.split("-")
+            alone = list(getattr(pixels, kind)(classifier, x, label, norm, bound, **more))
+            assert (steps[-1].linf if norm == "linf" else steps[-1].l2)[lane] <= bound * 1.001
+        assert len(alone) == 2 * {"lpa": 5, "apgd": 4}.get(ATTACKS[name].kind, 1) + 1
+        longest = max(longest, len(alone))
+        for step, iterate in zip(steps, alone):
             np.testing.assert_allclose(step.linf[lane], (iterate - x).abs().max(), rtol=1e-6)
             np.testing.assert_allclose(step.probabilities[lane], classifier(iterate)[0].softmax(0), atol=1e-5)
+    assert len(steps) == longest
 
 
 def test_a_shorter_attack_holds_its_last_iterate(classifier, picture, monkeypatch):
@@ -138,7 +152,7 @@ def test_it_can_be_stopped_and_keeps_what_there_is(trace, classifier, picture, m
         finally:
             ended.append(True)
 
-    monkeypatch.setattr(side_by_side, "ppgd", spying)
+    monkeypatch.setattr(by_card.ppgd, "ppgd", spying)
     steps = side_by_side.fool_steps(picture, 1, classifier, steps=3, seed=5)
     (recorder,) = steps.recorders
     with pytest.raises(ValueError, match="first step"):

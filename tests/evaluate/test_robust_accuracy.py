@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import nn
 from truth import official
 
-from rlpips.attacks import pixels
+from rlpips.attacks import by_card
 from rlpips.classifiers.cifar10 import Pictures
 from rlpips.data.distortions import DISTORTIONS
-from rlpips.evaluate import attacked_classifier, matching
+from rlpips.evaluate import matching, tables
 from rlpips.evaluate.attacked_classifier import Trial, cost_of
 from rlpips.evaluate.matching import SEVERITIES, match, natural_roots
-from rlpips.evaluate.robust_accuracy import PAIRS, compare, robust_accuracy
+from rlpips.evaluate.robust_accuracy import AUTHORS, PAIRS, YARDSTICKS, authors_distances, compare, robust_accuracy
 from rlpips.metrics.lpips import load_metric
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
@@ -33,21 +33,21 @@ class Bright(nn.Module):
 
 
 class Tiny(nn.Module):
-    """Three classes from the means of 8×8 blocks, by random weights."""
+    """Five classes from the means of 8×8 blocks, by random weights."""
 
     def __init__(self):
         super().__init__()
-        weights = torch.randn(3, 48, generator=torch.Generator().manual_seed(0))
+        weights = torch.randn(5, 48, generator=torch.Generator().manual_seed(0))
         self.register_buffer("weights", weights - weights.mean(1, keepdim=True))
 
     def forward(self, x):
         return F.avg_pool2d(x, 8).flatten(1) @ self.weights.T
 
 
-def brighten(classifier, x, labels, *ball, steps, seed, **settings):
+def brighten(card, classifier, x, labels, bound, metrics, steps, seed):
     """In place of an attack: every value grows, by the radius in the l_inf ball, by very little in other balls."""
     yield x
-    yield (x + (ball[1] if ball[0] == "linf" else 0.001)).clamp(0, 1)
+    yield (x + (bound if card.norm == "linf" else 0.001)).clamp(0, 1)
 
 
 def flat(*means):
@@ -67,9 +67,7 @@ def metrics():
 @pytest.fixture
 def cheap_attacks(monkeypatch):
     """Attacks that cost nothing, and cards for two classifiers."""
-    monkeypatch.setattr(pixels, "pgd", brighten)
-    for name in ("ppgd", "lpa"):
-        monkeypatch.setattr(attacked_classifier, name, brighten)
+    monkeypatch.setattr(by_card, "iterates", brighten)
     monkeypatch.setattr(matching, "SEVERITIES", tuple(np.linspace(0, 1, 4)))
     monkeypatch.setattr(matching, "DISTORTIONS", {name: DISTORTIONS[name] for name in ("noise", "blur")})
     cards = {name: SimpleNamespace(title=name, sha256=f"sha of {name}") for name in ("dim", "dimmer")}
@@ -80,7 +78,7 @@ def test_clean_mistakes_count_as_wrong_and_are_not_attacked(cheap_attacks):
     x, labels = flat(0.2, 0.48, 0.49, 0.52, 0.9, 0.1), torch.tensor([0, 0, 0, 0, 1, 1])
     trial = Trial(Bright(), x, labels, {name: lambda a, b: (a - b).square().sum((1, 2, 3)) for name in PAIR})
     assert trial.right.tolist() == [True, True, True, False, True, False]
-    clean, attacked = trial.row("none", None), trial.row("pgd-linf", 8 / 255)
+    clean, attacked = trial.row("none", None), trial.row("apgd-linf", 8 / 255)
     assert clean["robust"] == "111010" and clean["accuracy"]["value"] == round(4 / 6, 4)
     assert clean["attacked"] == 0 and clean["cost"] is None
     assert attacked["robust"] == "100010" and attacked["attacked"] == 4 and attacked["outside"] == 0
@@ -93,18 +91,17 @@ def test_a_result_outside_its_bound_fools_nobody(cheap_attacks, monkeypatch):
     trial = Trial(Bright(), x, labels, {name: lambda a, b: (a - b).square().sum((1, 2, 3)) for name in PAIR})
     distance = 0.05 * (3 * 64 * 64) ** 0.5  # of the enlarged pictures, which the metric sees
 
-    def add_a_constant(classifier, x, labels, ball, **settings):
+    def add_a_constant(card, classifier, x, labels, *others):
         yield x + 0.05
 
-    monkeypatch.setattr(attacked_classifier, "ppgd", add_a_constant)
-    monkeypatch.setattr(attacked_classifier, "MetricBall", lambda metric, bound: bound)
+    monkeypatch.setattr(by_card, "iterates", add_a_constant)
     inside, outside = trial.row("ppgd", distance * 1.001), trial.row("ppgd", distance * 0.99)
     assert (inside["robust"], inside["outside"]) == ("01", 0) and (outside["robust"], outside["outside"]) == ("11", 2)
 
 
 def test_no_picture_is_right_without_an_attack(cheap_attacks):
     trial = Trial(Bright(), flat(0.2, 0.3), torch.tensor([1, 1]), {})
-    row = trial.row("pgd-l2", 1.0)
+    row = trial.row("apgd-l2", 1.0)
     assert (row["robust"], row["attacked"], row["cost"]) == ("00", 0, None)
     assert row["accuracy"] == {"value": 0, "low": 0, "high": 0}
 
@@ -241,9 +238,10 @@ def test_an_interrupted_run_ends_with_the_same_report(metrics, cheap_attacks):
     whole = final_report(["dim", "dimmer"], metrics)
     rows = whole["classifiers"]["dim"]["rows"]
     names = [(row["attack"], row["bound"]) for row in rows]
-    assert len(set(names)) == len(names) and [name for name, _ in names[:7]] == [
-        "none", "pgd-linf", "pgd-l2", "ppgd", "r-ppgd", "lpa", "r-lpa",
+    assert len(set(names)) == len(names) and [name for name, _ in names[:9]] == [
+        "none", "apgd-linf", "apgd-l2", "stadv", "recolour", "ppgd", "r-ppgd", "lpa", "r-lpa",
     ]  # fmt: skip
+    assert names[-4:] == [(name, 0.5) for name in ("r-ppgd-authors", "r-lpa-authors", "r-ppgd-sums", "r-lpa-sums")]
     assert len(whole["findings"]) == 2 * 3 * len(PAIRS) and whole["how"]["pictures"] == 4
 
     for count in (2, len(rows) + 1):
@@ -259,6 +257,23 @@ def test_earlier_rows_are_not_measured_again(metrics, cheap_attacks, monkeypatch
     assert without_seconds(same) == without_seconds({**earlier, "how": {**earlier["how"], "command": "two"}})
     both = final_report(["dimmer"], metrics, earlier)  # the other classifier's rows stay
     assert list(both["classifiers"]) == ["dim", "dimmer"]
+
+    older = json.loads(
+        json.dumps(earlier)
+    )  # of another version of torch, with other settings of one attack, without a row
+    older["how"]["attacks"]["apgd-l2"]["steps"] += 1
+    for row in older["classifiers"]["dim"]["rows"]:
+        row["torch"] = "0.1"
+    del older["classifiers"]["dim"]["rows"][3]
+    *reports, mended = robust_accuracy(["dim"], lambda name: Bright(), pictures(), metrics, earlier=older)
+    versions = {row["attack"]: row["torch"] for row in mended["classifiers"]["dim"]["rows"]}
+    assert {name for name, version in versions.items() if version == torch.__version__} == {"apgd-l2", "stadv"}
+    assert len(reports) == 2 and list(versions) == list(
+        dict.fromkeys(row["attack"] for row in earlier["classifiers"]["dim"]["rows"])
+    )
+    assert tables.versions(mended).startswith(
+        "Measured with torch 0.1 ("
+    ) and f"{torch.__version__} (2 acc" in tables.versions(mended)
 
     loaded = []
     monkeypatch.setattr(catalog.CLASSIFIERS["dim"], "sha256", "another training")
@@ -278,11 +293,45 @@ def test_the_attacks_themselves(metrics, monkeypatch):
     """Every attack on a small classifier stays in its ball, and the strong ones fool it."""
     classifier, x = Tiny().eval(), textured(5, seed=3)
     trial = Trial(classifier, x, classifier(x).argmax(1), metrics, steps=3)
-    for attack, bound in (("pgd-linf", 8 / 255), ("pgd-l2", 1.0), *((name, 0.5) for pair in PAIRS for name in pair)):
-        row = trial.row(attack, bound)
-        assert (row["attacked"], row["outside"]) == (5, 0) and row["cost"]["l2"] > 0
+    rows = {}
+    for attack in (*YARDSTICKS, *(name for pair in PAIRS for name in pair), *AUTHORS):
         card = ATTACKS[attack]
-        reached = row["cost"][card.metric or card.norm]
-        assert reached <= (bound**2 if card.metric else bound) * 1.01
-        assert trial.row(attack, bound)["robust"] == row["robust"]
-    assert min(trial.row("lpa", 0.5)["accuracy"]["value"], trial.row("r-lpa", 0.5)["accuracy"]["value"]) < 1
+        row = rows[attack] = trial.row(attack, card.bound)
+        assert (row["attacked"], row["outside"]) == (5, 0) and row["cost"]["l2"] > 0
+        if (key := card.metric or card.norm) in row["cost"]:
+            assert row["cost"][key] <= (card.bound**2 if card.metric else card.bound) * 1.01
+    assert trial.row("r-ppgd", 0.5)["robust"] == rows["r-ppgd"]["robust"]
+    assert min(rows["lpa"]["accuracy"]["value"], rows["r-lpa"]["accuracy"]["value"]) < 1
+    # What holds every picture lets an attack change a picture beyond recognition.
+    for attack in ("r-ppgd-authors", "r-lpa-authors"):
+        assert rows[attack]["accuracy"]["value"] == 0 and rows[attack]["cost"]["l2"] > 10
+
+
+def test_what_the_authors_code_bounds_holds_every_picture(metrics):
+    """Their features, written out in numpy as in their file: weighted sums over the channels of the unit features, and those once
+    more scaled to unit length over their one channel."""
+    x = torch.rand(3, 3, 64, 72, generator=torch.Generator().manual_seed(4))
+    metric = metrics["rlpips-linf"]
+
+    def features(pictures, scaled):
+        rows = []
+        for layer, weights in zip(metric.trunk(pictures), metric.heads, strict=True):
+            sums = np.einsum("nchw,c->nhw", layer.numpy().astype(float), weights.numpy())[:, None]
+            if scaled:
+                sums = sums / ((sums**2).sum(1, keepdims=True) ** 0.5 + 1e-10) / (sums.shape[2] * sums.shape[3]) ** 0.5
+            rows.append(sums.reshape(3, -1))
+        return np.concatenate(rows, 1)
+
+    report = authors_distances(x, metrics)
+    with torch.no_grad():
+        for norm in ("scaled sums", "sums"):
+            for name, other in (("unrelated", x.roll(1, 0)), ("negative", 1 - x)):
+                expected = np.linalg.norm(features(x, norm[1] == "c") - features(other, norm[1] == "c"), axis=1)
+                measured = report[norm][name]
+                if norm == "scaled sums":
+                    assert measured["most"] < 1e-5 and expected.max() < 1e-5  # where their bound is 0.5
+                else:
+                    assert measured["mean"] == pytest.approx(expected.mean(), rel=0.01)
+                    assert measured["least"] == pytest.approx(expected.min(), rel=0.01)
+    root = metric(x, 1 - x).sqrt()
+    assert report["features"]["negative"]["most"] == pytest.approx(root.max().item(), rel=0.01)

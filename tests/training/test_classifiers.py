@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from cifar10_noise import make_classifier, make_pictures_with_classes, noise
 from PIL import Image
 
+import rlpips
 from rlpips import paths
 from rlpips.classifiers.cifar10 import Pictures
 from rlpips.norms import NORMS
 from rlpips.training import classifier_accuracy, classifier_command, classifiers
 from rlpips.training.classifier_accuracy import accuracy, accuracy_under_pgd
-from rlpips.training.classifier_recipes import pgd_in_pixels
+from rlpips.training.classifier_recipes import RECIPES, pgd_in_pixels
 from rlpips.training.classifiers import crop, train
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
@@ -96,6 +97,18 @@ def test_a_step_in_pixels_is_that_of_the_formula(norm, eps):
     step = pgd_in_pixels(classifier, x, y, norm, eps, 1, eps / 2, seed=1)
     wrong = (step - (x + expected).clamp(0, 1)).abs() > 1e-6  # a sign may differ where the gradient is nearly zero
     assert wrong.float().mean() < 1e-3
+
+
+@pytest.mark.parametrize("name, metric", [("pat-alexnet", "lpips"), ("pat-rlpips", "rlpips-linf")])
+def test_perceptual_training_is_bounded_by_its_own_metric(name, metric):
+    """A bound is soft in this attack: results end near it, in the metric that is named and not in the other."""
+    classifier, x = make_classifier(), noise(4)
+    labels = classifier(x).argmax(1)
+    attacked = RECIPES[name].make_attack(classifier)(x, labels, 5)
+    ball = rlpips.MetricBall(rlpips.load_metric(metric), 0.3)
+    *_, expected = rlpips.fast_lpa(classifier, x, labels, ball, steps=3, seed=5)
+    torch.testing.assert_close(attacked, expected, rtol=0, atol=1e-4)
+    assert (ball.distance(x, attacked) < 0.45).all()
 
 
 def test_accuracies_are_counted(monkeypatch):

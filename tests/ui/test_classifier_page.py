@@ -115,11 +115,12 @@ def interval(value):
 def report():
     """Two classifiers and four attacks, made up."""
     cost = {"lpips": 0.21, "rlpips-linf": 0.2, "linf": 0.03, "l2": 0.9, "ssim": 0.93}
-    plan = [("none", None), ("pgd-linf", 8 / 255), ("ppgd", 0.5), ("r-ppgd", 0.5), ("r-ppgd", 0.6)]
+    plan = [("none", None), ("apgd-linf", 8 / 255), ("ppgd", 0.5), ("r-ppgd", 0.5), ("r-ppgd", 0.6)]
     rows = [
-        {"attack": name, "bound": bound, "accuracy": interval(0.9 - index / 10), "cost": cost if bound else None}
+        {"attack": name, "bound": bound, "accuracy": interval(0.9 - index / 10), "cost": cost if bound else None,
+         "torch": "2.0"}
         for index, (name, bound) in enumerate(plan)
-    ]
+    ]  # fmt: skip
     settings = {"paper": {"lpips": 0.5, "rlpips-linf": 0.5}, "matched": {"lpips": 0.5, "rlpips-linf": 0.6}}
     finding = {
         "setting": "paper",
@@ -141,7 +142,8 @@ def report():
     ]
     return {
         "how": {"command": "python -m …", "data": "the test part of CIFAR-10", "pictures": 200,
-                "attacks": {"ppgd": {"steps": 20, "cg_steps": 5}, "lpa": {"steps": 20, "searches": 5}}},
+                "attacks": {"apgd-linf": {"steps": 20, "targets": 3}, "ppgd": {"steps": 20, "cg_steps": 5},
+                            "lpa": {"steps": 20, "searches": 5}}},
         "bounds": {"settings": settings, "matches": matches, "pictures": 48},
         "classifiers": {"undefended": {"rows": rows}, "pat-self": {"rows": rows[:4]}},
         "findings": [{**finding, "classifier": "pat-self", "verdict": "held"},
@@ -167,6 +169,40 @@ def test_the_table_shows_every_row_under_its_bound_and_a_gap_where_nothing_was_m
     )
     assert "200 pictures" in page
     assert catalog.CLASSIFIERS["pat-self"].training in html.unescape(page)
+
+
+def test_every_attack_has_its_section_and_the_authors_ball_its_explanation():
+    made_up = report()
+    rows = made_up["classifiers"]["undefended"]["rows"]
+    for name in ("r-lpa-authors", "recolour", "stadv", "apgd-l2", "r-ppgd-sums"):
+        rows.append({**rows[1], "attack": name, "bound": attack_cards.ATTACKS[name].bound})
+    pair = {"least": 1e-8, "mean": 5e-8, "most": 1.24e-7}
+    root = {"least": 0.8, "mean": 0.96, "most": 1.1}
+    made_up["bounds"]["authors"] = {
+        norm: dict.fromkeys(("unrelated", "negative"), values)
+        for norm, values in (("scaled sums", pair), ("sums", {**root, "mean": 7.9}), ("features", root))
+    }
+    page = classifier_table.page(made_up)
+    first = re.findall(r"<tbody>(.*?)</tbody>", page)[0]
+    titles = [re.sub(r"<[^>]+>", "", row) for row in re.findall(r"<tr.*?><th.*?</th>", first)]
+    at = [next(index for index, title in enumerate(titles) if title.startswith(start)) for start in (
+        "APGD l2", "unseen threats", "ReColorAdv", "stAdv", "the papers' bound", "comparable bounds", "the quantities",
+        html.escape("R-LPA, authors' code"), "R-PPGD, unscaled sums",
+    )]  # fmt: skip
+    assert at == sorted(at) and titles[at[3]] == "stAdv ≤ 0.8 px"
+    text = re.sub(r"<[^>]+>", "", page).replace("\u00a0", " ")
+    assert "unrelated ones are at most 1.2 · 10−7 apart here" in text and "0.96 apart" in text and "7.9 apart" in text
+    assert "That ball bounds nothing" in text and "It is not known whether this code made the tables" in text
+
+
+def test_what_every_attack_may_do_is_said():
+    said = {
+        name: classifier_text.allowed("paper", name, "ppgd", None, None).split("<br>")[0]
+        for name in attack_cards.ATTACKS
+    }
+    assert len(set(said.values())) == len(said)
+    assert said["apgd-linf"] == "APGD l∞: 8/255 a value" and said["stadv"] == "stAdv: pixels move by 0.8 at most"
+    assert "anything goes" in said["r-ppgd-authors"] and "sums of features, 0.5 apart" in said["r-lpa-sums"]
 
 
 def test_without_results_the_page_says_how_to_get_them(tmp_path, monkeypatch):

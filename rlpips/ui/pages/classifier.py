@@ -72,9 +72,9 @@ def build(tab: gr.Tab) -> None:
             upload = gr.File(label="or your own picture", height=64, elem_id="fool-upload", elem_classes="upload")
             network = gr.Radio([], label="Classifier", elem_id="fool-classifier")
             trained = gr.HTML(elem_id="fool-trained", elem_classes="hint")
-            with gr.Row():
-                first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0", **SMALL)
-                second = gr.Dropdown(ATTACKS, value="r-ppgd", label="against", elem_id="fool-attack-1", **SMALL)
+            with gr.Row():  # of two lines in a narrow column, as their names are long
+                first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0")
+                second = gr.Dropdown(ATTACKS, value="r-ppgd", label="against", elem_id="fool-attack-1")
             bounds = gr.Dropdown(classifier_text.BOUNDS, value="matched", label="Bounds", elem_id="fool-bounds")
             allowed = gr.HTML(elem_id="fool-allowed", elem_classes="hint")
             with gr.Row():

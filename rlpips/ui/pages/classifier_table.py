@@ -17,9 +17,13 @@ HEADING = "How accurate each classifier stays under attack"
 # Sections of the table: settings of the bounds, in the order of the page.
 SETTINGS = {
     "paper": "the papers' bound as it stands, the same number for both metrics",
-    "matched": "matched bounds: what the papers' bound means, in natural distortions",
-    "milder": "matched bounds, half as far",
+    "matched": "comparable bounds: about as far in natural distortions as the papers' bound is meant to reach",
+    "milder": "comparable bounds, half as far",
 }
+_UNSEEN, _AUTHORS = (
+    "unseen threats, which neither pixels nor a metric bound",
+    "the quantities that the authors' code bounds, at 0.5",
+)
 _COSTS = (("lpips", "{:.3f}"), ("rlpips-linf", "{:.3f}"), ("l2", "{:.2f}"), ("ssim", "{:.3f}"))
 _NEUTRAL = "#6b7280"
 
@@ -37,7 +41,7 @@ def page(report: dict[str, Any]) -> str:
         f'<div class="fool-stored"><h2>{HEADING}</h2>'
         f"<p>{html.escape(_introduction(report))}</p>"
         f"{_table('Right under attack', names, _rows(report, names, sections, _accuracy))}{_findings(report)}"
-        f"<dl>{training}</dl>"
+        f"{_authors(report)}<dl>{training}</dl>"
         "<details><summary>What the attacks changed</summary><p>Means over the pictures attacked: LPIPS, R-LPIPS l∞ (both "
         "as distances, of the pictures enlarged to 64×64), l2 norm on [0, 1], SSIM.</p>"
         f"{_table('What the attacks changed', names, _rows(report, names, sections, _cost))}</details>"
@@ -61,26 +65,33 @@ def _introduction(report: dict[str, Any]) -> str:
 
 
 def _sections(report: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, float]]]]:
-    """(heading, [(attack, bound)]): first the attacks without a bound of features, then those of each setting of the bounds."""
+    """(heading, [(attack, bound)]): the attacks in pixels, the unseen threats, those within each setting of the bounds, and those
+    that the authors' code bounds."""
     attacks = list(
         dict.fromkeys(
             (row["attack"], row["bound"]) for entry in report["classifiers"].values() for row in entry["rows"]
         )
     )
-    pixels = [(name, bound) for name, bound in attacks if name == "none" or attack_cards.card(name).metric is None]
-    yield "", pixels
-    placed = set(pixels)
+    yield "", [(name, bound) for name, bound in attacks if name == "none" or _norm(name) in tables.NORMS]
+    if unseen := [(name, bound) for name, bound in attacks if _norm(name) in ("flow", "colour")]:
+        yield _UNSEEN, unseen
+    perceptual = [(name, bound) for name, bound in attacks if _norm(name) == "features"]
+    placed = set()
     for setting, bounds in report["bounds"]["settings"].items():
-        rows = [
-            (name, bound)
-            for name, bound in attacks
-            if (name, bound) not in pixels and bounds.get(attack_cards.card(name).metric) == bound
-        ]
+        rows = [(name, bound) for name, bound in perceptual if bounds.get(attack_cards.card(name).metric) == bound]
         if any(row not in placed for row in rows):  # a bound that two settings share belongs to both
             yield SETTINGS.get(setting, setting), rows
             placed.update(rows)
-    if rest := [row for row in attacks if row not in placed]:
+    if rest := [row for row in perceptual if row not in placed]:
         yield "other bounds", rest
+    if authors := [
+        (name, bound) for name, bound in attacks if _norm(name) in tables.AUTHORS and _norm(name) != "features"
+    ]:
+        yield _AUTHORS, authors
+
+
+def _norm(attack: str) -> str:
+    return "" if attack == "none" else attack_cards.card(attack).norm
 
 
 def _rows(
@@ -103,7 +114,7 @@ def _color(attack: str) -> str:
 
 
 def _section(heading: str, names: list[str]) -> str:
-    return f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}">{heading}</th></tr>'
+    return f'<tr class="section"><th scope="rowgroup" colspan="{len(names) + 1}"><span>{heading}</span></th></tr>'
 
 
 def _row_title(name: str, bound: float) -> str:
@@ -112,6 +123,7 @@ def _row_title(name: str, bound: float) -> str:
     attack = attack_cards.card(name)
     size = f"{255 * bound:.3g}/255" if attack.norm == "linf" else f"{bound:.3g}"
     unit = f" {attack.unit}" if attack.metric else ""
+    size += " px" if attack.norm == "flow" else ""
     return f"<b>{html.escape(attack.title)}</b><small>{html.escape(unit)} ≤ {size}</small>"
 
 
@@ -167,6 +179,31 @@ def _findings(report: dict[str, Any]) -> str:
         rows.append(f'<tr><th scope="row">{pair}</th>{row}</tr>')
     head = "Points of accuracy that the attack bounded by R-LPIPS leaves more than the other, with 95 % intervals:"
     return f"<p>{html.escape(text)} {head}</p>{_table('Is the robust metric the stronger bound', names, rows)}"
+
+
+def _authors(report: dict[str, Any]) -> str:
+    """What the public code of R-LPIPS's authors bounds, and what follows."""
+    distances = report["bounds"].get("authors")
+    if not distances:
+        return ""
+    scaled, sums, metric = (distances[norm] for norm in ("scaled sums", "sums", "features"))
+    return (
+        "<h3>What the authors' code bounds</h3><p>In the public code of R-LPIPS's authors, R-PPGD and R-LPA do not bound R-LPIPS. "
+        "They bound the change of one number at each position, the weighted sum of the features over the channels, which is then "
+        "divided by its own size. A number divided by its own size is always one. So all pictures are equal in this quantity: unrelated "
+        f"ones are at most {_power(scaled['unrelated']['most'])} apart here, a picture and its negative at most "
+        f"{_power(scaled['negative']['most'])}, and the bound is 0.5. (In √R-LPIPS unrelated pictures are "
+        f"{metric['unrelated']['mean']:.2f} apart.) <b>That ball bounds nothing: an attack in it may turn a picture into anything that "
+        "pixels can show.</b> This would explain that their attacks came out stronger. It is not known whether this code made the "
+        "tables of the paper: another public version leaves out the division, and its ball is a real one (“unscaled sums”; unrelated "
+        f"pictures are {sums['unrelated']['mean']:.2g} apart), though not one of R-LPIPS.</p>"
+    )
+
+
+def _power(value: float) -> str:
+    """A small number, such as "1.2 · 10⁻⁷"."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}\u00a0·\u00a010<sup>{int(exponent)}</sup>".replace("-", "−")
 
 
 def _finding(finding: dict[str, Any] | None) -> str:

@@ -12,7 +12,7 @@ from rlpips.ui.pages import classifier_table
 from rlpips.zoo import attack_cards, cards, catalog
 
 BOUNDS = [
-    ("matched by natural distortion", "matched"),
+    ("comparable by natural distortion", "matched"),
     ("the papers': 0.5 for both", "paper"),
     ("my own (under More)", "own"),
 ]
@@ -63,7 +63,7 @@ def bounds(choice: str, attacks: Sequence[str], visitor: Sequence[Any]) -> tuple
     """The bounds of two attacks in their units; None for those of `rlpips.zoo.attack_cards`.
 
     `visitor` holds the bounds that the visitor has typed, as the fields show them. ValueError if one is missing, or if there are
-    no matched bounds.
+    no comparable bounds.
     """
     if choice == "paper":
         return None
@@ -110,8 +110,16 @@ def allowed(choice: str, first: str, second: str, *visitor: float | None) -> str
 def _reach(attack: attack_cards.AttackCard, bound: float) -> str:
     if attack.norm == "linf":
         return f"{255 * bound:.3g}/255 a value"
-    if attack.metric is None:
+    if attack.norm == "l2":
         return f"l2 norm {bound:.3g}"
+    if attack.norm == "flow":
+        return f"pixels move by {bound:.3g} at most"
+    if attack.norm == "colour":
+        return f"colours change by {bound:.3g} of CIELUV's range at most"
+    if attack.norm == "scaled sums":
+        return f"≤ {bound:.3g} in a quantity in which all pictures are equal, so that anything goes"
+    if attack.metric is None:
+        return f"weighted sums of features, {bound:.3g} apart at most"
     return f"{catalog.card(attack.metric).title} ≤ {bound**2:.3g} = {bound:.3g}²"
 
 
