@@ -26,6 +26,16 @@ class Scale:
     words: tuple[str, ...]
     distance: np.ndarray
 
+    def nearest(self, metric: int, distance: float) -> int:
+        """The entry nearest in log distance to a distance under the metric of that index; -1 below all of them, S above."""
+        distances = self.distance[:, metric]
+        if distance > distances[-1]:
+            return len(distances)
+        if distance < distances[0]:
+            return -1
+        tiny = 1e-12  # a grey picture is at distance 0 from its grey version
+        return int(np.abs(np.log((distances + tiny) / (distance + tiny))).argmin())
+
 
 @dataclass(frozen=True)
 class Ruler:
@@ -45,13 +55,12 @@ class Ruler:
         if distance == 0:
             return "identical"
         scale = self.scales[distortion]
-        distances = scale.distance[:, self.metrics.index(metric)]
-        if distance > distances[-1]:
+        entry = scale.nearest(self.metrics.index(metric), distance)
+        if entry == len(scale.words):
             return f"further than any {scale.title} tried ({scale.words[-1].removeprefix(scale.title + ' ')})"
-        if distance < distances[0]:
+        if entry < 0:
             return f"nearer than the mildest {scale.title} tried ({scale.words[0].removeprefix(scale.title + ' ')})"
-        tiny = 1e-12  # a grey picture is at distance 0 from its grey version
-        return f"as far as {scale.words[np.abs(np.log((distances + tiny) / (distance + tiny))).argmin()]}"
+        return f"as far as {scale.words[entry]}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and floats: {"metrics": […], "distortions": [{"name", "title", "words": [S],
@@ -128,8 +137,6 @@ def make_scales(
     if len(reference) != 1:
         raise ValueError(f"A ruler belongs to one picture; got {len(reference)}.")
     severities = sorted(severities)
-    count = len(severities)
-    entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
     measuring = panel(metrics, reference, precision)
     for name in distortions:
         family = DISTORTIONS[name]
@@ -139,6 +146,14 @@ def make_scales(
             measured = (
                 torch.cat([measuring.per_layer(chunk).sum(-1) for chunk in chunks]).double().cpu().numpy()
             )  # (S, M)
-        distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
-        words = tuple(family.describe(severity) for severity in entries)
-        yield Scale(name, family.title, words, np.maximum.accumulate(distance))
+        yield scale_of(name, severities, measured, between)
+
+
+def scale_of(name: str, severities: Sequence[float], measured: np.ndarray, between: int = 2) -> Scale:
+    """The scale of the distortion called `name` from the distances (S, M) measured at S rising severities, with `between` entries
+    between two of them, as `make_ruler` describes."""
+    count, family = len(severities), DISTORTIONS[name]
+    entries = np.interp(np.linspace(0, count - 1, (count - 1) * (between + 1) + 1), np.arange(count), severities)
+    distance = np.stack([np.interp(entries, severities, column) for column in measured.T], 1)
+    words = tuple(family.describe(severity) for severity in entries)
+    return Scale(name, family.title, words, np.maximum.accumulate(distance))
