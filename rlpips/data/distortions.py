@@ -99,7 +99,7 @@ def _jpeg(x: Tensor, severity: list[float], generator: torch.Generator) -> Tenso
         with io.BytesIO() as file:
             # With full chroma resolution, so that the strength depends on the quality only.
             Image.fromarray(picture).save(file, "JPEG", quality=_jpeg_quality(s), subsampling=0)
-            decoded.append(np.asarray(Image.open(file)))
+            decoded.append(np.asarray(Image.open(file, formats=("JPEG",))))
     return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).to(x) / 255
 
 

@@ -79,7 +79,7 @@ def tabulate(inputs: Inputs, measurer: Measurer, results: Iterable[Sequence[Any]
         columns,
         range(len(columns)),
         sources,
-        measurer.settings.names,
+        measurer,
         threshold,
         tuple(problems),
         tuple(inputs.notes),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rlpips import saving
+from rlpips.pairs.measure import Measurer
 from rlpips.pairs.reading import Pair, Problem
 from rlpips.pairs.verdict import FURTHER, NEARER, THRESHOLD, choices, easy_to_see, verdict
 from rlpips.validation import check_whole
@@ -57,7 +58,7 @@ class Pairs(Sequence):  # type: ignore[type-arg]
     columns    what is measured
     chosen     the places in `columns` of the rows of this table
     sources    where the pictures of every row in `columns` come from
-    metrics    their names; the verdicts are about the first two
+    measurer   what measured them; the verdicts are about the first two of its metrics
     threshold  the JPEG quality at which a metric counts as fooled, or below
     problems   what could not be paired or read, each with its reason
     notes      what was understood of the input
@@ -67,7 +68,7 @@ class Pairs(Sequence):  # type: ignore[type-arg]
     columns: Columns = field(repr=False)
     chosen: Sequence[int] = field(repr=False)
     sources: Sequence[Pair] = field(repr=False)
-    metrics: tuple[str, ...]
+    measurer: Measurer = field(repr=False)
     threshold: int = THRESHOLD
     problems: tuple[Problem, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
@@ -84,6 +85,15 @@ class Pairs(Sequence):  # type: ignore[type-arg]
         head = {key: row.pop(key) for key in ("pair", "clean", "attacked")}
         row |= {key: int(row[key]) for key in row if key.endswith(_WHOLE) and row[key] is not None}
         return head | {"verdict": verdict(row, *self.judges, self.threshold), "easy_to_see": easy_to_see(row)} | row
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics."""
+        return self.measurer.settings.names
+
+    def source(self, index: int) -> Pair:
+        """Where the pictures of a row come from."""
+        return self.sources[self.chosen[index]]
 
     @property
     def judges(self) -> tuple[str, str | None]:
