@@ -225,7 +225,7 @@ function choose(row, scroll) {
   drawScatter();
 }
 
-// The scatter: places on the two rulers, entry by entry, mild to strong. A point lies nearest to the entry of its words.
+// The scatter: places on the two rulers, entry by entry, mild to strong. A point lies by the entry it is read as.
 const entries = ladder.length;
 const canvas = $("#scatter canvas");
 const MARGIN = { left: 58, bottom: 46, top: 8, right: 8 };

@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the command's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m rlpips.pairs", description="Which of many attacked pairs fool LPIPS and not R-LPIPS?"
+        prog="python -m rlpips.pairs",
+        usage="%(prog)s CLEAN ADV [options], or %(prog)s PAIRS [options]",
+        description="Which of many attacked pairs fool LPIPS and not R-LPIPS?",
     )
     add = parser.add_argument
     add("inputs", nargs="+", type=Path, metavar="PAIRS", help="originals and attacked pictures, or one that holds both")

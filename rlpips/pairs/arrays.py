@@ -16,6 +16,10 @@ MAX_GB = 16  # that a `.npz` may unpack to, as it is held in memory; the other k
 _CHUNK = 1 << 24  # values looked at together
 
 
+class _Refused(ValueError):
+    """A sentence of ours, as opposed to what a reader of files says."""
+
+
 class Stack:
     """N pictures in one array: (N, 3, H, W), (N, H, W, 3), grey with one channel, or one picture (3, H, W) or (H, W, 3).
 
@@ -69,7 +73,7 @@ def stacks_of(path: Path) -> dict[str, Stack]:
     kind = path.suffix.lower()
     try:
         found = list(_READERS[kind](path))
-    except ValueError:
+    except _Refused:
         raise
     except Exception as error:  # damaged files make readers raise nearly anything
         why = ""
@@ -134,7 +138,7 @@ def _npz(path: Path) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
     if size > MAX_GB * 1e9:
-        raise ValueError(f"{path.name} unpacks to {size / 1e9:.0f} GB; at most {MAX_GB} are read. Save it as .npy.")
+        raise _Refused(f"{path.name} unpacks to {size / 1e9:.0f} GB; at most {MAX_GB} are read. Save it as .npy.")
     with np.load(path, allow_pickle=False) as arrays:
         for key in arrays.files:
             yield key, (array := arrays[key]), array.shape
@@ -150,7 +154,7 @@ def _pt(path: Path) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     elif isinstance(content, (list, tuple)):
         content = {str(place): each for place, each in enumerate(content)}
     if not isinstance(content, dict):
-        raise ValueError(f"{path.name} holds a {type(content).__name__}; tensors are needed.")
+        raise _Refused(f"{path.name} holds a {type(content).__name__}; tensors are needed.")
     for key, each in content.items():
         if isinstance(each, (torch.Tensor, np.ndarray)):
             yield str(key), each, tuple(each.shape)

@@ -102,7 +102,7 @@ def read(
             raise ValueError(f"The range of values must be one of {', '.join(values.RANGES)}; got {name!r}.")
     if second is None and _is_path(first, ".csv"):
         return _checked(_read_listed(_rows_of(Path(first)), _Beside(Path(first).parent)), [Path(first).name])
-    sides = [_open(each) for each in (first, second) if each is not None]
+    sides = [_open(each, name) for each, name in ((first, "originals"), (second, "attacked")) if each is not None]
     if any(isinstance(side, dict) for side in sides):
         return _read_arrays(sides, ranges)
     collections = [side for side in sides if isinstance(side, _Collection)]
@@ -146,8 +146,8 @@ class _Beside(dict[str, Source]):
         return FileSource(name, path) if path.is_file() else default
 
 
-def _open(given: Any) -> _Collection | dict[str, Stack]:
-    """What one side holds: pictures, or stacks of them in one file."""
+def _open(given: Any, name: str) -> _Collection | dict[str, Stack]:
+    """What one side holds: pictures, or stacks of them in one file. `name` is for arrays at hand, which have none."""
     if isinstance(given, (list, tuple)):
         return _open_list(given)
     if isinstance(given, (Image.Image, images.Picture, bytes)):
@@ -169,7 +169,7 @@ def _open(given: Any) -> _Collection | dict[str, Stack]:
             f"{', '.join(arrays.ENDINGS)}."
         )
     if hasattr(given, "shape") and hasattr(given, "dtype"):
-        return {"": Stack("pictures", given, tuple(given.shape))}
+        return {"": Stack(name, given, tuple(given.shape))}
     raise ValueError(f"Expected pictures: a path, a list, an array or a tensor; got {type(given).__name__}.")
 
 
@@ -197,7 +197,10 @@ def _open_list(given: Sequence[Any]) -> _Collection:
 
 def _single(name: str, tensor: Any) -> ArraySource:
     stack = Stack(name, tensor, tuple(tensor.shape))
-    stack.range = values.recognise(stack.span())
+    try:
+        stack.range = values.recognise(stack.span())
+    except ValueError as error:
+        raise ValueError(f"{name} {error}.") from error
     return ArraySource(stack, 0)
 
 
