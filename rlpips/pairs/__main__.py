@@ -24,7 +24,7 @@ from rlpips.pairs import values
 from rlpips.pairs.compare import receipt, tabulate
 from rlpips.pairs.journal import Journal
 from rlpips.pairs.measure import METRICS, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import MAX_SIDE, Inputs, read
+from rlpips.pairs.reading import MAX_SIDE, Inputs, Problem, printable, read
 from rlpips.pairs.table import Pairs, title
 from rlpips.pairs.verdict import THRESHOLD
 from rlpips.progress import Progress
@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     except OSError as error:
         parser.error(f"{Path(error.filename or '').name}: {error.strerror}.")
+    except KeyboardInterrupt:
+        parser.exit(130, "\nStopped. The same command goes on from here.\n")
     finally:
         parallel.leave()
 
@@ -105,6 +107,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     outputs = {name: getattr(options, name) or options.out for name in OUTPUTS}
+    _check_outputs(outputs)  # now, not after hours
     if parallel.is_first():
         _say(inputs)
     measurer = Measurer(settings, device)
@@ -116,8 +119,20 @@ def _run(options: argparse.Namespace) -> None:
         journal = Journal(folder, inputs.pairs, receipt(measurer), parallel.rank())
         _measure(inputs, measurer, journal)
         if parallel.is_first():
-            _write(tabulate(inputs, measurer, journal.results(), options.threshold), outputs)
+            results = tabulate(inputs, measurer, journal.results(), options.threshold)
+            unread = results.problems[len(inputs.problems) :]
+            print("\n".join(_listed(unread, "pairs cannot be measured")), end="\n" * bool(unread), file=sys.stderr)
+            _write(results, outputs)
             journal.clear()
+
+
+def _check_outputs(outputs: dict[str, Path | None]) -> None:
+    for name, path in outputs.items():
+        if path and not path.is_dir() and not path.absolute().parent.is_dir():
+            raise ValueError(f"There is no folder {path.parent} for --{name}.")
+    sheet = outputs["sheet"]
+    if sheet and not sheet.is_dir() and sheet.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"A sheet is written as .png, .pdf or .svg; got {sheet.name}.")
 
 
 def _read(options: argparse.Namespace) -> Inputs:
@@ -129,13 +144,17 @@ def _read(options: argparse.Namespace) -> Inputs:
 
 def _say(inputs: Inputs) -> None:
     """What matches, on stderr, before anything is measured."""
-    lines = [f"{len(inputs.pairs)} pairs, such as {inputs.pairs[0].clean.name} and {inputs.pairs[0].attacked.name}"]
-    lines += inputs.notes
-    if inputs.problems:
-        lines.append(f"{len(inputs.problems)} files have no pair:")
-        lines += [f"  {each.name}: {each.reason}" for each in inputs.problems[:_MANY]]
-        lines += ["  …"] * (len(inputs.problems) > _MANY)
-    print("\n".join(lines), file=sys.stderr)
+    first = inputs.pairs[0]
+    lines = [f"{len(inputs.pairs)} pairs, such as {first.clean.name} and {first.attacked.name}"]
+    lines += [*inputs.notes, *_listed(inputs.problems, "files have no pair")]
+    print("\n".join(map(printable, lines)), file=sys.stderr)
+
+
+def _listed(problems: Sequence[Problem], what: str) -> list[str]:
+    if not problems:
+        return []
+    lines = [f"  {each.name}: {each.reason}" for each in problems[:_MANY]]
+    return [f"{len(problems)} {what}:", *lines, *["  …"] * (len(problems) > _MANY)]
 
 
 def _measure(inputs: Inputs, measurer: Measurer, journal: Journal) -> None:
@@ -177,7 +196,7 @@ def _write(results: Pairs, outputs: dict[str, Path | None]) -> None:
             print(f"wrote {writers[name](path)}", file=sys.stderr)  # type: ignore[operator]
     print(results.headline())
     for verdict, count in results.counts().items():
-        print(f"  {verdict:24} {count:6}  {100 * count / len(results):5.1f} %")
+        print(f"  {verdict:24} {count:6}  {100 * count / max(1, len(results)):5.1f} %")
     for each in results.summary():
         fooled = "" if each["fooled"] is None else f", {each['median_equivalent']}, fooled by {each['fooled']}"
         print(f"  {title(each['metric']):24} median {each['median_distance']:.4g}{fooled}")

@@ -27,8 +27,8 @@ class Stack:
     (`rlpips.pairs.values`), to be set before pictures are taken. ValueError for another shape.
     """
 
-    def __init__(self, name: str, array: Any, shape: tuple[int, ...]):
-        self.name, self.range = name, ""
+    def __init__(self, name: str, array: Any, shape: tuple[int, ...], file: Path | None = None):
+        self.name, self.range, self.file = name, "", file
         self._array, self._single = array, len(shape) == 3
         shape = (1, *shape) if self._single else shape
         first, last = shape[1] in (1, 3), shape[-1] in (1, 3)
@@ -88,7 +88,7 @@ def stacks_of(path: Path) -> dict[str, Stack]:
         if len(shape) < 3:
             continue
         try:
-            stacks[key] = Stack(f"{path.name}[{key}]" if key else path.name, array, shape)
+            stacks[key] = Stack(f"{path.name}[{key}]" if key else path.name, array, shape, path.absolute())
         except ValueError as error:
             refusals.append(str(error))
     if not stacks:

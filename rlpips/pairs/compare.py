@@ -10,7 +10,7 @@ import PIL
 from rlpips.engine.provenance import surroundings, weights_digest
 from rlpips.engine.ruler import SEVERITIES
 from rlpips.pairs.measure import DISTORTION, METRICS, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import MAX_SIDE, Inputs, Pair, Problem, read
+from rlpips.pairs.reading import MAX_SIDE, Inputs, Pair, Problem, printable, read
 from rlpips.pairs.table import Columns, Pairs
 from rlpips.pairs.verdict import THRESHOLD
 from rlpips.validation import check_whole
@@ -81,10 +81,10 @@ def tabulate(inputs: Inputs, measurer: Measurer, results: Iterable[Sequence[Any]
         sources,
         measurer,
         threshold,
-        tuple(problems),
+        tuple(Problem(printable(each.name), printable(each.reason)) for each in problems),
         tuple(inputs.notes),
         receipt(measurer),
-        inputs.label,
+        printable(inputs.label),
     )
 
 

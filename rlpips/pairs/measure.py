@@ -27,7 +27,7 @@ from rlpips.metrics.base import Metric
 from rlpips.metrics.fidelity import psnr, ssim
 from rlpips.metrics.lpips import load_metrics, stack_heads
 from rlpips.norms import L2, LINF
-from rlpips.pairs.reading import MAX_SIDE, Pair, Problem
+from rlpips.pairs.reading import MAX_SIDE, Pair, Problem, printable
 from rlpips.pairs.verdict import FURTHER, NEARER
 from rlpips.zoo import catalog
 
@@ -135,9 +135,9 @@ class Measurer:
         rows = []
         for place, pair in enumerate(pairs):
             row: Row = {
-                "pair": pair.name,
-                "clean": pair.clean.name,
-                "attacked": pair.attacked.name,
+                "pair": printable(pair.name),
+                "clean": printable(pair.clean.name),
+                "attacked": printable(pair.attacked.name),
                 "width": x.shape[3],
                 "height": x.shape[2],
                 "bits": "8-bit" if exact[place] else "float",

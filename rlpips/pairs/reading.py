@@ -23,7 +23,7 @@ MAX_SIDE = 2048  # up to which pairs are measured at full size, because reducing
 _JUNK = ("thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Two pictures to measure; `name` is the attacked one's."""
 
@@ -101,7 +101,7 @@ def read(
         if name not in values.RANGES:
             raise ValueError(f"The range of values must be one of {', '.join(values.RANGES)}; got {name!r}.")
     if second is None and _is_path(first, ".csv"):
-        return _checked(_read_listed(_rows_of(Path(first)), _Beside(Path(first).parent)), [Path(first).name])
+        return _checked(_read_listed(_rows_of(Path(first)), _Beside(Path(first).absolute().parent)), [Path(first).name])
     sides = [_open(each, name) for each, name in ((first, "originals"), (second, "attacked")) if each is not None]
     if any(isinstance(side, dict) for side in sides):
         return _read_arrays(sides, ranges)
@@ -142,8 +142,7 @@ class _Beside(dict[str, Source]):
         self._folder = folder
 
     def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
-        path = self._folder / name
-        return FileSource(name, path) if path.is_file() else default
+        return FileSource(name, self._folder) if (self._folder / name).is_file() else default
 
 
 def _open(given: Any, name: str) -> _Collection | dict[str, Stack]:
@@ -163,7 +162,7 @@ def _open(given: Any, name: str) -> _Collection | dict[str, Stack]:
         if path.suffix.lower() == ".zip":
             return _open_zip(path)
         if path.suffix.lower() in kinds.ENDINGS:
-            return _Collection(path.name, {path.name: FileSource(path.name, path)})
+            return _Collection(path.name, {path.name: FileSource(path.name, path.absolute().parent)})
         raise ValueError(
             f"{path.name} is of a kind that is not read here; pairs come as folders, zips, pictures, CSV, "
             f"{', '.join(arrays.ENDINGS)}."
@@ -186,11 +185,15 @@ def _open_list(given: Sequence[Any]) -> _Collection:
             if path.suffix.lower() not in kinds.ENDINGS:
                 collection.problems.append(Problem(name, _not_a_picture(name)))
                 continue
-            collection.sources[name] = FileSource(name, path)
+            collection.sources[name] = FileSource(name, folder)
         elif hasattr(each, "shape") and hasattr(each, "detach"):  # a tensor (3, H, W)
             collection.sources[str(place)] = _single(f"picture {place}", each)
         else:
-            source = FileSource(Path(each).name, Path(each)) if isinstance(each, (str, os.PathLike)) else None
+            source = (
+                FileSource(Path(each).name, Path(each).absolute().parent)
+                if isinstance(each, (str, os.PathLike))
+                else None
+            )
             collection.sources[str(place)] = source or ObjectSource(f"{images.name_of(each)} {place}", each)
     return collection
 
@@ -205,12 +208,13 @@ def _single(name: str, tensor: Any) -> ArraySource:
 
 
 def _open_folder(folder: Path) -> _Collection:
-    collection = _Collection(folder.name)
+    whole = folder.absolute()
+    collection = _Collection(whole.name)
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _is_junk(name))
         for file in sorted(files):
-            path = Path(place, file)
-            _sort_in(collection, path.relative_to(folder).as_posix(), lambda name, path=path: FileSource(name, path))
+            name = Path(place, file).relative_to(folder).as_posix()
+            _sort_in(collection, name, lambda name: FileSource(name, whole))
     return _nonempty(collection, f"{folder.name or folder} has no pictures.")
 
 
@@ -369,3 +373,8 @@ def _not_a_picture(name: str) -> str:
 
 def _by(size: Sequence[int]) -> str:
     return f"{size[1]}×{size[0]}"
+
+
+def printable(name: str) -> str:
+    """A name as it is shown: without control characters and what no text may hold, as files come from strangers."""
+    return "".join(letter if letter.isprintable() else "�" for letter in name)

@@ -41,17 +41,21 @@ class Source(Protocol):
         """Read it, reduced to at most `max_side` pixels a side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileSource:
-    """A picture file."""
+    """A picture file, by its path within a folder."""
 
     name: str
-    path: Path
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder / self.name
 
     @property
     def stamp(self) -> str:
-        status = self.path.stat()
-        return f"{self.path.resolve()} {status.st_size} {status.st_mtime_ns}"
+        return stamp_of(self.path)
 
     def load(self, max_side: int) -> Loaded:
         return _loaded(images.read_picture(self.path, max_side), self.name)
@@ -81,7 +85,7 @@ class Archive:
             raise ValueError(f"{entry} in {self.path.name} is damaged.") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ZippedSource:
     """A picture in a zip."""
 
@@ -90,7 +94,7 @@ class ZippedSource:
 
     @property
     def stamp(self) -> str:
-        return f"{FileSource('', self.archive.path).stamp} {self.archive.zip.getinfo(self.name).CRC}"
+        return f"{stamp_of(self.archive.path)} {self.archive.zip.getinfo(self.name).CRC}"
 
     def load(self, max_side: int) -> Loaded:
         file = _NamedBytes(self.archive.read(self.name))
@@ -102,13 +106,12 @@ class _NamedBytes(io.BytesIO):
     name = ""  # sentences about it begin with this
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ArraySource:
     """A picture of a stack."""
 
     stack: Stack = field(repr=False)
     index: int
-    file: Path | None = None
 
     @property
     def name(self) -> str:
@@ -116,7 +119,7 @@ class ArraySource:
 
     @property
     def stamp(self) -> str:
-        return f"{FileSource('', self.file).stamp if self.file else ''} {self.name} {self.stack.range}"
+        return f"{stamp_of(self.stack.file) if self.stack.file else ''} {self.name} {self.stack.range}"
 
     def load(self, max_side: int) -> Loaded:
         pixels, size = self.stack.picture(self.index), self.stack.size
@@ -130,7 +133,7 @@ class ArraySource:
         return Loaded(pixels, size, (f"Downscaled from {size[1]}×{size[0]} to {width}×{height} pixels.",))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ObjectSource:
     """A picture at hand: a PIL image, an array, bytes, or a `Picture`."""
 
@@ -147,3 +150,9 @@ def _loaded(picture: images.Picture, name: str) -> Loaded:
     if name.lower().endswith(_LOSSY):
         notes = (*notes, "A JPEG keeps little of a perturbation that was saved in it.")
     return Loaded(picture.pixels, picture.size, notes)
+
+
+def stamp_of(path: Path) -> str:
+    """What changes when a file does. OSError if it is gone."""
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
