@@ -198,7 +198,7 @@ function pair(row) {
   const fools = ruled ? `Fools ${verdicts[verdict[row]]}. ` : "";
   made.append(element("p", { textContent: `${fools}${said.join("; ")}.` }));
   made.append(element("p", { textContent:
-    `${columns.size ? text("size", row) + " pixels, " : ""}l∞ ${number(255 * columns.linf[row])}/255, ` +
+    `${text("size", row)} pixels, l∞ ${number(255 * columns.linf[row])}/255, ` +
     `PSNR ${number(columns.psnr[row])} dB, SSIM ${columns.ssim[row].toFixed(3)}. ${note(row)}` }));
   const images = pictures[row];
   if (images) {

@@ -23,7 +23,7 @@ from rlpips.pairs.views import choose, coloured, views
 
 MAX_MB = 20
 SHOWN = 24  # pairs with pictures
-_MAX_ROWS = 60_000
+MAX_ROWS = 60_000
 _NUMBERS = ("linf", "l2", "psnr", "ssim", "changed")
 _TEXTS = ("notes", "easy_to_see")
 
@@ -47,7 +47,7 @@ def page(pairs: Pairs) -> str:
 
 
 def _content(pairs: Pairs) -> dict[str, Any]:
-    shown = pairs[:_MAX_ROWS]
+    shown = pairs[:MAX_ROWS]
     texts: dict[str, int] = {}
     columns: dict[str, list[Any]] = {"pair": []}
     for row in shown:
@@ -73,7 +73,7 @@ def _content(pairs: Pairs) -> dict[str, Any]:
         "ladder": _ladder() if ruled else [],
         "columns": columns,
         "texts": list(texts),
-        "problems": [[each.name, each.reason] for each in pairs.problems[:_MAX_ROWS]],
+        "problems": [[each.name, each.reason] for each in pairs.problems[:MAX_ROWS]],
         "notes": notes,
         "receipt": pairs.receipt,
         "explanation": _explanation(pairs),
