@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the names in _HOME, for type checkers and editors; "as" exp
     from rlpips.metrics.lpips import PerceptualMetric as PerceptualMetric
     from rlpips.metrics.lpips import load_metric as load_metric
     from rlpips.pairs.compare import compare as compare
-    from rlpips.pairs.table import Pairs as Pairs
+    from rlpips.pairs.results import Pairs as Pairs
     from rlpips.traces.trace import Trace as Trace
     from rlpips.zoo.catalog import CATALOG as CATALOG
 
@@ -41,7 +41,7 @@ _HOME = {
     "make_ruler": "engine.ruler",
     "Ruler": "engine.ruler",
     "compare": "pairs.compare",
-    "Pairs": "pairs.table",
+    "Pairs": "pairs.results",
     "MetricBall": "attacks.balls",
     "SelfBall": "attacks.balls",
     "ppgd": "attacks.ppgd",

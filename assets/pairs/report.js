@@ -6,7 +6,7 @@ const { metrics, columns, texts, ladder, pictures } = data;
 const count = columns.pair.length;
 const [first, second] = metrics;
 const ruled = Boolean(ladder.length);
-const FURTHER = 0, NEARER = 100, PAGE = 100;
+const FURTHER = 0, NEARER = 100, PAGE = 25;
 const tones = ["--first", "--both", "--neither", "--second"];
 const verdicts = second
   ? [`${first.title} only`, "both", "neither", `${second.title} only`]
@@ -34,8 +34,13 @@ function element(tag, properties = {}, ...children) {
 
 const number = (value, digits = 3) =>
   value === null ? "∞" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
-const words = (quality) =>
-  quality === FURTHER ? "beyond quality 1" : quality === NEARER ? "above quality 88" : `quality ${quality}`;
+
+function words(name, row) {
+  const quality = columns[`${name}_jpeg`][row];
+  if (columns.linf[row] === 0) return "identical";
+  return quality === FURTHER ? "beyond quality 1" : quality === NEARER ? "above quality 88" : `quality ${quality}`;
+}
+
 const text = (column, row) => texts[columns[column][row]];
 const percent = (share) => `${number(100 * share)} %`;
 
@@ -55,8 +60,7 @@ if (ruled) {
   const fools = (row) => verdicts[verdict[row]];
   heads.push({ title: "fools", by: (row) => verdict[row], show: fools, kind: "text verdict" });
   for (const { name, title } of metrics) {
-    const quality = columns[`${name}_jpeg`], place = columns[`${name}_place`];
-    const as = (row) => words(quality[row]);
+    const place = columns[`${name}_place`], as = (row) => words(name, row);
     heads.push({ title: `${title}: as far as JPEG`, by: (row) => place[row], show: as });
   }
 }
@@ -80,7 +84,7 @@ for (const { name, title } of metrics) {
     {
       title: `${title}: heaviest layer`,
       by: layer,
-      show: (row) => `${layer(row)} ${percent(share[row])}`,
+      show: (row) => (layer(row) ? `${layer(row)} ${percent(share[row])}` : "–"),
       kind: "text",
     },
   );
@@ -129,6 +133,7 @@ function drawTable() {
       const shown = show(row);
       if (kind.endsWith("name")) {
         const onclick = () => choose(row, true);
+        cell.title = shown;
         cell.append(element("button", { type: "button", textContent: shown, onclick }));
       } else cell.textContent = shown;
       line.append(cell);
@@ -193,7 +198,7 @@ function pair(row) {
   made.dataset.verdict = verdict[row];
   made.append(element("h3", { textContent: columns.pair[row] }));
   const said = metrics.map(({ name, title }) =>
-    ruled ? `${title}: ${number(columns[name][row])}, as far as JPEG ${words(columns[`${name}_jpeg`][row])}`
+    ruled ? `${title}: ${number(columns[name][row])}, as far as JPEG: ${words(name, row)}`
       : `${title}: ${number(columns[name][row])}`);
   const fools = ruled ? `Fools ${verdicts[verdict[row]]}. ` : "";
   made.append(element("p", { textContent: `${fools}${said.join("; ")}.` }));

@@ -25,7 +25,8 @@ from rlpips.pairs.compare import receipt, tabulate
 from rlpips.pairs.journal import Journal
 from rlpips.pairs.measure import METRICS, Measurer, Settings, pieces_of
 from rlpips.pairs.reading import MAX_SIDE, Inputs, Problem, printable, read
-from rlpips.pairs.table import Pairs, title
+from rlpips.pairs.results import Pairs
+from rlpips.pairs.table import title
 from rlpips.pairs.verdict import THRESHOLD
 from rlpips.progress import Progress
 from rlpips.zoo import catalog

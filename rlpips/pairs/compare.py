@@ -11,7 +11,8 @@ from rlpips.engine.provenance import surroundings, weights_digest
 from rlpips.engine.ruler import SEVERITIES
 from rlpips.pairs.measure import DISTORTION, METRICS, Measurer, Settings, pieces_of
 from rlpips.pairs.reading import MAX_SIDE, Inputs, Pair, Problem, printable, read
-from rlpips.pairs.table import Columns, Pairs
+from rlpips.pairs.results import Pairs
+from rlpips.pairs.table import Columns
 from rlpips.pairs.verdict import THRESHOLD
 from rlpips.validation import check_whole
 

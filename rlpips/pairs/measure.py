@@ -233,12 +233,13 @@ class _Reading:
     def of(cls, metric: Metric, per_layer: Tensor, weighted: list[Tensor] | None, differ: Tensor) -> "_Reading":
         """From the shares of layers (N, L), per layer those of channels (N, C_l), and whether the pictures differ (N,), as rounding
         leaves something of the distance of equal ones."""
-        distance = per_layer.sum(1) * differ
+        per_layer = per_layer * differ[:, None]
+        distance = per_layer.sum(1)
         share, layer = (per_layer / distance.clamp_min(1e-30)[:, None]).max(1)
         common = distance.double().tolist(), [metric.layers[each] for each in layer.tolist()], share.tolist()
         if weighted is None:
             return cls(*common, None, None, None)
-        channels = torch.cat(weighted, 1).double()
+        channels = (torch.cat(weighted, 1) * differ[:, None]).double()
         names = [f"{name}·{c}" for name, part in zip(metric.layers, weighted) for c in range(part.shape[1])]
         falling, order = channels.sort(1, descending=True)
         total = falling.sum(1, keepdim=True)

@@ -17,7 +17,7 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.engine.ruler import SEVERITIES, scale_of
 from rlpips.pairs.measure import DISTORTION, quality_of
-from rlpips.pairs.table import Pairs, title
+from rlpips.pairs.table import Table, title
 from rlpips.pairs.verdict import LEAST_PSNR, LEAST_SSIM
 from rlpips.pairs.views import choose, coloured, views
 
@@ -28,7 +28,7 @@ _NUMBERS = ("linf", "l2", "psnr", "ssim", "changed")
 _TEXTS = ("notes", "easy_to_see")
 
 
-def page(pairs: Pairs) -> str:
+def page(pairs: Table) -> str:
     """The report, HTML of at most 20 MB: of more than 60,000 pairs the first, and pictures for as many as there is room for."""
     style, script = ((paths.PAIRS / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
@@ -46,7 +46,7 @@ def page(pairs: Pairs) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], template)
 
 
-def _content(pairs: Pairs) -> dict[str, Any]:
+def _content(pairs: Table) -> dict[str, Any]:
     shown = pairs[:MAX_ROWS]
     texts: dict[str, int] = {}
     columns: dict[str, list[Any]] = {"pair": []}
@@ -81,16 +81,16 @@ def _content(pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def _explanation(pairs: Pairs) -> str:
+def _explanation(pairs: Table) -> str:
     return (
         "Distances have no unit. So each is read on its picture's own ruler: the quality of the JPEG of the same original that the metric "
-        "finds equally far. Nobody sees a change as strong as a JPEG of quality 10 and calls it small; a metric that says so of a change "
-        f"that is hard to see is fooled. Easy to see is a change with a PSNR below {LEAST_PSNR:g} dB or an SSIM below {LEAST_SSIM:g}, "
+        "finds equally far. At quality 10 blocks and false colours are plain to see; a metric that finds a change as far, "
+        f"although it is hard to see, is fooled. Easy to see is a change with a PSNR below {LEAST_PSNR:g} dB or an SSIM below {LEAST_SSIM:g}, "
         "a bound on fidelity and no model of the eye."
     )
 
 
-def _heading(pairs: Pairs) -> str:
+def _heading(pairs: Table) -> str:
     first, second = pairs.judges
     return f"{pairs.label}: {len(pairs)} pairs, {title(first)}" + (f" and {title(second)}" if second else "")
 
@@ -101,7 +101,7 @@ def _ladder() -> list[int]:
     return [quality_of(words) for words in scale.words]
 
 
-def _pictures(pairs: Pairs, rows: int, room: float) -> dict[int, Any]:
+def _pictures(pairs: Table, rows: int, room: float) -> dict[int, Any]:
     """For some rows what the page shows of them, within so many bytes."""
     pictures: dict[int, Any] = {}
     for view in views(pairs, choose(pairs[:rows], SHOWN)):

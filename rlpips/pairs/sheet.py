@@ -2,11 +2,11 @@
 
 from matplotlib.figure import Figure
 
-from rlpips.pairs.table import Pairs, title, words_of
+from rlpips.pairs.table import Table, title, words_of
 from rlpips.pairs.views import choose, views
 
 
-def sheet(pairs: Pairs, count: int = 8) -> Figure:
+def sheet(pairs: Table, count: int = 8) -> Figure:
     """A matplotlib `Figure` with a line for each of up to `count` pairs: original, attacked, the change around grey, and where each metric
     sees it, each map on its own scale, with what the metric finds it as far as. ValueError for a table without rows."""
     shown = list(views(pairs, choose(pairs, count)))

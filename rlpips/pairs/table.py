@@ -1,28 +1,17 @@
-"""The result: a table of measured pairs, what follows from it, and what is written of it."""
+"""A table of measured pairs, and what follows from it."""
 
-import csv
-import html
-import io
-import json
-import os
-import re
 import statistics
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from rlpips import saving
 from rlpips.pairs.measure import Measurer
 from rlpips.pairs.reading import Pair, Problem
 from rlpips.pairs.verdict import FURTHER, NEARER, THRESHOLD, choices, easy_to_see, verdict
 from rlpips.validation import check_whole
 from rlpips.zoo import catalog
-
-_INNER = ("_place",)  # columns for charts, not for files
-_SHOWN = 20  # rows of a table in a notebook
 
 
 class Columns:
@@ -52,7 +41,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Pairs(Sequence):  # type: ignore[type-arg]
+class Table(Sequence):  # type: ignore[type-arg]
     """Measured pairs: a sequence of rows, each a dict of plain values, the verdict among them.
 
     columns    what is measured
@@ -105,12 +94,12 @@ class Pairs(Sequence):  # type: ignore[type-arg]
         """All verdicts that there may be: "lpips only", "both", "neither", "rlpips-linf only"."""
         return choices(*self.judges)
 
-    def at(self, threshold: int) -> "Pairs":
+    def at(self, threshold: int) -> Self:
         """With the verdicts of another threshold, a JPEG quality from 1 to 99."""
         check_whole("The threshold", threshold, 1, 99)
         return replace(self, threshold=threshold)
 
-    def flagged(self, *verdicts: str, easy_to_see: bool = False) -> "Pairs":
+    def flagged(self, *verdicts: str, easy_to_see: bool = False) -> Self:
         """The rows with one of these verdicts, by default those that fool the first metric and not the second; those whose change is easy
         to see only if asked for. ValueError for another verdict."""
         for each in verdicts:
@@ -128,102 +117,6 @@ class Pairs(Sequence):  # type: ignore[type-arg]
         """For each metric: its medians, and how many pairs fool it."""
         return [self._summary_of(name) for name in self.metrics]
 
-    def to_csv(self, path: str | os.PathLike | None = None) -> str | Path:
-        """Write one line a pair, in UTF-8, or return the text."""
-        file = io.StringIO()
-        writer = None
-        for row in self:
-            row = {key: _cell(value) for key, value in _outer(row).items()}
-            if writer is None:
-                writer = csv.DictWriter(file, list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
-        return self._put(file.getvalue(), path, "csv")
-
-    def to_json(self, path: str | os.PathLike | None = None) -> str | Path:
-        """Write everything: the receipt, the summary, what could not be measured, and every row; or return the text."""
-        whole = {
-            "receipt": {**self.receipt, "threshold": self.threshold},
-            "summary": {"pairs": len(self), "verdicts": self.counts(), "metrics": self.summary()},
-            "notes": list(self.notes),
-            "problems": [{"name": each.name, "reason": each.reason} for each in self.problems],
-            "rows": [_finite(_outer(row)) for row in self],
-        }
-        return self._put(json.dumps(whole, ensure_ascii=False, indent=1, allow_nan=False) + "\n", path, "json")
-
-    def to_latex(self, path: str | os.PathLike | None = None) -> str | Path:
-        """Write the summary as a LaTeX table (booktabs), or return the text."""
-        lines = [
-            r"\begin{tabular}{lrrrr}",
-            r"\toprule",
-            r"metric & fooled & median distance & as far as JPEG & channels for half \\",
-            r"\midrule",
-        ]
-        for each in self.summary():
-            share = (
-                "--"
-                if each["fooled"] is None
-                else rf"{each['fooled']} ({100 * each['fooled'] / max(1, len(self)):.1f}\,\%)"
-            )
-            half = "--" if each["median_half"] is None else f"{each['median_half']:g}"
-            cells = [
-                _latex(title(each["metric"])),
-                share,
-                f"{each['median_distance']:.3g}",
-                _latex(each["median_equivalent"]),
-                half,
-            ]
-            lines.append(" & ".join(cells) + r" \\")
-        counts = ", ".join(f"{_latex(_worded(each))} {count}" for each, count in self.counts().items())
-        lines += [
-            r"\bottomrule",
-            r"\end{tabular}",
-            f"% {len(self)} pairs: {counts}; fooled: JPEG quality {self.threshold} or less",
-        ]
-        return self._put("\n".join(lines) + "\n", path, "tex")
-
-    def to_html(self, path: str | os.PathLike | None = None) -> str | Path:
-        """Write a report that opens anywhere, without a network, at most 20 MB, or return the text: all rows, to sort and to filter, the
-        two metrics against each other, and some pairs with maps (`rlpips.pairs.report`)."""
-        from rlpips.pairs.report import page
-
-        return self._put(page(self), path, "html")
-
-    def to_sheet(self, path: str | os.PathLike, count: int = 8) -> Path:
-        """Write a contact sheet of some pairs with maps, as PNG or PDF by the ending (`rlpips.pairs.sheet`). OSError as from `saving`."""
-        from rlpips.pairs.sheet import sheet
-
-        path = self.named(path, "png")
-        figure = sheet(self, count)
-        with saving.beside(path) as part:
-            figure.savefig(part, format=path.suffix[1:] or "png", dpi=150)
-        return path
-
-    def named(self, path: str | os.PathLike, ending: str) -> Path:
-        """`path`, or in a folder a file named after what is in it: adv-500-lpips-rlpips-linf.csv."""
-        path = Path(path)
-        if not path.is_dir():
-            return path
-        words = "-".join([self.label.rpartition(".")[0] or self.label, str(len(self)), *self.metrics[:2]])
-        return path / (re.sub(r"[^\w\-]+", "-", words).strip("-")[:100] + "." + ending)
-
-    def _repr_html_(self) -> str:
-        """The verdicts and the first rows, for a notebook."""
-        keys = [
-            "pair",
-            "verdict",
-            *(key for name in self.metrics for key in (name, f"{name}_equivalent")),
-            "psnr",
-            "ssim",
-        ]
-        head = "".join(f"<th>{html.escape(key)}</th>" for key in keys)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_cell(row[key]))}</td>" for key in keys) + "</tr>"
-            for row in self[:_SHOWN]
-        )
-        more = f"<p>{len(self) - _SHOWN} more</p>" if len(self) > _SHOWN else ""
-        return f"<p>{html.escape(self.headline())}</p><table><tr>{head}</tr>{body}</table>{more}"
-
     def headline(self) -> str:
         """The result in one sentence or two."""
         first, second = self.judges
@@ -235,7 +128,7 @@ class Pairs(Sequence):  # type: ignore[type-arg]
         text = f"Of {len(self)} pairs, {counts[self.verdicts[0]]} fool {title(first)}{rest}"
         return text + (f"; {easy} of these are easy to see." if easy else ".")
 
-    def _where(self, conditions: Iterable[bool]) -> "Pairs":
+    def _where(self, conditions: Iterable[bool]) -> Self:
         return replace(self, chosen=[place for place, holds in zip(self.chosen, conditions, strict=True) if holds])
 
     def _summary_of(self, name: str) -> dict[str, Any]:
@@ -250,13 +143,6 @@ class Pairs(Sequence):  # type: ignore[type-arg]
             "median_half": statistics.median(halves) if rows and None not in halves else None,
         }
 
-    def _put(self, text: str, path: str | os.PathLike | None, ending: str) -> str | Path:
-        if path is None:
-            return text
-        path = self.named(path, ending)
-        saving.write(path, text)
-        return path
-
 
 _WHOLE = ("width", "height", "_jpeg", "_jpeg_8bit", "_half")
 
@@ -269,30 +155,3 @@ def title(name: str | None) -> str:
 def words_of(quality: int) -> str:
     """What a quality of a row stands for, in two words."""
     return {FURTHER: "beyond quality 1", NEARER: "above quality 88"}.get(quality, f"quality {quality}")
-
-
-def _worded(name: str) -> str:
-    """A verdict with the metrics' titles."""
-    return f"{title(name.removesuffix(' only'))} only" if name.endswith(" only") else name
-
-
-def _outer(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if not key.endswith(_INNER)}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(("=", "@")) else value  # a spreadsheet would compute it
-    return f"{value:.7g}"
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: the PSNR of equal pictures is null."""
-    return {key: None if value == float("inf") else value for key, value in row.items()}
-
-
-def _latex(text: str) -> str:
-    text = re.sub(r"([&%$#_{}])", r"\\\1", text)
-    return text.replace("l∞", r"$\ell_\infty$").replace(" l2", r" $\ell_2$").replace("−", "$-$")

@@ -9,7 +9,7 @@ import torch
 from rlpips.data import images
 from rlpips.device import in_neutral_state
 from rlpips.metrics.base import merge_maps
-from rlpips.pairs.table import Pairs
+from rlpips.pairs.table import Table
 
 _MAP_SIDE = 96  # of a map, at most: AlexNet's finest layer has 63 positions at 256 pixels
 
@@ -27,7 +27,7 @@ class View:
     reduced: bool  # whether the pictures are smaller than what was measured
 
 
-def choose(pairs: Pairs, count: int) -> list[int]:
+def choose(pairs: Table, count: int) -> list[int]:
     """Up to `count` rows worth a look: half of them fool the first metric alone, the others are of every verdict; those that differ most
     and are hard to see come first."""
     first, second = pairs.judges
@@ -43,7 +43,7 @@ def choose(pairs: Pairs, count: int) -> list[int]:
 
 
 @in_neutral_state
-def views(pairs: Pairs, places: Sequence[int], side: int = 256) -> Iterator[View]:
+def views(pairs: Table, places: Sequence[int], side: int = 256) -> Iterator[View]:
     """The `View` of some rows, one after another, at most `side` pixels a side. A pair whose files are gone is passed over."""
     measurer = pairs.measurer
     for place in places:

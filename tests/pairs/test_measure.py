@@ -100,6 +100,7 @@ def test_identical_pictures_are_at_distance_zero(photos):
     row = rows_of(read([photos[0][0]], [photos[0][0]]))[0]
     assert row["lpips"] == 0 and row["lpips_equivalent"] == "identical" and row["lpips_jpeg"] == 100
     assert row["notes"] == "The two pictures are identical."
+    assert row["lpips_half"] == row["lpips_layer_share"] == row["lpips_channel_share"] == 0
 
 
 def test_rows_keep_their_order_over_sizes_and_problems(photos):
