@@ -34,7 +34,9 @@ from rlpips.zoo import catalog
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
 PIECE = 64  # pairs
 DISTORTION = "jpeg"  # whose ruler the equivalents are read from
-_AT_ONCE = 16 * 256 * 256  # pixels in one pass of the network, which bounds its memory
+_AT_ONCE = (
+    36 * 256 * 256
+)  # pixels in one pass of the network, which bounds its memory: 64 pairs of 64 pixels with their rulers
 _READERS = 2  # threads that read pictures ahead; decoding releases Python's lock
 
 Row = dict[str, Any]
@@ -180,7 +182,7 @@ class Measurer:
         readings: dict[int, _Reading] = {}
         table = np.zeros((len(firsts), len(SEVERITIES), len(self.metrics)))
         for trunk, members in by_trunk(self.metrics):
-            metrics = [self.metrics[index] for index in members]
+            metrics, measured = [self.metrics[index] for index in members], None
             if trunk is None:
                 (index,), (metric,) = members, metrics
                 readings[index] = _Reading.of(metric, metric.per_layer(x, y), None, differ)
@@ -195,7 +197,9 @@ class Measurer:
                     readings[index] = _Reading.of(metrics[place], per_layer, weighted, differ)
                 if ruled and len(firsts) < len(x):
                     lanes = Lanes(trunk, heads, some, "float32")
-                measured = lanes.per_layer(jpegs).sum(-1) if ruled else None
+                if ruled:  # of one large picture not all at once
+                    most = len(jpegs) if len(firsts) > 1 else max(1, _AT_ONCE // x[0, 0].numel())
+                    measured = torch.cat([lanes.per_layer(part).sum(-1) for part in jpegs.split(most)])
             if measured is not None:
                 table[:, :, members] = measured.double().cpu().numpy().reshape(*table.shape[:2], len(members))
         return [readings[index] for index in range(len(self.metrics))], table if ruled else None
