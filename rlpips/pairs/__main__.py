@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="QUALITY",
         help="a metric is fooled at this JPEG quality or below",
     )
-    add("--distances-only", action="store_true", help="no equivalents and no verdicts, in a fifth of the time")
+    add("--distances-only", action="store_true", help="no equivalents and no verdicts, in about a third of the time")
     add("--max-side", type=int, default=MAX_SIDE, metavar="PIXELS", help="larger pairs are reduced, and say so")
     add("--device", help="cpu or cuda; by default a GPU where there is one")
     for name, what in zip(

@@ -40,7 +40,7 @@ def compare(
     values        the range of values in arrays, "unit", "signed", "bytes", "imagenet", …, or two; None recognises it, and
                   `Pairs.notes` says what was recognised
     listed        a CSV of two columns of names that decides what belongs together
-    equivalents   False measures distances alone, which takes a fifth of the time or less, and gives no verdicts
+    equivalents   False measures distances alone, which takes about a third of the time and gives no verdicts
     max_side      the longest side, in pixels, that is measured at full size
     progress      is called with the number of pairs done and of all
 
