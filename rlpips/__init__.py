@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the names in _HOME, for type checkers and editors; "as" exp
     from rlpips.metrics.heads import Heads as Heads
     from rlpips.metrics.lpips import PerceptualMetric as PerceptualMetric
     from rlpips.metrics.lpips import load_metric as load_metric
+    from rlpips.pairs.compare import compare as compare
+    from rlpips.pairs.results import Pairs as Pairs
     from rlpips.traces.trace import Trace as Trace
     from rlpips.zoo.catalog import CATALOG as CATALOG
 
@@ -40,6 +42,8 @@ _HOME = {
     "CATALOG": "zoo.catalog",
     "make_ruler": "engine.ruler",
     "Ruler": "engine.ruler",
+    "compare": "pairs.compare",
+    "Pairs": "pairs.results",
     "MetricBall": "attacks.balls",
     "SelfBall": "attacks.balls",
     "ppgd": "attacks.ppgd",

@@ -38,7 +38,17 @@ def leave() -> None:
 
 def is_first() -> bool:
     """Whether this process is the one that writes files and progress."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
+
+
+def processes() -> int:
+    """How many processes work on the job."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
 
 
 def share(work: Callable[[Piece], Tensor], pieces: Sequence[Piece]) -> list[Tensor]:
@@ -46,8 +56,8 @@ def share(work: Callable[[Piece], Tensor], pieces: Sequence[Piece]) -> list[Tens
     at most seven dimensions. Every process gets all results, in order."""
     if not dist.is_initialized():
         return [work(piece) for piece in pieces]
-    rank, count = dist.get_rank(), dist.get_world_size()
-    mine = {index: work(piece) for index, piece in enumerate(pieces) if index % count == rank}
+    count = processes()
+    mine = {index: work(piece) for index, piece in enumerate(pieces) if index % count == rank()}
     return [_broadcast(mine.get(index), index % count) for index in range(len(pieces))]
 
 

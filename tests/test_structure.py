@@ -13,7 +13,7 @@ FLOORS = (
     {"precompute"},
     {"study", "benchmark"},
     {"training"},
-    {"evaluate", "quiz"},
+    {"evaluate", "quiz", "pairs"},
     {"attacks"},
     {"engine", "classifiers"},
     {"traces", "metrics"},

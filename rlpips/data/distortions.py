@@ -97,7 +97,7 @@ def jpeg_copy(picture: np.ndarray, severity: float) -> np.ndarray:
     with io.BytesIO() as file:
         # With full chroma resolution, so that the strength depends on the quality only.
         Image.fromarray(picture).save(file, "JPEG", quality=_jpeg_quality(severity), subsampling=0)
-        return np.asarray(Image.open(file))
+        return np.asarray(Image.open(file, formats=("JPEG",)))
 
 
 def _jpeg(x: Tensor, severity: list[float], generator: torch.Generator) -> Tensor:

@@ -52,7 +52,7 @@ class Panel:
         ] = []  # one for each trunk, and one for each metric that is none of LPIPS's kind
         self._members: list[list[int]] = []  # which metrics
         with torch.no_grad():
-            for trunk, members in _by_trunk(self.metrics):
+            for trunk, members in by_trunk(self.metrics):
                 some = [self.metrics[index] for index in members]
                 if trunk is None:
                     self._groups.append(Pairs(some[0], reference))
@@ -196,7 +196,7 @@ class Pairs:
         return ((layer[:, None], None) for layer in maps)
 
 
-def _by_trunk(metrics: Sequence[Metric]) -> list[tuple[Trunk | None, list[int]]]:
+def by_trunk(metrics: Sequence[Metric]) -> list[tuple[Trunk | None, list[int]]]:
     """Each different trunk, with the places of the metrics that have it or an equal one: a pass of it serves all of them. A metric
     without a trunk stands alone."""
     groups: list[tuple[Trunk | None, list[int]]] = []

@@ -33,6 +33,16 @@ class Scale:
     channels: tuple[np.ndarray, ...] = ()
     every: int = 1
 
+    def nearest(self, metric: int, distance: float) -> int:
+        """The entry nearest in log distance to a distance under the metric of that index; -1 below all of them, S above."""
+        distances = self.distance[:, metric]
+        if distance > distances[-1]:
+            return len(distances)
+        if distance < distances[0]:
+            return -1
+        tiny = 1e-12  # a grey picture is at distance 0 from its grey version
+        return int(np.abs(np.log((distances + tiny) / (distance + tiny))).argmin())
+
 
 @dataclass(frozen=True)
 class Ruler:
@@ -52,13 +62,12 @@ class Ruler:
         if distance == 0:
             return "identical"
         scale = self.scales[distortion]
-        distances = scale.distance[:, self.metrics.index(metric)]
-        if distance > distances[-1]:
+        entry = scale.nearest(self.metrics.index(metric), distance)
+        if entry == len(scale.words):
             return f"further than any {scale.title} tried ({scale.words[-1].removeprefix(scale.title + ' ')})"
-        if distance < distances[0]:
+        if entry < 0:
             return f"nearer than the mildest {scale.title} tried ({scale.words[0].removeprefix(scale.title + ' ')})"
-        tiny = 1e-12  # a grey picture is at distance 0 from its grey version
-        return f"as far as {scale.words[np.abs(np.log((distances + tiny) / (distance + tiny))).argmin()]}"
+        return f"as far as {scale.words[entry]}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and floats: {"metrics": […], "distortions": [{"name", "title", "words": [S],
