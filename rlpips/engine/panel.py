@@ -161,7 +161,7 @@ def _stored(maps: Tensor) -> Tensor:
 def trunks_of(metrics: Sequence[Metric]) -> tuple[SharedTrunk, ...]:
     """The trunks that a `Panel` of these metrics has, in the order of `Frame.channels`."""
     trunks = []
-    for trunk, members in _by_trunk(metrics):
+    for trunk, members in by_trunk(metrics):
         if trunk:
             heads = [torch.cat(metrics[index].heads).detach().cpu().float().numpy() for index in members]  # type: ignore[arg-type]
             names = tuple(metrics[index].name for index in members)

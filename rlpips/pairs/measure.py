@@ -18,11 +18,9 @@ from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.device import in_neutral_state, pick_device
-from rlpips.engine.convolutions import Convolver
 from rlpips.engine.lanes import Lanes
 from rlpips.engine.panel import by_trunk, in_8_bits
 from rlpips.engine.ruler import SEVERITIES, Ruler, scale_of
-from rlpips.metrics.backbones import unit_length
 from rlpips.metrics.base import Metric
 from rlpips.metrics.fidelity import psnr, ssim
 from rlpips.metrics.lpips import load_metrics, stack_heads
@@ -190,7 +188,7 @@ class Measurer:
             else:
                 heads = [head[:, :, 0, 0] for head in stack_heads(metrics)]  # type: ignore[arg-type]
                 lanes = Lanes(trunk, heads, x, "float32")
-                squares = channel_squares(lanes, y)
+                squares = [channels for _, channels in lanes.see(y)]
                 for place, index in enumerate(members):
                     weighted = [square * head[place] for square, head in zip(squares, heads, strict=True)]
                     per_layer = torch.stack([each.sum(1) for each in weighted], 1)
@@ -250,18 +248,6 @@ class _Reading:
         half = (falling.cumsum(1) < total / 2).sum(1) + 1
         heaviest = falling[:, 0] / total[:, 0].clamp_min(1e-30)
         return cls(*common, half.tolist(), [names[each] for each in order[:, 0].tolist()], heaviest.tolist())
-
-
-def channel_squares(lanes: Lanes, x: Tensor) -> list[Tensor]:
-    """Per layer the mean over positions of the squared differences of unit features between `x` (N, 3, H, W) and the lanes'
-    references: (N, C_l), weights not applied."""
-    # To be replaced by `Metric.per_channel`, or what it is made of, which gives the same numbers with the weights applied.
-    squares = []
-    stages = lanes.trunk.stages(x, Convolver())
-    for (features, _), minus, softness in zip(stages, lanes.minus, lanes.softness, strict=True):
-        difference = unit_length(features, softness).permute(0, 2, 3, 1) + minus[:, 0]
-        squares.append(difference.square().mean((1, 2)))
-    return squares
 
 
 def _of_metric(name: str, reading: _Reading, rounded: _Reading, place: int, ruler: Ruler | None, exact: bool) -> Row:
