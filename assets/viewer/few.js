@@ -62,7 +62,7 @@ export function newFew(panel, model, view) {
   }
 
   function writeTable(rows, metrics) {
-    const corner = make("td", { textContent: "channels for 50 · 90 %" });
+    const corner = make("td", { textContent: "for 50 · 90 %" });
     const head = make("tr", {}, corner, ...metrics.map(({ title, color }) => {
       const cell = make("th", { scope: "col", className: "rv-ink", textContent: title });
       cell.style.setProperty("--raw", color);

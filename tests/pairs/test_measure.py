@@ -5,6 +5,7 @@ import torch
 import rlpips
 from rlpips import paths
 from rlpips.data import images
+from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine.compare import compare as compare_pair
 from rlpips.engine.ruler import SEVERITIES, make_ruler, scale_of
 from rlpips.metrics.lpips import load_metrics
@@ -77,7 +78,7 @@ def test_channels_for_half_are_the_fewest(photos):
 
 
 def test_a_place_on_the_ruler_lies_by_the_entry_of_its_words(photos):
-    scale = scale_of("jpeg", SEVERITIES, np.zeros((len(SEVERITIES), 1)))
+    scale = scale_of(DISTORTIONS["jpeg"], SEVERITIES, np.zeros((len(SEVERITIES), 1)))
     for row in rows_of(read(*map(list, photos))):
         for name in METRICS:
             if row[f"{name}_equivalent"].startswith("as far as"):

@@ -1,0 +1,147 @@
+"""The opened metric: a metric of one's own is attacked and scored, hostile requests are refused; and the panel in the browser."""
+
+import json
+
+import browser as b
+import gradio as gr
+import numpy as np
+import pytest
+from visitors import VISITOR
+
+import rlpips
+from rlpips import Heads, Trace, paths
+from rlpips.evaluate import sample_score
+from rlpips.ui.pages import duel, gallery, inside
+from rlpips.ui.runtime import files, session
+from rlpips.ui.runtime.loading import warm_up
+
+pytestmark = pytest.mark.usefixtures("served")
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return rlpips.attack(paths.SAMPLES / "coffee.png", eps=3 / 255, steps=2, seed=4)
+
+
+@pytest.fixture
+def request_text(recorded, tmp_path):
+    """A function that makes the text of a request, with changes."""
+    recorded.save(tmp_path / "a.zip")
+    file = files.put("trace.zip", (tmp_path / "a.zip").read_bytes())
+    recipe = {
+        "trace": file["path"], "metrics": ["lpips", "rlpips-linf"], "backbone": "alex", "share": 0.25, "gains": [1, 1, 0.5, 1, 2],
+        "silenced": [489],
+    }  # fmt: skip
+    return lambda **changes: json.dumps({**recipe, **changes})
+
+
+def test_ones_own_metric_is_attacked_as_the_recording_was(recorded, request_text):
+    warm_up().wait()
+    *_, last = session.completed(inside.attack_updates(VISITOR, request_text(), duel._verdict))
+    assert last.text.startswith("Done: 2 steps") and "yours 0." in last.text
+    trace = Trace.load(last.content["files"]["trace"]["path"])
+    assert trace.lanes == ("lpips", "rlpips-linf", "yours", "noise")
+    keys = ("norm", "eps", "steps", "seed", "schedule", "objective")
+    assert {key: trace.receipt[key] for key in keys} == {key: recorded.receipt[key] for key in keys}
+    heads = Heads.mix("lpips", "rlpips-linf", 0.25).scale_layers([1, 1, 0.5, 1, 2]).silence([489])
+    (trunk,) = trace.trunks
+    np.testing.assert_allclose(trunk.heads[2], heads.vector, rtol=1e-6)
+    # Who attacks the metric itself gets further than who attacked another.
+    assert trace.distance[-1, 2, 2] > trace.distance[-1, :2, 2].max()
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"trace": "/etc/passwd"}, "no longer there"),
+        ({"trace": None}, "no longer there"),
+        ({"share": 2}, "share must be a number from 0 to 1"),
+        ({"share": float("nan")}, "share must be"),
+        ({"gains": [1]}, "gains must be 5 numbers"),
+        ({"gains": [-1] * 5}, "each gain must be"),
+        ({"gains": [0] * 5}, "all of these are 0"),
+        ({"silenced": [1152]}, "each channel must be"),
+        ({"metrics": ["lpips", "nobody"]}, "Unknown metric"),
+        ({"metrics": ["lpips", "mse"]}, "no network"),
+        ({"metrics": ["lpips", "rlpips-tune"]}, "trunk is the same"),
+        ({"metrics": ["lpips"]}, "not the recipe"),
+        ({"silenced": "x"}, "not the recipe"),
+    ],
+)
+def test_what_is_no_metric_is_refused(request_text, monkeypatch, changes, message):
+    warm_up().wait()
+    monkeypatch.setattr(gr, "Warning", lambda text: None)
+    *_, last = session.guarded(inside.attack_updates(VISITOR, request_text(**changes), duel._verdict))
+    assert last.text.startswith("Refused: ") and message in last.text
+
+
+def test_a_score_comes_with_its_progress(request_text, monkeypatch):
+    warm_up().wait()
+    monkeypatch.setattr(sample_score, "STEPS", 1)
+    monkeypatch.setattr(
+        "rlpips.evaluate.sample_score.score",
+        lambda metric, lpips, pictures, score=sample_score.score: score(metric, lpips, pictures[:1], 8, 12),
+    )
+    *before, last = inside.score_updates(VISITOR, request_text())
+    assert [update.progress for update in before if update.progress][-1] == (100, 100)
+    assert last.text.startswith("Done: scored in") and set(last.content) == {"agreement", "attacked"}
+
+
+def test_the_score_of_lpips_agrees_with_itself():
+    lpips, pictures = rlpips.load_metric("lpips"), [np.random.default_rng(0).integers(0, 256, (96, 120, 3), np.uint8)]
+    steps = list(sample_score.score(lpips, lpips, pictures, triplets=6, mixed=10))
+    assert steps[0][1]["agreement"]["value"] == 1 and steps[-1][0] == 1
+    assert 0 <= steps[-1][1]["attacked"]["value"] <= 1
+
+
+def test_the_known_scores_are_there():
+    known = {score["title"]: score for score in json.loads(inside.known_scores())}
+    assert known["LPIPS"]["agreement"]["value"] == 1
+    assert known["R-LPIPS l∞"]["attacked"]["value"] > known["LPIPS"]["attacked"]["value"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with b.serve(tmp_path_factory.mktemp("app")) as server:
+        yield server
+
+
+def rows(page):
+    return page.locator("#viewer .rv-channels tbody tr").all_inner_texts()
+
+
+def test_the_recorded_duel_is_opened(chromium, server):
+    trace = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
+    heads, channels = trace.trunks[0].heads, trace.per_channel[-1]
+    with b.visit(chromium, f"{server.url}#duel?inside=1", 1280, 720) as page:
+        page.wait_for_selector("#viewer .rv-activations canvas >> nth=0")
+        first = rows(page)[0]
+        parts = heads[0] * channels[0]
+        heaviest = int(parts.argmax())
+        layer = int(np.searchsorted(np.cumsum(trace.trunks[0].channels), heaviest, "right"))
+        place = heaviest - sum(trace.trunks[0].channels[:layer])
+        assert f"conv{layer + 1} · {place}" in first and f"{100 * parts[heaviest] / parts.sum():.0f}" in first
+
+        # A metric half-way, its third layer muted: in the same moment its distance stands there.
+        page.locator("#viewer .rv-recipe input[type=range]").nth(0).fill("0.5")
+        page.locator("#viewer .rv-gains input[type=range]").nth(2).fill("0")
+        mixed = Heads.mix("lpips", "rlpips-linf", 0.5).scale_layers([1, 1, 0, 1, 1])
+        cell = page.locator("#viewer .rv-yours-numbers tbody tr").first.locator("td b").nth(2)
+        expected = float(mixed.vector @ channels[0])
+        page.wait_for_function(
+            "([cell, value]) => Math.abs(Number(cell.textContent) - value) < 6e-4",
+            arg=[cell.element_handle(), expected],
+        )
+        assert "yours=0.5" in page.evaluate("location.hash")
+        page.locator("#viewer .rv-undo").click()
+        page.locator("#viewer .rv-start-over").click()
+        page.wait_for_function("!location.hash.includes('yours')")
+
+        # A position; and a silent channel.
+        page.locator("#viewer .rv-picture[data-kind=map] .rv-frame").first.click(position={"x": 60, "y": 50})
+        page.wait_for_selector("#viewer .rv-place-layers li >> nth=4")
+        page.locator("#viewer .rv-unplace").click()
+        page.locator("#viewer .rv-is-silence input").first.check()
+        page.wait_for_selector("#viewer .rv-chip")
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
