@@ -22,15 +22,15 @@ export function newColumn(root, model, view, index, act) {
     newPerturbationPicture(root, model, view, act),
     ...metrics.map((m) => newMapPicture(root, model, m)),
   ];
-  column.layers = newLayerGrid(root, model, column.root.querySelector(".rv-grid-of-layers"));
-  column.pictures = [...column.main, ...column.layers];
+  column.pictures = column.main;
+  column.grid = column.root.querySelector(".rv-grid-of-layers");
   column.readings = metrics.map((m) => newReading(root, model, m));
   column.verdict = hasVerdicts(model) ? newVerdict(model) : null;
   const pictures = column.root.querySelector(".rv-pictures");
   pictures.append(...column.main.map((picture) => picture.figure));
   column.eye = hasVerdicts(model) ? null : newEye(root);
   if (column.eye) pictures.append(column.eye.root);
-  column.framed = [...column.pictures, ...(column.eye ? [column.eye.picture] : [])];
+  column.framed = () => [...column.pictures, ...(column.eye ? [column.eye.picture] : [])];
   const side = [column.verdict, ...column.readings].filter(Boolean);
   column.root.querySelector(".rv-side").append(...side.map((part) => part.root));
   const lane = column.root.querySelector(".rv-lane");
@@ -40,7 +40,18 @@ export function newColumn(root, model, view, index, act) {
   return column;
 }
 
-export function showColumn(column, model, view, cache) {
+// The pictures, or in their place the grid of every layer's map, which is built when it is wanted.
+function layOut(column, root, model, view) {
+  const grid = view.layer === GRID;
+  if (column.grid.hidden !== grid) return;
+  column.grid.hidden = !grid;
+  column.root.querySelector(".rv-pictures").hidden = grid;
+  column.grid.replaceChildren();
+  column.pictures = grid ? newLayerGrid(root, model, column.grid) : column.main;
+}
+
+export function showColumn(column, root, model, view, cache) {
+  layOut(column, root, model, view);
   const lane = view.lanes[column.index];
   column.root.style.setProperty("--raw", laneColor(model, lane));
   paintColumn(column, model, view, lane, cache);
@@ -53,8 +64,6 @@ function paintColumn(column, model, view, lane, cache) {
   const frame = frameAt(model, lane, view.step, true);
   const [wipe, perturbation, ...maps] = column.main;
   const grid = view.layer === GRID;
-  column.root.querySelector(".rv-grid-of-layers").hidden = !grid;
-  column.root.querySelector(".rv-pictures").hidden = grid;
   const source = model.pixels[view.against];
   if (source) paint(wipe.original, source);
   perturbation.factor.value = view.factor;
@@ -69,7 +78,7 @@ function paintColumn(column, model, view, lane, cache) {
   paint(perturbation.canvas, moves
     ? cache.get(`moves ${key}`, () => flowImage(model, frame, lane, column.attacked, start))
     : cache.get(`perturbation ${key} ${view.factor}`, () => amplifiedChange(column.attacked, start, view.factor)));
-  if (grid) paintLayerGrid(column.layers, model, view, frame, lane, cache);
+  if (grid) paintLayerGrid(column.pictures, model, view, frame, lane, cache);
   else paintMaps(maps, model, view, frame, lane, cache);
   describePictures(column, model, view, lane, frame);
 }

@@ -54,7 +54,10 @@ function valuesOf(model, frame, lane, metric, layer, cache) {
   const none = { data: [] };
   const values = cache.get(key, () =>
     (layer === ALL ? summedValues(model, frame, lane, metric) : layerValues(frame, lane, metric, layer)) ?? none);
-  return values === none || !values.width ? null : values;
+  if (!values.width) return null;
+  // Enlarged to the picture, a sum may be a little larger than the server knows from the finest layer's resolution.
+  if (layer === ALL) model.mapPeak[metric] = Math.max(model.mapPeak[metric], values.top);
+  return values;
 }
 
 // The brightest value of the common scale: of all metrics, lanes and steps, so that colours can be compared across

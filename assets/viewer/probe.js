@@ -35,7 +35,7 @@ export function newProbe(root, model, view, columns) {
   // The mark covers the pixel where that is large enough to be seen, and is a small square around it otherwise.
   function mark(x, y, source) {
     const { zoom } = view;
-    for (const picture of columns().flatMap((column) => column.framed)) {
+    for (const picture of columns().flatMap((column) => column.framed())) {
       const { clientWidth: w, clientHeight: h } = picture.frame;
       if (!w) continue;               // the layers or the pictures, whichever are not on show
       const size = Math.max(9, (zoom.scale * w) / source.width);

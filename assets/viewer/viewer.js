@@ -37,6 +37,7 @@ export function mount({ element, props, watch, address }) {
   let fitting = null;                 // the amplification that fits by itself; the visitor may choose another
   let settled = false;                // this run's first pictures are there, or will never be
   let patience = 0;                   // when a run without pictures shows what it starts from
+  let shownLayer = null;
   let writeTable = () => {};
   let scheduled = false;
 
@@ -158,7 +159,9 @@ export function mount({ element, props, watch, address }) {
     // How far a perceptual ball lets pixels move is known only when the attack has ended.
     const final = hasVerdicts(model) && model.state !== "running";
     if (final && view.factor === fitting) view.factor = fitting = fittingFactor(model);
-    for (const column of columns) showColumn(column, model, view, cache);
+    for (const column of columns) showColumn(column, root, model, view, cache);
+    if (shownLayer !== view.layer) zoom.refresh();  // there may be other pictures
+    shownLayer = view.layer;
     writeTable();
     writeBar(root, model, view);
     showLayerBar(root, view);

@@ -9,7 +9,7 @@ export function newZoom(root, model, view, columns, act, changed) {
   const pointers = new Map();
   let drag = null;                              // "pan", "wipe" or "pinch"
 
-  const pictures = () => columns().flatMap((column) => column.framed);
+  const pictures = () => columns().flatMap((column) => column.framed());
 
   function apply() {
     const { zoom } = view;
