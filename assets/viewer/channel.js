@@ -18,7 +18,7 @@ export function newChannel(panel, model, view) {
   const part = panel.querySelector(".rv-part-channel");
   const [heading, pictures, note] = ["h4", ".rv-activations", "p"].map((name) => part.querySelector(name));
   const panes = ["original", "attacked", "difference²", "responds most here"].map((title) => {
-    const pane = { canvas: make("canvas", { role: "img" }), top: make("span") };
+    const pane = { canvas: make("canvas", { role: "img", ariaLabel: title }), top: make("span") };
     pane.root = make("figure", {}, pane.canvas, make("figcaption", {}, make("span", { textContent: title }), pane.top));
     return pane;
   });

@@ -54,12 +54,12 @@ export function newSum(panel, model, view, act) {
       node.style.setProperty("--raw", metricColor(model, m));
       return node;
     };
-    const heading = (text, name) => make("th", { textContent: text, scope: "col", className: `rv-is-${name}` });
-    const head = make("tr", {}, heading("channel", "name"), heading("difference²", "difference"),
+    const heading = (text, name) => make("th", { textContent: text, scope: "col", className: name });
+    const head = make("tr", {}, heading("channel", "rv-is-name"), heading("difference²", "rv-is-difference"),
       ...metrics.flatMap((m) => [
-        inked(m, heading("× weight", "weight")),
-        inked(m, heading(`= to ${metricTitle(model, m)}`, "product"))]),
-      heading("over the steps", "curve"), heading("silence", "silence"));
+        inked(m, heading("× weight", "rv-is-weight")),
+        inked(m, heading(`= to ${metricTitle(model, m)}`, "rv-is-product"))]),
+      heading("over the steps", "rv-is-curve"), heading("silence", "rv-is-silence"));
     rows = Array.from({ length: ROWS }, () => newRow(inked));
     const rest = newRest(inked);
     table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows.map((row) => row.root), rest.root));
@@ -67,7 +67,7 @@ export function newSum(panel, model, view, act) {
   }
 
   const bar = () => make("i");
-  const cell = (name, ...children) => make("td", { className: `rv-is-${name}` }, ...children);
+  const cell = (name, ...children) => make("td", { className: name }, ...children);
 
   function newRow(inked) {
     const row = { channel: null };
@@ -81,20 +81,21 @@ export function newSum(panel, model, view, act) {
       row.cursor, ...row.curves);
     row.silence = make("input", { type: "checkbox" });
     row.silence.onchange = () => act({ silence: [row.channel, row.silence.checked] });
-    row.root = make("tr", {}, make("th", { scope: "row" }, row.name), cell("difference", make("u", {}, row.difference)),
+    const name = make("th", { scope: "row" }, row.name);
+    row.root = make("tr", {}, name, cell("rv-is-difference", make("u", {}, row.difference)),
       ...metrics.flatMap((m, k) => [
-        inked(m, cell("weight", make("u", {}, row.metrics[k].weight))),
-        inked(m, cell("product", make("u", {}, row.metrics[k].product), row.metrics[k].share))]),
-      cell("curve", svg), cell("silence", row.silence));
+        inked(m, cell("rv-is-weight", make("u", {}, row.metrics[k].weight))),
+        inked(m, cell("rv-is-product", make("u", {}, row.metrics[k].product), row.metrics[k].share))]),
+      cell("rv-is-curve", svg), cell("rv-is-silence", row.silence));
     return row;
   }
 
   function newRest(inked) {
     const shares = metrics.map(() => make("b"));
     const label = make("th", { scope: "row" });
-    const cells = metrics.flatMap((m, k) => [cell("weight"), inked(m, cell("product", shares[k]))]);
-    return { label, shares, root: make("tr", { className: "rv-rest" }, label, cell("difference"), ...cells,
-      cell("curve"), cell("silence")) };
+    const cells = metrics.flatMap((m, k) => [cell("rv-is-weight"), inked(m, cell("rv-is-product", shares[k]))]);
+    return { label, shares, root: make("tr", { className: "rv-rest" }, label, cell("rv-is-difference"), ...cells,
+      cell("rv-is-curve"), cell("rv-is-silence")) };
   }
 
   // The order is that of the last step, so that nothing jumps while scrubbing.

@@ -127,7 +127,8 @@ def test_other_pages_and_headings_have_addresses(chromium, server):
 def test_controls_are_left_out_for_a_lesson(chromium, server):
     with opened(chromium, server, "#duel?eps=4&hide=controls,tabs,numbers") as page:
         page.wait_for_selector("#eps", state="hidden")
-        assert page.is_visible("#run") and not page.is_visible("#page-duel-button")
+        page.wait_for_selector("#run")
+        assert not page.is_visible("#page-duel-button")
         assert not page.is_visible("#viewer .rv-numbers")
         page.press("#viewer [data-scrubber]", "Home")
         at(page, "#duel?step=0&hide=controls,tabs,numbers")

@@ -132,7 +132,7 @@ def test_the_recorded_duel_is_opened(chromium, server):
             "([cell, value]) => Math.abs(Number(cell.textContent) - value) < 6e-4",
             arg=[cell.element_handle(), expected],
         )
-        assert "yours=0.5" in page.evaluate("location.hash")
+        page.wait_for_function("location.hash.includes('yours=0.5')")
         page.locator("#viewer .rv-undo").click()
         page.locator("#viewer .rv-start-over").click()
         page.wait_for_function("!location.hash.includes('yours')")

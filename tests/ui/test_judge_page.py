@@ -314,7 +314,7 @@ def test_the_score_adds_up_stays_and_starts_over(page):
 
     assert [row[1:] for row in score(page)] == texts()
     page.reload()
-    opened(page)
+    page.wait_for_selector(QUESTION)  # the address leads to this page again
     assert [row[1:] for row in score(page)] == texts()  # the visit goes on
     page.click("#judge-score button")
     assert [row[1:] for row in score(page)] == [["–", "–"]] * 5

@@ -223,7 +223,7 @@ def test_pixels_are_moved_within_a_budget_and_the_moves_are_shown(page):
     b.choose(page, "#norm", "l∞")
     page.wait_for_function("document.querySelector('#budget').innerText.startsWith('4/255')")
     b.run(page)
-    assert not page.locator("#viewer .rv-moves").count()
+    page.wait_for_function("!document.querySelector('#viewer .rv-moves')")
 
 
 def test_opening_more_changes_nothing(page):
