@@ -84,4 +84,3 @@ def _ask(process: subprocess.Popen, request: dict[str, Any]) -> tuple[dict[str, 
     if len(data) < size:
         raise EOFError
     return answer, data
-

@@ -59,7 +59,9 @@ def read_files(first: Sequence[str], second: Sequence[str], values: str | None, 
     sides = [[Path(path) for path in side if Path(path).suffix.lower() not in _TABLES] for side in (first, second)]
     tables = [path for path in [*first, *second] if Path(path).suffix.lower() in _TABLES]
     if not any(sides):
-        raise ValueError("Upload the pictures, too: a CSV alone holds only their names." if tables else "Choose files first.")
+        raise ValueError(
+            "Upload the pictures, too: a CSV alone holds only their names." if tables else "Choose files first."
+        )
     if len(tables) > 1:
         raise ValueError(f"One CSV says what belongs together; got {len(tables)}.")
     if len(sides[0]) == 2 and not sides[1] and all(map(_holds_many, sides[0])):
