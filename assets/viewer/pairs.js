@@ -55,6 +55,7 @@ export function mount({ element, props, trigger, watch }) {
     setOld(false);
     find("results").hidden = false;
     find("empty").hidden = true;
+    find("list").open = false;
     table.setHead();
   }
 
@@ -65,6 +66,7 @@ export function mount({ element, props, trigger, watch }) {
 
   function showMatch(match) {
     find("match").hidden = !match;
+    find("list").open = true;
     if (!match) return;
     find("match").querySelector("h3").textContent = `${match.count} pairs belong together in ${match.files}.`;
     find("notes").replaceChildren(...match.notes.map((textContent) => make("li", { textContent })));
@@ -81,7 +83,7 @@ export function mount({ element, props, trigger, watch }) {
     const [first, second] = head.metrics;
     find("scatter").hidden = !second;
     find("scatter").querySelector("figcaption").textContent = second
-      ? `Up: ${first.title} finds it further; right: ${second.title} does. Rings are easy to see. Drag the dashed lines.`
+      ? `Up: ${first.title} finds it further; right: ${second.title} does. Rings: easy to see. Drag the dashed lines.`
       : "";
   }
 

@@ -58,8 +58,8 @@ def build() -> gr.Blocks:
                 judge.build(tab)
             with _tab("inspect"):
                 inspect.build()
-            with _tab("pairs"):
-                pairs.build()
+            with _tab("pairs") as tab:
+                pairs.build(tab)
             with _tab("robustness") as tab:
                 robustness.build(tab)
             with _tab("classifier") as tab:

@@ -4,15 +4,12 @@ The browser keeps the rows, judges, sorts, filters and draws them (assets/viewer
 """
 
 import html
-import io
 import json
 import logging
 import math
 import secrets
-import zipfile
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +18,10 @@ import numpy as np
 
 from rlpips import paths
 from rlpips.data import images
+from rlpips.pairs import example
 from rlpips.pairs.reading import Problem, printable
 from rlpips.pairs.values import RANGES
 from rlpips.pairs.verdict import THRESHOLD, easy_to_see
-from rlpips.traces.trace import Trace
 from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
@@ -51,7 +48,10 @@ _HELP = "Choose pictures, a zip, or arrays (.npy, .npz, .pt, .safetensors). What
 _NAMES = (
     "Names match without words like <b>adv</b> and <b>orig</b>; a CSV of two columns among the files says it otherwise."
 )
-_EXAMPLE = "example.zip"
+_OPENING = (
+    "Done: a recorded example, 24 pairs. Choose files of your own: pictures, a zip, or arrays (.npy, .npz, .pt, .safetensors). What "
+    "belongs together is shown before anything is measured."
+)
 _SHOWN = 12  # matched pairs that are listed
 _KEPT_S = 60 * 60  # for how long files can be written of what was measured
 # Old numbers must not stand beside a new input as if they were its own: the browser dims them at once.
@@ -62,8 +62,9 @@ _SAVE_JS = """(made) => {
 }"""
 
 
-def build() -> None:
-    """Lay out the page in the current Blocks."""
+def build(tab: gr.Tab) -> None:
+    """Lay out the page in the current Blocks; an example opens with `tab`."""
+    is_filled = gr.State(False)
     state, kept = gr.State(time_to_live=2 * device.DEADLINE_S), gr.State(time_to_live=_KEPT_S)
     several: dict[str, Any] = {"file_count": "multiple", "height": 64, "elem_classes": "upload"}
     with gr.Row(elem_classes="beside"):
@@ -71,10 +72,10 @@ def build() -> None:
             first = gr.File(label="Originals, or both kinds", elem_id="pairs-first", **several)
             second = gr.File(label="Attacked pictures, if apart", elem_id="pairs-second", **several)
             gr.HTML(f"{_NAMES} {html.escape(BOUNDS)}", elem_classes="hint", elem_id="pairs-bounds")
+            ours = gr.Button("Take the example's files", elem_id="pairs-example", size="sm")
             with gr.Row():
-                run = gr.Button("Measure", variant="primary", elem_id="pairs-run", min_width=70)
-                stop = gr.Button("Stop", elem_id="pairs-stop", min_width=60)
-                example = gr.Button("Example", elem_id="pairs-example", min_width=70)
+                run = gr.Button("Measure", variant="primary", elem_id="pairs-run", min_width=80)
+                stop = gr.Button("Stop", elem_id="pairs-stop", min_width=80)
             status = status_line(_HELP, "pairs-status")
             with gr.Accordion("More", open=False, elem_id="pairs-more"):
                 backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pairs-backbone")
@@ -90,12 +91,13 @@ def build() -> None:
     rest = gr.State(time_to_live=2 * device.DEADLINE_S)
     result, completed = (gr.HTML(html_template="", visible="hidden") for _ in range(2))
 
+    tab.select(_fill, is_filled, [is_filled, view, kept, status], **PRIVATE)
     chosen = [first, second, values, swap]
     for field in (*chosen, backbone):
         field.change(None, None, view, js=_CHANGED_JS, **PRIVATE)
     for field in chosen:
         field.change(_match, chosen, [view, status], trigger_mode="always_last", **PRIVATE)
-    example.click(_example, None, [first, second], **PRIVATE)
+    ours.click(_example, None, [first, second], **PRIVATE)
     session.connect(run, stop, updates, [*chosen, backbone], [view, kept, status, state])
     shown = view.opened(_open, kept, [result, opened, rest], trigger_mode="always_last", **PRIVATE)
     shown = shown.then(None, result, pair, js="(message) => message", **PRIVATE)
@@ -161,22 +163,37 @@ def _names(chosen: Chosen) -> str:
     return " and ".join(sides)
 
 
-def _example() -> tuple[list[str], None]:
+def _example() -> tuple[Any, None]:
     """The pictures of recorded attacks in one zip, for the first field."""
-    return [files.put(_EXAMPLE, _example_zip())["path"]], None
+    try:
+        return [files.put(example.NAME, example.archive())["path"]], None
+    except (ValueError, OSError) as error:
+        log.error("There is no example of many pairs: %s", error)
+        gr.Warning("The recorded attacks cannot be read. Please install this project's files again.")
+        return gr.skip(), None
 
 
-@lru_cache(maxsize=1)
-def _example_zip() -> bytes:
-    """Originals and results of the recorded attacks that push away: against each of the two metrics, and noise of the same budget."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for path in sorted(paths.PRECOMPUTED.glob("*-away-*.zip")):
-            trace, name = Trace.load(path), path.stem.replace("-away", "")
-            archive.writestr(f"clean/{name}.png", images.png_bytes(trace.reference))
-            for lane, pixels in zip(trace.lanes, trace.adversarial, strict=True):
-                archive.writestr(f"attacked/{name}_adv_{lane}.png", images.png_bytes(pixels))
-    return file.getvalue()
+def _fill(is_filled: bool) -> tuple:
+    """(whether it is filled, view message, what files are written of, status): the example as it is stored, once a visit."""
+    if is_filled:
+        return (gr.skip(),) * 4
+    try:
+        return True, *_stored(), html.escape(_OPENING)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        log.error("The page opens without an example of many pairs: %s", error)
+        return True, gr.skip(), gr.skip(), html.escape(_HELP)
+
+
+def _stored() -> tuple[dict[str, Any], Measured]:
+    """What a run on the example's pictures has shown; needs no torch."""
+    stored, pictures = example.stored(), example.pictures()
+    chosen = Chosen((files.put(example.NAME, example.archive())["path"],))
+    metrics = tuple(stored.receipt["metrics"])
+    measured = Measured(chosen, metrics, stored.receipt["backbone"], example.NAME, stored.receipt)
+    measured.rows = list(enumerate(stored.rows))
+    strips = [pair_files.strip(pictures[row["clean"]], pictures[row["attacked"]]) for row in stored.rows]
+    pieces = [_piece(measured.rows, strips, metrics)]
+    return _message(secrets.token_hex(4), "recorded", measured, len(stored.rows), stored.ladder, pieces), measured
 
 
 # ---- measuring
@@ -239,33 +256,35 @@ class BenchRun(Run):
         self._measured.problems += [row for _, row, _ in piece if isinstance(row, Problem)]
         if rows:
             self._measured.rows += [(place, row) for place, row, _ in rows]
-            strips = np.concatenate([strip for *_, strip in rows if strip is not None])
-            self._pieces.append(
-                {
-                    "rows": json.dumps([shown_row(place, row, self._measured.metrics) for place, row, _ in rows]),
-                    "strip": files.put("pairs.png", images.png_bytes(strips)),
-                }
-            )
+            strips = [strip for *_, strip in rows if strip is not None]
+            self._pieces.append(_piece(self._measured.rows[-len(rows) :], strips, self._measured.metrics))
 
     def _content(self, state: str) -> tuple[dict[str, Any], Measured]:
-        measured = self._measured
-        facts = measured.receipt
-        head = {
-            "files": _names(measured.chosen),
-            "total": self._total,
-            "threshold": THRESHOLD,
-            "ladder": self._ladder,
-            "metrics": [
-                {"name": name, "title": catalog.card(name).title, "color": catalog.card(name).color}
-                for name in measured.metrics
-            ],
-            "measured": f"{catalog.trunk_card(measured.backbone).title} on {facts.get('device', 'this server')}",
-            "notes": measured.notes,
-            "problems": [[each.name, each.reason] for each in measured.problems],
-        }
-        # A list that only grows: of all that was sent before, nothing is sent again.
-        message = {"run": self._id, "state": state, "head": json.dumps(head), "pieces": [*self._pieces]}
-        return message, measured
+        message = _message(self._id, state, self._measured, self._total, self._ladder, self._pieces)
+        return message, self._measured
+
+
+def _piece(rows: Sequence[tuple[int, dict]], strips: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
+    """Rows as the browser gets them, and their small pictures as one, one below another."""
+    shown = [shown_row(place, row, metrics) for place, row in rows]
+    return {"rows": json.dumps(shown), "strip": files.put("pairs.png", images.png_bytes(np.concatenate(strips)))}
+
+
+def _message(
+    run: str, state: str, measured: Measured, total: int, ladder: Sequence[int], pieces: Sequence[dict]
+) -> dict[str, Any]:
+    cards = [catalog.card(name) for name in measured.metrics]
+    head = {
+        "files": _names(measured.chosen),
+        "total": total,
+        "threshold": THRESHOLD,
+        "ladder": list(ladder),
+        "metrics": [{"name": card.name, "title": card.title, "color": card.color} for card in cards],
+        "measured": f"{catalog.trunk_card(measured.backbone).title} on {measured.receipt.get('device', 'this server')}",
+        "problems": [[each.name, each.reason] for each in measured.problems],
+    }
+    # A list that only grows: of what was sent before, nothing is sent again.
+    return {"run": run, "state": state, "head": json.dumps(head), "pieces": [*pieces]}
 
 
 def shown_row(place: int, row: dict[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
@@ -326,6 +345,7 @@ def _file(client: Client, measured: Measured | None, kind: Any, threshold: Any) 
         for text in place.turn():
             yield Update(text)
         name, data = work.pairs_file(kind, measured, threshold)
-    stored = files.put(f"pairs{Path(name).suffix}", data)  # no visitor's file name in an address
-    content = {"run": secrets.token_hex(4), "file": {**stored, "orig_name": name}}
-    yield Update(f"Done: wrote {name}, {len(data) / 1e6:.1f} MB.", content)
+    # No visitor's file name in an address.
+    name = "-".join(["pairs", str(len(measured.rows)), *measured.metrics[:2]]) + Path(name).suffix
+    content = {"run": secrets.token_hex(4), "file": files.put(name, data)}
+    yield Update(f"Done: wrote {name}, {max(1, len(data) // 1000)} kB.", content)
