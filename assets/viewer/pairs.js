@@ -78,7 +78,8 @@ export function mount({ element, props, trigger, watch }) {
   }
 
   function showHead() {
-    find("of").textContent = `${head.files}: ${rows.length} of ${head.total} pairs measured, ${head.measured}.`;
+    const how = root.dataset.state === "recorded" ? "recorded" : "measured";
+    find("of").textContent = `${head.files}: ${rows.length} of ${head.total} pairs, ${how} with ${head.measured}.`;
     showProblems(find("unread"), head.problems, "are not measured");
     const [first, second] = head.metrics;
     find("scatter").hidden = !second;

@@ -108,7 +108,7 @@ function columnsOf({ metrics, verdict }) {
 function pictures(row) {
   const { url, index, count } = row.strip;
   const node = make("span", { className: "pb-strip", role: "img", ariaLabel: "original, attacked, change" });
-  node.style.backgroundImage = `url("${encodeURI(decodeURI(url))}")`;
+  node.style.backgroundImage = `url(${JSON.stringify(url)})`;
   node.style.backgroundSize = `120px ${40 * count}px`;
   node.style.backgroundPosition = `0 ${-40 * index}px`;
   return node;

@@ -70,7 +70,8 @@ def stored() -> Example:
     rows = content["rows"]
     for row in rows:
         for side in ("clean", "attacked"):
-            if hashlib.sha256(pictures()[row[side]].tobytes()).hexdigest() != row[f"{side}_sha256"]:
+            pixels = pictures().get(row[side])
+            if pixels is None or hashlib.sha256(pixels.tobytes()).hexdigest() != row[f"{side}_sha256"]:
                 raise ValueError(
                     f"{row[side]} is not the picture that was measured; run `python -m rlpips.precompute pairs`."
                 )

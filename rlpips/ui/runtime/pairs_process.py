@@ -22,7 +22,8 @@ _MEMORY_OF_TORCH = 6_000_000_000  # which takes 3 GB of them as soon as it is lo
 _TORCH = (".pt", ".pth", ".safetensors")
 _NICE = 10  # of the two, the run that somebody watches goes first
 _TABLES = (".csv", ".tsv")
-_MOST_PROBLEMS, _LONGEST = 100, 200  # that are told of, and letters of a name
+_MOST_PROBLEMS, _MOST_NOTES = 100, 20  # that are told of
+_LONGEST, _LONGEST_SENTENCE = 200, 600  # letters of a name, of a sentence: files may be made to have long ones
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
                     inputs = inputs.swapped() if request["swap"] else inputs
                     answer = _match(inputs, request["most"])
             except ValueError as error:
-                answer = {"refusal": printable(str(error))}
+                answer = {"refusal": _sentence(str(error))}
             except OSError as error:
                 answer = {"refusal": f"A file cannot be opened ({error.strerror}). Upload the pictures again."}
             except MemoryError:
@@ -90,7 +91,7 @@ def _together(side: list[Path], folder: Path) -> Path:
     folder.mkdir()
     for path in side:
         try:
-            (folder / path.name).symlink_to(path)
+            (folder / path.name).symlink_to(path.absolute())
         except FileExistsError:
             raise ValueError(f"Two files of one field are called {path.name}.") from None
     return folder
@@ -101,8 +102,8 @@ def _match(inputs: Inputs, most: int) -> dict[str, Any]:
     return {
         "pairs": [(_name(pair.clean.name), _name(pair.attacked.name)) for pair in inputs.pairs[:most]],
         "more": max(0, more),
-        "problems": [(_name(each.name), printable(each.reason)) for each in _few(inputs.problems)],
-        "notes": [printable(note) for note in inputs.notes],
+        "problems": [(_name(each.name), _sentence(each.reason)) for each in _few(inputs.problems)],
+        "notes": [_sentence(note) for note in inputs.notes[:_MOST_NOTES]],
         "label": _name(inputs.label),
     }
 
@@ -115,6 +116,11 @@ def _few(problems: list[Problem]) -> list[Problem]:
 def _name(name: str) -> str:
     name = printable(name)
     return name if len(name) <= _LONGEST else "…" + name[-_LONGEST:]
+
+
+def _sentence(text: str) -> str:
+    text = printable(text)
+    return text if len(text) <= _LONGEST_SENTENCE else text[:_LONGEST_SENTENCE] + "…"
 
 
 def _picture(inputs: Inputs, pair: int, attacked: bool, side: int) -> tuple[dict[str, Any], bytes]:
