@@ -18,7 +18,7 @@ export function mount({ element, props, trigger, watch }) {
   const find = (name) => root.querySelector(`.pb-${name}`);
   const view = { on: new Set([0, 1, 2, 3]), hard: false, find: "", bars: {}, sort: null };
   let run = null, head = { metrics: [], ladder: [], threshold: 10 };
-  let rows = [], shown = [], verdicts = [], threshold = 10, selected = null, opening = 0;
+  let rows = [], shown = [], verdicts = [], threshold = 10, selected = null, taken = 0, opening = 0;
 
   const verdict = (row) => verdictOf(row, head.metrics, threshold);
   const table = newTable(find("scroll"), {
@@ -39,8 +39,8 @@ export function mount({ element, props, trigger, watch }) {
     if (message.run !== run) begin(message);
     head = JSON.parse(message.head);
     root.dataset.state = message.state;
-    rows = rowsOf(message.pieces);
-    if (selected) selected = rows.find((row) => row.place === selected.place) ?? null;
+    rows.push(...rowsOf(message.pieces.slice(taken)));      // a run's pieces only grow
+    taken = message.pieces.length;
     showHead();
     refresh();
   }
@@ -51,6 +51,8 @@ export function mount({ element, props, trigger, watch }) {
     head = JSON.parse(message.head);
     if (!before.metrics.length) threshold = head.threshold;
     selected = null;
+    rows = [];
+    taken = 0;
     view.bars = {};
     setOld(false);
     find("results").hidden = false;

@@ -22,7 +22,7 @@ export const verdictTitles = ([first, second]) =>
 
 export const note = (row) => [row.easy && `Easy to see: ${row.easy}.`, row.notes].filter(Boolean).join(" ");
 
-export function asFar(row, name) {
+export function equivalentOf(row, name) {
   const quality = row[`${name}_jpeg`];
   if (row.linf === 0) return "identical";
   return quality === FURTHER ? "beyond quality 1" : quality === NEARER ? "above quality 88" : `quality ${quality}`;

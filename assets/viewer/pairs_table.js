@@ -1,7 +1,7 @@
 // The table of measured pairs: of thousands of rows only those in sight are on the page.
 
 import { make } from "./dom.js";
-import { asFar, note, verdictTitles } from "./pairs_model.js";
+import { equivalentOf, note, verdictTitles } from "./pairs_model.js";
 
 const ROW = 46, AHEAD = 6;            // pixels of a row, as in pairs.css; rows beyond either edge
 
@@ -90,7 +90,7 @@ function columnsOf({ metrics, verdict }) {
   for (const { name, title } of metrics) {
     columns.push({ title: `${title}\nas far as JPEG`, key: (row) => row[`${name}_place`],
       show: (row) =>
-        make("span", {}, asFar(row, name), make("br"), make("small", { textContent: number(row[name]) })) });
+        make("span", {}, equivalentOf(row, name), make("br"), make("small", { textContent: number(row[name]) })) });
   }
   columns.push(
     { title: "l∞\n/255", key: (row) => row.linf, show: (row) => number(255 * row.linf) },
