@@ -4,6 +4,7 @@
     python -m rlpips.precompute             # all
     python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
     python -m rlpips.precompute scores      # only the scores of the known metrics on the samples
+    python -m rlpips.precompute pairs       # only what is measured of the recorded duels as many pairs
     python -m rlpips.precompute questions   # only these, in four minutes on one core
     python -m rlpips.precompute classifier
 """
@@ -29,6 +30,7 @@ from rlpips.engine.eye import look
 from rlpips.engine.ruler import Ruler, make_ruler
 from rlpips.evaluate.sample_score import score
 from rlpips.metrics import eye
+from rlpips.pairs import example
 from rlpips.quiz import archive, draw, verdicts
 from rlpips.traces import writer
 from rlpips.traces.schema import Eye
@@ -129,6 +131,15 @@ def make_scores() -> None:
     saving.write(paths.SCORES, json.dumps(scores, indent=1).encode() + b"\n")
 
 
+def make_pairs() -> None:
+    """Measure the recorded duels as many pairs, with which the page "Many pairs" opens."""
+    content = example.measure()
+    head = json.dumps({key: content[key] for key in ("receipt", "ladder")}, ensure_ascii=False)
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in content["rows"])  # a line each
+    saving.write(paths.PAIRS_EXAMPLE, f'{head[:-1]}, "rows": [\n{rows}\n]}}\n'.encode())
+    print(f"{paths.PAIRS_EXAMPLE.name}: {len(content['rows'])} pairs")
+
+
 def make_questions() -> None:
     """Draw the questions of "You be the judge" and store them with the metrics' verdicts."""
     began = time.monotonic()
@@ -193,6 +204,7 @@ MAKERS = {
     "duels": make_duels,
     "eye": make_eye,
     "scores": make_scores,
+    "pairs": make_pairs,
     "questions": make_questions,
     "classifier": make_classifier_examples,
 }

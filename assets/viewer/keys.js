@@ -2,7 +2,9 @@
 
 import { watchArea } from "./area.js";
 
-const RUN = { duel: "#run", inspect: "#compare", robustness: "#sweep-run", classifier: "#fool-run" };
+const RUN = {
+  duel: "#run", inspect: "#compare", pairs: "#pairs-run", robustness: "#sweep-run", classifier: "#fool-run",
+};
 const ROVING = [
   ["#samples", ".thumbnail-item"], ["#fool-samples", ".thumbnail-item"], ["#pages > .tab-wrapper", "[role=tab]"],
 ];

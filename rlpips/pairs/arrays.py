@@ -73,7 +73,7 @@ def stacks_of(path: Path) -> dict[str, Stack]:
     kind = path.suffix.lower()
     try:
         found = list(_READERS[kind](path))
-    except _Refused:
+    except (_Refused, MemoryError):
         raise
     except Exception as error:  # damaged files make readers raise nearly anything
         why = ""

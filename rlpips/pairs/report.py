@@ -71,7 +71,7 @@ def _content(pairs: Table) -> dict[str, Any]:
     return {
         "metrics": [{"name": name, "title": title(name)} for name in pairs.metrics],
         "threshold": pairs.threshold,
-        "ladder": _ladder() if ruled else [],
+        "ladder": ladder() if ruled else [],
         "columns": columns,
         "texts": list(texts),
         "problems": [[each.name, each.reason] for each in pairs.problems[:MAX_ROWS]],
@@ -96,7 +96,7 @@ def _heading(pairs: Table) -> str:
     return f"{pairs.label}: {len(pairs)} pairs, {title(first)}" + (f" and {title(second)}" if second else "")
 
 
-def _ladder() -> list[int]:
+def ladder() -> list[int]:
     """The JPEG qualities of a ruler's entries, mild to strong."""
     scale = scale_of(DISTORTIONS[DISTORTION], SEVERITIES, np.zeros((len(SEVERITIES), 1)))
     return [quality_of(words) for words in scale.words]

@@ -26,6 +26,7 @@ from rlpips.ui.pages import (
     inspect,
     judge,
     links,
+    pairs,
     robustness,
 )
 from rlpips.ui.runtime import address, device, differences, files, limits, settings, zero_gpu
@@ -57,6 +58,8 @@ def build() -> gr.Blocks:
                 judge.build(tab)
             with _tab("inspect"):
                 inspect.build()
+            with _tab("pairs") as tab:
+                pairs.build(tab)
             with _tab("robustness") as tab:
                 robustness.build(tab)
             with _tab("classifier") as tab:

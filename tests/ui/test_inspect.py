@@ -94,12 +94,12 @@ def test_what_a_model_of_the_eye_says_follows(pair, monkeypatch):
     monkeypatch.setattr(inspect.flip, "look", lambda trace: (each for each in [None, said]))
     *_, (result, _, status, state) = inspect._compare(request(), pair[0], pair[0], "alex")
     assert status.startswith("Done") and "eye" not in result["message"]
-    first, (message, _) = inspect._rest(state)
+    first, (message, _) = inspect.rest(state)
     assert first[1] is None  # once
     assert message["run"] == result["message"]["run"] and message["eye"]["distance"] == [0.25]
     assert Trace.load(message["files"]["trace"]["path"]).eye.distance == [0.25]
 
     monkeypatch.setattr(inspect.flip, "look", lambda trace: (each for each in ["It is not here."]))
     *_, (*_, state) = inspect._compare(request(), pair[0], pair[0], "alex")
-    _, (message, _) = inspect._rest(state)
+    _, (message, _) = inspect.rest(state)
     assert message["eye"] == {"missing": "It is not here."}

@@ -16,6 +16,7 @@ ENTRIES = {
     ("viewer.js", "mount"),
     ("chart.js", "mount"),
     ("judge.js", "mount"),
+    ("pairs.js", "mount"),
     ("judge_score.js", "mount"),
     ("replies.js", "mount"),
 }

@@ -58,11 +58,11 @@ def test_a_pair_of_large_files_passes(client):
 
 
 def test_uploads_are_bounded_in_bytes_files_and_fields(client):
-    many = [(f"{n}.png", b"small") for n in range(11)]
-    assert _upload(client, *many[:10], note="short").status_code == 413  # the field is the eleventh part
-    assert _upload(client, *many[:9], note="short").status_code == 200
+    many = [(f"{n}.png", b"small") for n in range(101)]
+    assert _upload(client, *many[:100], note="short").status_code == 413  # the field is one part more
+    assert _upload(client, *many[:99], note="short").status_code == 200
     for answer, sentence in (
-        (_upload(client, *many), "An upload may have at most 10 files."),
+        (_upload(client, *many), "An upload may have at most 100 files."),
         (_upload(client, ("a.png", bytes(70 * 1024**2))), "This upload has 70 MB. At most 32 MB a file"),
         (_upload(client, many[0], note="x" * 20_000), "An upload holds files, and no long fields."),
         (_upload(client, many[0], filename="x" * 20_000), "An upload holds files, and no long fields."),

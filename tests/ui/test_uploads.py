@@ -61,7 +61,7 @@ def test_a_picture_that_takes_too_long_is_ended_and_the_next_is_read(file, monke
 
 
 def test_a_decoder_that_dies_is_a_sentence_and_the_next_picture_is_read(file, monkeypatch):
-    monkeypatch.setattr(uploads.sys, "executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     decoder = uploads._Decoder()
     with pytest.raises(ValueError, match=r"a café\.png cannot be read: its decoder failed"):
         decoder.read_picture(uploads.Path(file), 64)

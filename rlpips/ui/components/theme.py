@@ -46,6 +46,7 @@ CSS = """
 .controls input[role=combobox] { padding: 4px 0; text-overflow: ellipsis; }
 .controls .secondary-wrap .icon-wrap { position: static; transform: none; flex: none; }
 .status { min-height: 4.2em; font-size: 13px; line-height: 1.4; padding: 2px; overflow-wrap: anywhere; }
+#pairs-opened { min-height: 1.4em; }
 .status [data-testid=status-tracker] { display: none; }
 .hint { font-size: 12px; color: var(--body-text-color-subdued); padding: 0 2px; margin-top: -4px; }
 

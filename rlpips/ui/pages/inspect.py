@@ -67,7 +67,7 @@ def build() -> None:
         resize.click(_resize_and_compare, inputs, outputs, **PRIVATE),
     ):
         shown = comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
-        late = shown.then(_rest, state, [completed, state], trigger_mode="multiple", **PRIVATE)
+        late = shown.then(rest, state, [completed, state], trigger_mode="multiple", **PRIVATE)
         # The viewer passes over what comes late of a comparison whose place another has taken.
         late.then(None, completed, view, js="(message) => message", **PRIVATE)
 
@@ -94,7 +94,7 @@ def _resize_and_compare(
 def _outputs(
     request: gr.Request, first: str | None, second: str | None, backbone: str, also: str, resize: bool = False
 ) -> Iterator[tuple]:
-    """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status, what `_rest` needs)."""
+    """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status, what `rest` needs)."""
     with closing(session.guarded(updates(Client.of(request), first, second, backbone, also, resize))) as messages:
         for update in messages:
             # After a refusal the numbers of other pictures must not stand beside these.
@@ -104,7 +104,7 @@ def _outputs(
             yield result, button, update.as_html(), update.state
 
 
-def _rest(state: session.Rest | Run | str | None) -> Iterator[tuple]:
+def rest(state: session.Rest | Run | str | None) -> Iterator[tuple]:
     """Yields (the message that completes a comparison, None)."""
     yield gr.skip(), None
     with closing(session.rest(state)) as updates:

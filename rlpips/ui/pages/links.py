@@ -15,7 +15,7 @@ from rlpips.ui.pages.duel import Duel
 from rlpips.ui.runtime import address
 
 TABS = {
-    "duel": "Duel", "judge": "You be the judge", "inspect": "Inspect a pair", "robustness": "Robustness",
+    "duel": "Duel", "judge": "You be the judge", "inspect": "Inspect a pair", "pairs": "Many pairs", "robustness": "Robustness",
     "classifier": "Fool a classifier", "gallery": "Gallery", "how": "How it works",
 }  # fmt: skip
 _EMPTY = "This duel is not recorded: press Run to see it."

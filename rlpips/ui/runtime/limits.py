@@ -13,12 +13,12 @@ from rlpips.ui.runtime import files
 
 MEGABYTE = 1024**2
 FILE_BYTES = 32 * MEGABYTE  # of one uploaded file
-_UPLOAD_BYTES = 2 * FILE_BYTES + MEGABYTE  # of one request: a pair
-_UPLOAD_PARTS = 10
+UPLOAD_BYTES = 2 * FILE_BYTES + MEGABYTE  # of one request: a pair
+UPLOAD_PARTS = 100  # which may be the pictures of 50 pairs
 _FIELD_BYTES = 10_000  # of a part of an upload that is no file; Gradio sends none
 _BODY_BYTES = MEGABYTE  # of every other request
 _CLOSE = {"connection": "close"}  # else the server reads on, to the end of the body
-_HELP = f"At most {FILE_BYTES // MEGABYTE} MB a file, and two files at a time."
+_HELP = f"At most {FILE_BYTES // MEGABYTE} MB a file, and {UPLOAD_BYTES // MEGABYTE} MB at a time."
 
 
 class Refused(Exception):
@@ -88,7 +88,7 @@ def _check_upload(headers: dict[bytes, bytes]) -> tuple[int, "_Parts"]:
     length = _length(headers)
     if length is None:
         raise Refused(411, "An upload must say its length.")
-    if length > _UPLOAD_BYTES:
+    if length > UPLOAD_BYTES:
         raise Refused(413, f"This upload has {length / MEGABYTE:.0f} MB. {_HELP}")
     kind, options = parse_options_header(headers.get(b"content-type"))
     if kind != b"multipart/form-data" or not (boundary := options.get(b"boundary")):
@@ -130,8 +130,8 @@ class _Parts:
 
     def _begin(self) -> None:
         self._count, self._field_bytes, self._is_file = self._count + 1, 0, False
-        if self._count > _UPLOAD_PARTS:
-            raise Refused(413, f"An upload may have at most {_UPLOAD_PARTS} files. {_HELP}")
+        if self._count > UPLOAD_PARTS:
+            raise Refused(413, f"An upload may have at most {UPLOAD_PARTS} files. {_HELP}")
 
     def _header_name(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]

@@ -3,10 +3,11 @@
 Arguments and results are numpy arrays and plain values, so that they can cross to another process.
 """
 
+import tempfile
 from collections.abc import Generator
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from rlpips.traces.schema import Step
 from rlpips.traces.trace import Trace
 from rlpips.ui.runtime import device
 from rlpips.ui.runtime.device import computing, on_gpu
+from rlpips.ui.runtime.pair_files import MAX_SIDE, Chosen, Measured, PairFiles
 from rlpips.zoo import catalog
 from rlpips.zoo.catalog import PAIR
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # it imports torch
     from rlpips.metrics.lpips import PerceptualMetric
 
 _RULER_SECONDS = 15
+_FILE_SECONDS = 30
 
 
 def _seconds_of_duel(request):
@@ -102,6 +105,56 @@ def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], bac
 
     *_, ruler = _rulers(reference, metrics, backbone, "float32")
     return replace(compare(reference, other, metrics, backbone), ruler=ruler)
+
+
+@on_gpu(lambda *_: int(device.DEADLINE_S))
+def pairs(chosen: Chosen, metrics: tuple[str, ...], backbone: str) -> Generator[Any]:
+    """Measure a visitor's pairs: yields {"receipt", "ladder": the JPEG qualities of a ruler}, then lists of (place among the pairs, the row
+    or a `Problem`, its strip of small pictures or None)."""
+    from rlpips.pairs.compare import receipt
+    from rlpips.pairs.measure import Measurer, Settings
+    from rlpips.pairs.report import ladder
+
+    measurer = Measurer(Settings(metrics, backbone, MAX_SIDE))
+    with PairFiles(chosen) as files:
+        waiting, place = files.pairs(), 0
+        yield {"receipt": receipt(measurer), "ladder": ladder()}
+        for rows in measurer.rows(_pieces(waiting)):
+            places = range(place, place + len(rows))
+            yield [(here, row, waiting[here].take_strip()) for here, row in zip(places, rows, strict=True)]
+            place += len(rows)
+
+
+def _pieces(pairs):
+    """One pair first, so that a row is there soon, then ever more, as long as a piece takes less than half a second."""
+    from rlpips.pairs.measure import PIECE
+
+    size, start = 1, 0
+    while start < len(pairs):
+        seconds = device.stopwatch()
+        yield pairs[start : start + size]
+        start += size
+        size = min(PIECE, 2 * size) if seconds() < 0.5 else max(1, size // 2) if seconds() > 1.5 else size
+
+
+@on_gpu(lambda *_: _FILE_SECONDS)
+def pairs_file(kind: str, measured: Measured, threshold: int) -> tuple[str, bytes]:
+    """(name, bytes) of a file of measured pairs, with the verdicts of a threshold: one of `pair_files.FILES`."""
+    from rlpips.pairs.measure import Measurer, Settings
+    from rlpips.pairs.results import Pairs
+    from rlpips.pairs.table import Columns
+
+    columns, sources = Columns(), []
+    with PairFiles(measured.chosen) as files, tempfile.TemporaryDirectory() as folder:
+        for place, row in measured.rows:
+            columns.add(row)
+            sources.append(files.pair(place, row["clean"], row["attacked"]))
+        measurer = Measurer(Settings(measured.metrics, measured.backbone, MAX_SIDE))
+        problems, notes = tuple(measured.problems), tuple(measured.notes)
+        places, label = range(len(columns)), measured.label
+        table = Pairs(columns, places, sources, measurer, threshold, problems, notes, measured.receipt, label)
+        path = getattr(table, f"to_{kind}")(folder)
+        return path.name, path.read_bytes()
 
 
 @on_gpu(lambda *_: _RULER_SECONDS)

@@ -1,0 +1,174 @@
+// The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged.
+
+import { placeOf, thresholdAt } from "./pairs_model.js";
+
+const MARGIN = { left: 50, bottom: 40, top: 6, right: 6 }, REACH = 12, GRIP = 7;
+
+// `data()` is { rows, all, metrics, ladder, threshold, selected, verdict(row) }.
+export function newScatter(figure, { data, dragged, chosen }) {
+  const canvas = figure.querySelector("canvas"), tip = figure.querySelector(".pb-tip");
+  let scale = null, grip = null;
+
+  function draw() {
+    const side = canvas.clientWidth, { rows, metrics: [first, second], ladder, threshold, selected, verdict } = data();
+    if (!side || !second || !ladder.length) return;
+    const ratio = devicePixelRatio, style = getComputedStyle(canvas);
+    canvas.width = canvas.height = Math.round(side * ratio);
+    const ink = canvas.getContext("2d"), tone = (name) => style.getPropertyValue(name).trim();
+    ink.scale(ratio, ratio);
+    scale = scaleOf(side, ladder.length);
+    const right = side - MARGIN.right, bottom = side - MARGIN.bottom;
+    const line = placeOf(threshold, ladder), x = scale.x(line), y = scale.y(line);
+
+    ink.fillStyle = tone("--tone-0");
+    ink.globalAlpha = 0.08;           // the quadrant that the bench looks for
+    ink.fillRect(MARGIN.left, MARGIN.top, x - MARGIN.left, y - MARGIN.top);
+    ink.globalAlpha = 1;
+    drawAxes(ink, { side, right, bottom, first, second, ladder, text: style.color, scale });
+    ink.fillStyle = style.color;
+    ink.font = "11px system-ui, sans-serif";
+    const quadrants = [
+      [`${first.title} only`, MARGIN.left + 5, MARGIN.top + 13, "left"], ["both", right - 5, MARGIN.top + 13, "right"],
+      ["neither", MARGIN.left + 5, bottom - 6, "left"], [`${second.title} only`, right - 5, bottom - 6, "right"],
+    ];
+    ink.globalAlpha = 0.7;
+    for (const [title, at, level, align] of quadrants) {
+      ink.textAlign = align;
+      ink.fillText(title, at, level);
+    }
+    ink.globalAlpha = 1;
+    ink.setLineDash([5, 4]);
+    ink.lineWidth = grip ? 2 : 1;
+    ink.strokeStyle = style.color;
+    strokeLine(ink, x, MARGIN.top, x, bottom);
+    strokeLine(ink, MARGIN.left, y, right, y);
+    ink.setLineDash([]);
+    ink.lineWidth = 1;
+    const tones = [0, 1, 2, 3].map((each) => tone(`--tone-${each}`));
+    drawPoints(ink, rows, { first, second, verdict, scale, tones });
+    if (selected) {
+      ink.strokeStyle = style.color;
+      ink.lineWidth = 2;
+      ink.beginPath();
+      ink.arc(scale.x(selected[`${second.name}_place`]), scale.y(selected[`${first.name}_place`]), 8, 0, 7);
+      ink.stroke();
+    }
+    canvas.ariaLabel =
+      `${rows.length} pairs: ${first.title} upwards, ${second.title} to the right; threshold JPEG quality ${threshold}`;
+  }
+
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+
+  function nearest([x, y]) {
+    const { rows, metrics: [first, second] } = data();
+    let best = null, least = REACH ** 2;
+    for (const row of rows) {
+      const far = (scale.x(row[`${second.name}_place`]) - x) ** 2 + (scale.y(row[`${first.name}_place`]) - y) ** 2;
+      if (far < least) [best, least] = [row, far];
+    }
+    return best;
+  }
+
+  // Which line of the threshold is under the pointer: "x", "y" or null.
+  function gripAt([x, y]) {
+    const { threshold, ladder } = data(), line = placeOf(threshold, ladder);
+    return Math.abs(scale.x(line) - x) < GRIP ? "x" : Math.abs(scale.y(line) - y) < GRIP ? "y" : null;
+  }
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (!scale || nearest(at(event))) return;
+    grip = gripAt(at(event));
+    if (!grip) return;
+    canvas.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    draw();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!scale) return;
+    const place = at(event);
+    if (grip) {
+      dragged(thresholdAt(grip === "x" ? scale.placeX(place[0]) : scale.placeY(place[1]), data().ladder));
+      return;
+    }
+    const row = nearest(place), line = row ? null : gripAt(place);
+    canvas.style.cursor = row ? "pointer" : line === "x" ? "ew-resize" : line === "y" ? "ns-resize" : "";
+    tip.hidden = !row;
+    if (!row) return;
+    tip.textContent = row.pair;
+    tip.style.left = `${Math.min(place[0] + 12, canvas.clientWidth - 140)}px`;
+    tip.style.top = `${place[1] + 12}px`;
+  });
+  const release = () => { grip = null; draw(); };
+  canvas.addEventListener("pointerup", (event) => {
+    if (grip) release();
+    else if (scale) {
+      const row = nearest(at(event));
+      if (row) chosen(row);
+    }
+  });
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
+  new ResizeObserver(draw).observe(canvas);
+  new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  return { draw };
+}
+
+function scaleOf(side, entries) {
+  const low = -1.2, span = entries + 1.5;
+  const wide = side - MARGIN.left - MARGIN.right, tall = side - MARGIN.top - MARGIN.bottom;
+  return {
+    x: (place) => MARGIN.left + ((place - low) / span) * wide,
+    y: (place) => side - MARGIN.bottom - ((place - low) / span) * tall,
+    placeX: (x) => low + ((x - MARGIN.left) / wide) * span,
+    placeY: (y) => low + ((side - MARGIN.bottom - y) / tall) * span,
+  };
+}
+
+function strokeLine(ink, ...[x, y, toX, toY]) {
+  ink.beginPath();
+  ink.moveTo(x, y);
+  ink.lineTo(toX, toY);
+  ink.stroke();
+}
+
+function drawAxes(ink, { side, right, bottom, first, second, ladder, text, scale }) {
+  ink.fillStyle = ink.strokeStyle = text;
+  ink.font = "11px system-ui, sans-serif";
+  ink.lineWidth = 1;
+  ink.globalAlpha = 0.35;
+  ink.strokeRect(MARGIN.left + 0.5, MARGIN.top + 0.5, right - MARGIN.left - 1, bottom - MARGIN.top - 1);
+  ink.globalAlpha = 0.8;
+  const within = [3, 7, 11, 15].filter((place) => place < ladder.length).map((place) => [place, ladder[place]]);
+  const ticks = [[-0.75, "nearer"], ...within, [ladder.length, "beyond"]];
+  ticks.forEach(([place, label], index) => {
+    const last = index === ticks.length - 1;
+    ink.textAlign = last ? "right" : "center";
+    ink.fillText(label, last ? right : scale.x(place), bottom + 14);
+    ink.textAlign = "right";
+    ink.fillText(label, MARGIN.left - 4, scale.y(place) + 4);
+  });
+  ink.globalAlpha = 1;
+  ink.textAlign = "center";
+  ink.fillText(`${second.title}: as far as JPEG quality`, (MARGIN.left + right) / 2, side - 6);
+  ink.save();
+  ink.translate(10, (MARGIN.top + bottom) / 2);
+  ink.rotate(-Math.PI / 2);
+  ink.fillText(`${first.title}: as far as JPEG quality`, 0, 0);
+  ink.restore();
+}
+
+function drawPoints(ink, rows, { first, second, verdict, scale, tones }) {
+  const radius = rows.length > 3000 ? 1.6 : rows.length > 300 ? 2.4 : 4;
+  ink.globalAlpha = rows.length > 3000 ? 0.5 : 0.8;
+  for (const row of rows) {
+    ink.fillStyle = ink.strokeStyle = tones[verdict(row)];
+    ink.beginPath();
+    ink.arc(scale.x(row[`${second.name}_place`]), scale.y(row[`${first.name}_place`]), radius, 0, 7);
+    if (row.easy) ink.stroke();
+    else ink.fill();
+  }
+  ink.globalAlpha = 1;
+}
