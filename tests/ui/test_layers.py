@@ -34,7 +34,11 @@ def pressed(page):
 def maps(page):
     """(width, height) of the maps on show in the first column."""
     sizes = "all => all.map((c) => [c.width, c.height])"
-    return page.locator("#viewer .rv-column >> nth=0").locator(".rv-picture[data-kind=map]:not(.rv-eye *) canvas").evaluate_all(sizes)
+    return (
+        page.locator("#viewer .rv-column >> nth=0")
+        .locator(".rv-picture[data-kind=map]:not(.rv-eye *) canvas")
+        .evaluate_all(sizes)
+    )
 
 
 def map_levels(page):
