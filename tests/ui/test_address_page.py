@@ -70,6 +70,7 @@ def test_back_forward_reload_and_what_is_not_recorded(chromium, server):
         shows(page, "recorded", "5", "Settings changed – press Run.")
         b.tab(page, "Robustness")
         at(page, "#robustness")
+        page.wait_for_timeout(2500)  # until that page is filled
         page.go_back()
         at(page, "#duel?eps=5")
         page.wait_for_selector("#page-duel-button[aria-selected=true]")
