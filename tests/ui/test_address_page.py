@@ -77,6 +77,7 @@ def test_back_forward_reload_and_what_is_not_recorded(chromium, server):
         shows(page, "recorded", "5", "Settings changed – press Run.")
         page.wait_for_timeout(1500)  # the server answers what the address says, which nothing on the page tells
         b.enter(page, "#eps", 4)
+        at(page, "#duel")
         shows(page, "recorded", "4")
         page.locator("#samples .thumbnail-item").nth(3).click()
         at(page, "#duel?picture=coffee&norm=l2&eps=3")
