@@ -14,6 +14,7 @@ import { newYours } from "./yours.js";
 // `address` is Gradio's; `scores` are the known points of the trade-off.
 export function newInside(root, model, view, act, address, scores) {
   const panel = root.querySelector(".rv-inside");
+  if (root.closest("#viewer")) panel.id = "inside";  // one page has several viewers
   const lane = panel.querySelector(".rv-inside-lane"), network = panel.querySelector(".rv-network");
   Object.assign(view, { inside: false, insideLane: 0, trunk: 0, sort: "both", channel: null, place: null, local: null,
     recipe: null, yours: [], silenced: new Set() });
