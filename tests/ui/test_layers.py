@@ -60,6 +60,7 @@ def test_keys_and_the_bar_choose_a_layer(page):
     for key, side in (("1", 63), ("2", 31), ("3", 15), ("5", 15)):
         page.keyboard.press(key)
         page.wait_for_function(f"document.querySelector('#viewer [data-kind=map] canvas').width === {side}")
+        page.wait_for_selector(f"#viewer .rv-choices [aria-pressed=true]:nth-child({int(key) + 1})")
         assert pressed(page) == [str(int(key) - 1)] and maps(page) == [[side, side]] * 2
     page.click("#viewer .rv-choices >> text=conv1")
     page.wait_for_function("document.querySelector('#viewer [data-kind=map] canvas').width === 63")

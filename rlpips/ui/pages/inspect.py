@@ -31,10 +31,14 @@ _HELP = "Choose an original and a changed picture of the same size. PNG keeps ev
 # The page as it opens. Gradio passes over a value that equals the one before.
 _EMPTY_JS = f"() => [{{ run: String(Math.random()), state: 'empty' }}, {json.dumps(_HELP)}]"
 # Shows a result only beside the inputs it belongs to: others may have been chosen while it was computed.
-_SHOW_JS = f"""(result, status, first, second, backbone, also) => {{
-  const now = [first?.path, second?.path, backbone, also];
-  return result.inputs.every((input, index) => input === (now[index] ?? null)) ? [result.message, status] : ({_EMPTY_JS})();
-}}"""
+_IS_OF_INPUTS = (
+    "result.inputs.every((input, index) => input === ([first?.path, second?.path, backbone, also][index] ?? null))"
+)
+_SHOW_JS = f"""(result, status, first, second, backbone, also) =>
+  {_IS_OF_INPUTS} ? [result.message, status] : ({_EMPTY_JS})()"""
+# The same for what comes late of a result; else the viewer keeps its value, which Gradio passes over.
+_LATE_JS = f"""(message, result, first, second, backbone, also, shown) =>
+  message?.run === result.message.run && {_IS_OF_INPUTS} ? message : shown"""
 
 
 def build() -> None:
@@ -68,8 +72,7 @@ def build() -> None:
     ):
         shown = comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
         late = shown.then(rest, state, [completed, state], trigger_mode="multiple", **PRIVATE)
-        # The viewer passes over what comes late of a comparison whose place another has taken.
-        late.then(None, completed, view, js="(message) => message", **PRIVATE)
+        late.then(None, [completed, result, *inputs, view], view, js=_LATE_JS, **PRIVATE)
 
 
 def _example() -> list[str]:
