@@ -66,6 +66,7 @@ def test_ones_own_metric_is_attacked_as_the_recording_was(recorded, request_text
         ({"metrics": ["lpips", "rlpips-tune"]}, "trunk is the same"),
         ({"metrics": ["lpips"]}, "not the recipe"),
         ({"silenced": "x"}, "not the recipe"),
+        ({"silenced": [float("inf")]}, "not the recipe"),
     ],
 )
 def test_what_is_no_metric_is_refused(request_text, monkeypatch, changes, message):

@@ -93,7 +93,7 @@ def _read(text: Any) -> dict[str, Any]:
             "share": float(value["share"]), "gains": tuple(map(float, value["gains"])),
             "silenced": tuple(map(int, value["silenced"])),
         }  # fmt: skip
-    except (TypeError, ValueError, KeyError, RecursionError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError("This is not the recipe of a metric.") from error
 
 
@@ -162,6 +162,7 @@ class _ScoreRun(Run):
         self._seconds = device.stopwatch()
 
     def steps(self) -> Generator[Update]:
+        self._seconds = device.stopwatch()  # without the wait for a turn
         pictures = [sample.picture().pixels for sample in SAMPLES]
         with closing(work.score(self._metric, pictures)) as steps:
             for done, self._figures in steps:
