@@ -12,7 +12,7 @@ import pytest
 import rlpips
 from rlpips import paths
 from rlpips.engine.provenance import weights_digest
-from rlpips.evaluate import comparison_tables, tables
+from rlpips.evaluate import classifier_tables, comparison_tables, tables
 from rlpips.evaluate.robust_accuracy import CLASSIFIERS, PAIRS, compare
 from rlpips.study.report import table as study_table
 from rlpips.study.variants import VARIANTS
@@ -177,7 +177,7 @@ def classifier_results():
 def test_the_document_on_results_has_the_stored_attacks_on_classifiers():
     report = classifier_results()
     parts = [
-        tables.accuracy_table(report), tables.findings_table(report), tables.authors_table(report), tables.classifier_conditions(report),
+        classifier_tables.accuracy_table(report), classifier_tables.findings_table(report), classifier_tables.authors_table(report), classifier_tables.classifier_conditions(report),
     ]  # fmt: skip
     assert block(paths.DOCS / "results.md", "classifiers") == "\n\n".join(parts)
 

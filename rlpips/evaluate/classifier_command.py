@@ -7,7 +7,7 @@ from typing import Any
 
 from rlpips.classifiers import cifar10
 from rlpips.classifiers.models import load_classifier
-from rlpips.evaluate import tables
+from rlpips.evaluate import classifier_tables
 from rlpips.evaluate.report import Report, read_earlier
 from rlpips.evaluate.robust_accuracy import robust_accuracy
 from rlpips.metrics.lpips import load_metric
@@ -55,10 +55,10 @@ def _earlier_results(options: Namespace) -> dict[str, Any] | None:
 
 
 def _blocks(result: dict[str, Any]) -> Iterator[str]:
-    yield tables.accuracy_table(result)
-    yield f"## Do attacks bounded by R-LPIPS leave less?\n\n{tables.findings_table(result)}"
+    yield classifier_tables.accuracy_table(result)
+    yield f"## Do attacks bounded by R-LPIPS leave less?\n\n{classifier_tables.findings_table(result)}"
     for name in result["classifiers"]:
-        yield f"## {tables.classifier_title(name)}: what the attacks cost\n\n{tables.cost_table(result, name)}"
-    yield tables.match_table(result)
-    yield f"## What the code of R-LPIPS's authors bounds\n\n{tables.authors_table(result)}"
-    yield tables.classifier_conditions(result)
+        yield f"## {classifier_tables.classifier_title(name)}: what the attacks cost\n\n{classifier_tables.cost_table(result, name)}"
+    yield classifier_tables.match_table(result)
+    yield f"## What the code of R-LPIPS's authors bounds\n\n{classifier_tables.authors_table(result)}"
+    yield classifier_tables.classifier_conditions(result)

@@ -27,7 +27,7 @@ from rlpips.attacks import by_card
 from rlpips.attacks.balls import MetricBall, SumBall
 from rlpips.classifiers.cifar10 import Pictures
 from rlpips.engine.provenance import surroundings
-from rlpips.evaluate import tables
+from rlpips.evaluate import classifier_tables
 from rlpips.evaluate.attacked_classifier import STEPS, Trial, from_digits, to_digits
 from rlpips.evaluate.matching import BOUND, bounds_of
 from rlpips.evaluate.scores import interval
@@ -92,7 +92,7 @@ def robust_accuracy(
         for index, attack in enumerate(plan):
             if attack in map(_key, entry["rows"]):
                 continue
-            text = f"{name}: {tables.attack_text(*attack)}"
+            text = f"{name}: {classifier_tables.attack_text(*attack)}"
             progress(text, position * len(plan) + index, len(names) * len(plan))
             if trial is None:
                 trial = Trial(load(name), x, labels, metrics, steps, seed)

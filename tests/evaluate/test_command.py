@@ -15,7 +15,7 @@ from truth import official
 from rlpips import paths
 from rlpips.classifiers.models import small_resnet
 from rlpips.evaluate import __main__ as evaluate
-from rlpips.evaluate import classifier_command, metric_commands, tables
+from rlpips.evaluate import classifier_command, classifier_tables, metric_commands, tables
 from rlpips.evaluate.report import Report, read_earlier
 from rlpips.zoo import cards
 from rlpips.zoo.catalog import CIFAR10_CLASSES
@@ -240,8 +240,8 @@ def test_classifiers(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     report = json.loads((tmp_path / "out" / "classifiers.json").read_text())
     assert list(report["classifiers"]) == ["undefended", "at-linf"]
-    assert tables.accuracy_table(report) in printed.out
-    assert tables.findings_table(report) in (tmp_path / "out" / "classifiers.md").read_text()
+    assert classifier_tables.accuracy_table(report) in printed.out
+    assert classifier_tables.findings_table(report) in (tmp_path / "out" / "classifiers.md").read_text()
     assert str(tmp_path) not in json.dumps(report) + printed.out
     assert printed.err.count("at-linf: no attack") == printed.err.count("undefended: no attack") == 1
     assert "drawn from 10 test pictures" in report["how"]["data"] and report["how"]["pictures"] == 9

@@ -14,7 +14,7 @@ from truth import official
 from rlpips.attacks import by_card
 from rlpips.classifiers.cifar10 import Pictures
 from rlpips.data.distortions import DISTORTIONS
-from rlpips.evaluate import matching, tables
+from rlpips.evaluate import classifier_tables, matching
 from rlpips.evaluate.attacked_classifier import Trial, cost_of
 from rlpips.evaluate.matching import SEVERITIES, match, natural_roots
 from rlpips.evaluate.robust_accuracy import AUTHORS, PAIRS, YARDSTICKS, authors_distances, compare, robust_accuracy
@@ -271,9 +271,9 @@ def test_earlier_rows_are_not_measured_again(metrics, cheap_attacks, monkeypatch
     assert len(reports) == 2 and list(versions) == list(
         dict.fromkeys(row["attack"] for row in earlier["classifiers"]["dim"]["rows"])
     )
-    assert tables.versions(mended).startswith(
+    assert classifier_tables.versions(mended).startswith(
         "Measured with torch 0.1 ("
-    ) and f"{torch.__version__} (2 acc" in tables.versions(mended)
+    ) and f"{torch.__version__} (2 acc" in classifier_tables.versions(mended)
 
     loaded = []
     monkeypatch.setattr(catalog.CLASSIFIERS["dim"], "sha256", "another training")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rlpips.evaluate import tables
+from rlpips.evaluate import classifier_tables, tables
 from rlpips.ui.pages.robustness_text import percent
 from rlpips.zoo import attack_cards, catalog
 
@@ -50,7 +50,7 @@ def page(report: dict[str, Any]) -> str:
 
 
 def _conditions(report: dict[str, Any]) -> str:
-    return re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(tables.classifier_conditions(report)))
+    return re.sub("`(.*?)`", r"<br><code>\1</code>", html.escape(classifier_tables.classifier_conditions(report)))
 
 
 def _introduction(report: dict[str, Any]) -> str:
@@ -85,7 +85,9 @@ def _sections(report: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, flo
     if rest := [row for row in perceptual if row not in placed]:
         yield "other bounds", rest
     if authors := [
-        (name, bound) for name, bound in attacks if _norm(name) in tables.AUTHORS and _norm(name) != "features"
+        (name, bound)
+        for name, bound in attacks
+        if _norm(name) in classifier_tables.AUTHORS and _norm(name) != "features"
     ]:
         yield _AUTHORS, authors
 
