@@ -164,6 +164,12 @@ def test_what_the_documents_say_of_moved_pixels_is_what_was_measured():
     assert all((inflation("mse") < inflation(name)).all() for name in ("lpips", "rlpips-linf", "rlpips-tune", "ssim"))
 
 
+def test_the_document_on_results_has_the_figures_of_the_metrics_of_others():
+    measured = {name: cards.read(name)["results"] for name in ("dists", "st-lpips", "elpips")}
+    expected = tables.table(measured) + "\n\n" + tables.conditions(measured)
+    assert block(paths.DOCS / "results.md", "results others") == expected
+
+
 def test_the_document_on_training_has_the_stored_study():
     report = json.loads(paths.STUDY.read_text("utf-8"))
     assert block(paths.DOCS / "training.md", "study") == study_table(report)
