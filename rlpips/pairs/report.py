@@ -17,7 +17,8 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine.ruler import SEVERITIES, scale_of
-from rlpips.pairs.measure import DISTORTION, quality_of
+from rlpips.pairs.distances import DISTORTION
+from rlpips.pairs.row import quality_of
 from rlpips.pairs.table import Table, title
 from rlpips.pairs.verdict import LEAST_PSNR, LEAST_SSIM
 from rlpips.pairs.views import choose, coloured, views

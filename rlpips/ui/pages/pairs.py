@@ -318,7 +318,7 @@ def _pair(client: Client, measured: Measured | None, place: Any) -> Generator[Up
     with pair_files.opened(client, measured.chosen) as opened:
         pictures = opened.pair(place, row["clean"], row["attacked"]).load(MAX_SIDE)[:2]
     names = ("original.png", "attacked.png")
-    stored = [files.put(name, images.png_bytes(pair_files.levels(each.pixels))) for name, each in zip(names, pictures)]
+    stored = [files.put(name, images.png_bytes(images.levels(each.pixels))) for name, each in zip(names, pictures)]
     both = inspect.updates(client, *(each["path"] for each in stored), measured.backbone, "none")
     with closing(both) as updates:
         for update in updates:

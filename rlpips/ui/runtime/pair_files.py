@@ -139,18 +139,13 @@ class ShownPair(Pair):
 def strip(clean: np.ndarray, attacked: np.ndarray) -> np.ndarray:
     """Original, attacked picture and the change around grey, as far enlarged as it fits, beside each other: uint8 (S, 3 S, 3) for
     S = `SMALL`. Pixels (H, W, 3) are uint8, or float32 in [0, 1]; the middle square is shown."""
-    x, y = (_square(levels(each)) for each in (clean, attacked))
+    x, y = (_square(images.levels(each)) for each in (clean, attacked))
     change = y.astype(np.float32) - x
     change *= 100 / max(1.0, float(np.abs(change).max()))
     # The change is not averaged, as noise would be gone.
     places = np.linspace(0, len(x) - 1, SMALL).round().astype(int)
     grey = np.clip(128 + change[places][:, places], 0, 255).round().astype(np.uint8)
     return np.concatenate([*(images.resize(each, (SMALL, SMALL)) for each in (x, y)), grey], 1)
-
-
-def levels(pixels: np.ndarray) -> np.ndarray:
-    """Pixels, uint8 or float32 in [0, 1], as uint8."""
-    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:
