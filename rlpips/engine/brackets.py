@@ -6,6 +6,7 @@ one gets one copy measured under all metrics at once.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -44,13 +45,12 @@ def _next(table: np.ndarray, distances: np.ndarray, first: int) -> int:
         return min(first, count - 1) if (distances > 0).any() else -1
     votes = np.zeros(count)
     for column, wanted in zip(table.T, distances.T, strict=True):
-        rising, guess = np.maximum.accumulate(column[known]), _guess(column)
-        for distance in wanted[wanted > 0]:
-            above = int(np.searchsorted(rising, distance))
+        rising = np.maximum.accumulate(column[known])
+        for distance, above in zip(wanted, np.searchsorted(rising, wanted)):
             low = known[above - 1] if above else -1
             high = known[above] if above < len(known) else count
-            if high - low > 1:
-                place = low + 1 + int(np.searchsorted(guess[low + 1 : high], np.log(distance)))
+            if distance > 0 and high - low > 1:
+                place = low + 1 + int(np.searchsorted(_guess(column)[low + 1 : high], np.log(distance)))
                 votes[[each for each in (place - 1, place) if low < each < high]] += 1
     return int(votes.argmax()) if votes.any() else -1
 
@@ -59,9 +59,14 @@ def _guess(column: np.ndarray) -> np.ndarray:
     """The log distances (S,) of a metric: through those that are known, and of the typical shape between and beyond them."""
     known = np.flatnonzero(~np.isnan(column))
     logs = np.log(np.maximum(np.maximum.accumulate(column[known]), _TINY))
-    shape = np.interp(np.linspace(0, 1, len(column)), np.linspace(0, 1, len(_TYPICAL)), _TYPICAL)
+    shape = _shape(len(column))
     beyond = shape - np.clip(shape, shape[known[0]], shape[known[-1]])
     return np.interp(shape, shape[known], logs) + beyond
+
+
+@cache
+def _shape(count: int) -> np.ndarray:
+    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(_TYPICAL)), _TYPICAL)
 
 
 def _filled(table: np.ndarray) -> np.ndarray:

@@ -79,7 +79,8 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="QUALITY",
         help="a metric is fooled at this JPEG quality or below",
     )
-    add("--distances-only", action="store_true", help="no equivalents and no verdicts, in about a third of the time")
+    add("--distances-only", action="store_true", help="no equivalents and no verdicts, in about half of the time")
+    add("--no-eye", action="store_true", help="do not ask FLIP, a model of the eye, which takes longer than all else")
     add("--max-side", type=int, default=MAX_SIDE, metavar="PIXELS", help="larger pairs are reduced, and say so")
     add("--device", help="cpu or cuda; by default a GPU where there is one")
     for name, what in zip(
@@ -103,7 +104,9 @@ def _run(options: argparse.Namespace) -> None:
         )
         _say(inputs)
         return
-    settings = Settings(tuple(options.metrics), options.backbone, options.max_side, not options.distances_only)
+    settings = Settings(
+        tuple(options.metrics), options.backbone, options.max_side, not options.distances_only, not options.no_eye
+    )
     device = parallel.join(pick_device(options.device))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

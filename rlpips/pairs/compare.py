@@ -87,7 +87,7 @@ def tabulate(inputs: Inputs, measurer: Measurer, results: Iterable[Sequence[Any]
         measurer,
         threshold,
         tuple(Problem(printable(each.name), printable(each.reason)) for each in problems),
-        tuple(inputs.notes),
+        (*inputs.notes, *measurer.notes),
         receipt(measurer),
         printable(inputs.label),
     )

@@ -20,7 +20,7 @@ from rlpips.data import images
 from rlpips.device import in_neutral_state, pick_device
 from rlpips.engine.eye import Flip
 from rlpips.engine.ruler import Ruler
-from rlpips.metrics.eye import flip, is_installed
+from rlpips.metrics.eye import MISSING, flip, is_installed
 from rlpips.metrics.fidelity import psnr, ssim
 from rlpips.metrics.lpips import load_metrics
 from rlpips.norms import L2, LINF
@@ -71,6 +71,11 @@ class Measurer:
     def has_eye(self) -> bool:
         """Whether a model of the eye is asked."""
         return self._flip is not None
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say of all rows."""
+        return [] if self.has_eye or not self.settings.eye else [MISSING]
 
     @in_neutral_state
     def rows(self, pieces: Iterable[Sequence[Pair]]) -> Iterator[list[Row | Problem]]:
@@ -157,7 +162,12 @@ class Measurer:
             }
             for index, name in enumerate(self.settings.names):
                 row |= of_metric(name, readings[index], rounded[index], place, rulers.get(place), exact[place])
-            row["notes"] = " ".join(notes_of(loaded[place].notes, row, self.settings.names[0]))
+            notes = (
+                loaded[place].notes
+                if row["eye"] is not None or not self._flip
+                else (*loaded[place].notes, eye.TOO_LARGE)
+            )
+            row["notes"] = " ".join(notes_of(notes, row, self.settings.names[0]))
             row["clean_sha256"], row["attacked_sha256"] = digests[place]
             rows.append(row)
         return rows

@@ -15,17 +15,17 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch is imported, as in app.py
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from PIL import Image  # noqa: E402
+import numpy as np
+import torch
+from PIL import Image
 
-from rlpips.benchmark.packages import lpips_package  # noqa: E402
-from rlpips.benchmark.timing import Table, in_turns, median_text, ratio_text  # noqa: E402
-from rlpips.data.distortions import jpeg_copy  # noqa: E402
-from rlpips.engine.ruler import SEVERITIES  # noqa: E402
-from rlpips.pairs import example  # noqa: E402
-from rlpips.pairs.compare import compare  # noqa: E402
-from rlpips.zoo.catalog import PAIR  # noqa: E402
+from rlpips.benchmark.packages import lpips_package
+from rlpips.benchmark.timing import Table, in_turns, median_text, ratio_text
+from rlpips.data.distortions import jpeg_copy
+from rlpips.engine.ruler import SEVERITIES
+from rlpips.pairs import example
+from rlpips.pairs.compare import compare
+from rlpips.zoo.catalog import PAIR
 
 
 def main() -> None:
@@ -56,7 +56,9 @@ def save(folder: Path, side: int, count: int) -> None:
                 for kind, pixels in (("clean", clean), ("adv", pictures[name])):
                     tile = np.rot90(pixels[top : top + side, left : left + side], made % 4)
                     (folder / kind).mkdir(exist_ok=True)
-                    Image.fromarray(np.ascontiguousarray(tile[:, :: 1 - 2 * (made // 4 % 2)])).save(folder / kind / f"{made:05}.png")
+                    Image.fromarray(np.ascontiguousarray(tile[:, :: 1 - 2 * (made // 4 % 2)])).save(
+                        folder / kind / f"{made:05}.png"
+                    )
                 made += 1
                 if made == count:
                     return
