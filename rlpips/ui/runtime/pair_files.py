@@ -16,7 +16,8 @@ from rlpips.ui.runtime import settings, uploads
 from rlpips.ui.runtime.child import Child
 from rlpips.ui.runtime.queue import Client
 
-MAX_PAIRS = settings.number("RLPIPS_MAX_PAIRS", 500, 1, 100_000)  # of one run
+MAX_PAIRS = settings.number("RLPIPS_MAX_PAIRS", 5000, 1, 100_000)  # of one run
+EYE_PAIRS = 100  # of a run that asks a model of the eye, which takes 0.2 s of a pair of 256×256 pixels
 MAX_SIDE = images.LARGEST_SIDE  # pixels; a larger pair is reduced, and says so
 SMALL = 40  # pixels a side of the pictures in the table
 FILES = ("csv", "json", "html", "sheet", "latex")
