@@ -8,7 +8,8 @@ const ROW = 46, AHEAD = 6;            // pixels of a row, as in pairs.css; rows 
 const number = (value, digits = 3) =>
   value === null ? "∞" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
 
-// `head()` is { metrics, verdict(row), eye: whether a model of the eye was asked }; `sorted(sort)` and `chosen(row)` are told what was clicked.
+// `head()` is { metrics, verdict(row), eye: whether a model of the eye was asked }; `sorted(sort)` and `chosen(row)` are told
+// what was clicked.
 export function newTable(scroll, { head, sorted, chosen }) {
   const [thead, tbody] = ["thead", "tbody"].map((name) => scroll.querySelector(name));
   let rows = [], selected = null, columns = [], sort = null;

@@ -22,9 +22,10 @@ from rlpips import parallel
 from rlpips.device import pick_device
 from rlpips.pairs import values
 from rlpips.pairs.compare import receipt, tabulate
+from rlpips.pairs.inputs import MAX_SIDE, Inputs, Problem, printable
 from rlpips.pairs.journal import Journal
 from rlpips.pairs.measure import METRICS, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import MAX_SIDE, Inputs, Problem, printable, read
+from rlpips.pairs.reading import read
 from rlpips.pairs.results import Pairs
 from rlpips.pairs.table import title
 from rlpips.pairs.verdict import THRESHOLD

@@ -10,8 +10,9 @@ import PIL
 from rlpips.engine.provenance import surroundings, weights_digest
 from rlpips.engine.ruler import SEVERITIES
 from rlpips.pairs.distances import DISTORTION
+from rlpips.pairs.inputs import MAX_SIDE, Inputs, Pair, Problem, printable
 from rlpips.pairs.measure import METRICS, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import MAX_SIDE, Inputs, Pair, Problem, printable, read
+from rlpips.pairs.reading import read
 from rlpips.pairs.results import Pairs
 from rlpips.pairs.table import Columns
 from rlpips.pairs.verdict import THRESHOLD

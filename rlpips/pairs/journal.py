@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rlpips.pairs.inputs import Pair, Problem
 from rlpips.pairs.measure import PIECE
-from rlpips.pairs.reading import Pair, Problem
 from rlpips.pairs.row import Row
 
 

@@ -26,7 +26,7 @@ from rlpips.metrics.lpips import load_metrics
 from rlpips.norms import L2, LINF
 from rlpips.pairs import eye
 from rlpips.pairs.distances import Distances, Reading, batch
-from rlpips.pairs.reading import MAX_SIDE, Pair, Problem, printable
+from rlpips.pairs.inputs import MAX_SIDE, Pair, Problem, printable
 from rlpips.pairs.row import Row, notes_of, of_eye, of_metric, short
 from rlpips.zoo import catalog
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from rlpips.pairs.inputs import Pair, Problem
 from rlpips.pairs.measure import Measurer
-from rlpips.pairs.reading import Pair, Problem
 from rlpips.pairs.verdict import FURTHER, NEARER, THRESHOLD, choices, easy_to_see, verdict
 from rlpips.validation import check_whole
 from rlpips.zoo import catalog

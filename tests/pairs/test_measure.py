@@ -12,8 +12,9 @@ from rlpips.engine.ruler import SEVERITIES, Ruler, make_ruler, scale_of
 from rlpips.metrics.lpips import load_metrics
 from rlpips.metrics.pixel import PixelMSE
 from rlpips.pairs import eye
+from rlpips.pairs.inputs import Problem
 from rlpips.pairs.measure import METRICS, PIECE, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import Problem, read
+from rlpips.pairs.reading import read
 
 SIDES = (40, 56)
 

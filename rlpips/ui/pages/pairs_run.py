@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rlpips.data import images
-from rlpips.pairs.reading import Problem, printable
+from rlpips.pairs.inputs import Problem, printable
 from rlpips.pairs.verdict import THRESHOLD, easy_to_see
 from rlpips.ui.pages.duel_controls import metrics_on
 from rlpips.ui.runtime import device, files, pair_files, session, work

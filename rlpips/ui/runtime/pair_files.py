@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlpips.data import images
-from rlpips.pairs.reading import Pair, Problem
+from rlpips.pairs.inputs import Pair, Problem
 from rlpips.pairs.sources import Loaded, Source
 from rlpips.ui.runtime import settings, uploads
 from rlpips.ui.runtime.child import Child
