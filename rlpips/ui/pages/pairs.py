@@ -24,7 +24,7 @@ from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import inspect, pairs_run
 from rlpips.ui.pages.duel_controls import BACKBONES
-from rlpips.ui.pages.pairs_run import message, names_of, piece
+from rlpips.ui.pages.pairs_run import message, names_of, piece_of
 from rlpips.ui.runtime import device, files, limits, pair_files, session, work
 from rlpips.ui.runtime.pair_files import EYE_PAIRS, MAX_PAIRS, MAX_SIDE, Chosen, Match, Measured
 from rlpips.ui.runtime.queue import QUEUE, Client
@@ -179,7 +179,7 @@ def _stored() -> tuple[dict[str, Any], Measured]:
     measured = Measured(chosen, metrics, stored.receipt["backbone"], example.NAME, stored.receipt)
     measured.rows = list(enumerate(stored.rows))
     strips = [pair_files.strip(pictures[row["clean"]], pictures[row["attacked"]]) for row in stored.rows]
-    pieces = [piece(measured.rows, strips, metrics)]
+    pieces = [piece_of(measured.rows, strips, metrics)]
     return message(secrets.token_hex(4), "recorded", measured, len(stored.rows), stored.ladder, pieces), measured
 
 

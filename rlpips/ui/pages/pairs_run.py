@@ -94,14 +94,14 @@ class BenchRun(Run):
         if rows:
             self._measured.rows += [(place, row) for place, row, _ in rows]
             strips = [strip for *_, strip in rows if strip is not None]
-            self._pieces.append(piece(self._measured.rows[-len(rows) :], strips, self._measured.metrics))
+            self._pieces.append(piece_of(self._measured.rows[-len(rows) :], strips, self._measured.metrics))
 
     def _content(self, state: str) -> tuple[dict[str, Any], Measured]:
         shown = message(self._id, state, self._measured, self._total, self._ladder, self._pieces)
         return shown, self._measured
 
 
-def piece(rows: Sequence[tuple[int, dict]], strips: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
+def piece_of(rows: Sequence[tuple[int, dict]], strips: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
     """Rows as the browser gets them, and their small pictures as one, one below another."""
     shown = [shown_row(place, row, metrics) for place, row in rows]
     return {"rows": json.dumps(shown), "strip": files.put("pairs.png", images.png_bytes(np.concatenate(strips)))}
