@@ -11,7 +11,7 @@ import { viewTexts, want } from "./view_address.js";
 
 const QUIET_MS = 300;                 // a browser takes only so many changes of the address
 const PATIENCE_MS = 10000;            // how long the server may take to open an address
-const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer" };
+const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer", pairs: "pairs" };
 const PICTURES = "#samples .thumbnail-item";
 const CHANGED = "Settings changed – press Run.";
 const UNSEEN = "Press Run to see this duel.";

@@ -3,7 +3,10 @@
 // The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of
 // each page those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
 
+import { PAIRS_KEYS } from "./pairs_address.js";
 import { VIEW_KEYS } from "./view_address.js";
+
+const OWN_KEYS = { pairs: PAIRS_KEYS };       // of a page whose view is no viewer's
 
 const LONGEST = 2000;                 // characters of an address that is read
 const HOW = "how-";                   // #how-the-attack is the page "how", at its heading "The attack"
@@ -51,8 +54,8 @@ function take(address, key, text, keys) {
     const names = text.split(",").filter(Boolean);
     address.hide = names.filter((part) => selectorOf(part, keys));
     address.faults.push(...names.filter((part) => !selectorOf(part, keys)).map((part) => `hide knows no ${part}`));
-  } else if (Object.hasOwn(VIEW_KEYS, key)) {
-    const value = VIEW_KEYS[key].read(text);
+  } else if (Object.hasOwn(OWN_KEYS[address.page] ?? VIEW_KEYS, key)) {
+    const value = (OWN_KEYS[address.page] ?? VIEW_KEYS)[key].read(text);
     if (value === undefined) address.faults.push(`${key} cannot be ${text || "empty"}`);
     else address.view[key] = value;
   } else if (keys[address.page]) address.texts[key] = text;

@@ -3,9 +3,11 @@
 
 import { make } from "./dom.js";
 import { drawHistograms } from "./pairs_histogram.js";
-import { found, headline, rowsOf, verdictOf, verdictTitles } from "./pairs_model.js";
+import { pairsTexts, pairsView } from "./pairs_address.js";
+import { found, headline, isIn, rowsOf, verdictOf, verdictTitles } from "./pairs_model.js";
 import { newScatter } from "./pairs_scatter.js";
 import { newTable } from "./pairs_table.js";
+import { register, takeWanted, tell } from "./view_address.js";
 
 const FILES = [
   ["csv", "CSV"], ["json", "JSON"], ["html", "report (HTML)"], ["sheet", "contact sheet (PNG)"], ["latex", "LaTeX"],
@@ -16,20 +18,24 @@ const PAUSE = 250;                    // ms: whoever walks through the pairs doe
 export function mount({ element, props, trigger, watch }) {
   const root = element.querySelector(".pb");
   const find = (name) => root.querySelector(`.pb-${name}`);
-  const view = { on: new Set([0, 1, 2, 3]), hard: false, find: "", bars: {}, sort: null };
+  const view = { on: new Set([0, 1, 2, 3]), hard: false, find: "", bars: {}, sort: null, box: null };
   let run = null, head = { metrics: [], ladder: [], threshold: 10 };
-  let rows = [], shown = [], verdicts = [], threshold = 10, selected = null, taken = 0, opening = 0;
+  let rows = [], around = [], shown = [], verdicts = [], threshold = 10, selected = null, taken = 0, opening = 0;
 
+  let hasEye = false;                 // whether a model of the eye was asked
   const verdict = (row) => verdictOf(row, head.metrics, threshold);
   const table = newTable(find("scroll"), {
-    head: () => ({ metrics: head.metrics, verdict }),
+    head: () => ({ metrics: head.metrics, verdict, eye: hasEye }),
     sorted: (sort) => { view.sort = sort; refresh(); },
     chosen: choose,
   });
   const scatter = newScatter(find("scatter"), {
-    data: () => ({ rows: shown, metrics: head.metrics, ladder: head.ladder, threshold, selected, verdict }),
+    data: () => ({
+      rows: around, box: view.box, metrics: head.metrics, ladder: head.ladder, threshold, selected, verdict,
+    }),
     dragged: setThreshold,
     chosen: choose,
+    boxed: (box) => { view.box = box; refresh(); },
   });
 
   function receive(message) {
@@ -41,6 +47,10 @@ export function mount({ element, props, trigger, watch }) {
     root.dataset.state = message.state;
     rows.push(...rowsOf(message.pieces.slice(taken)));      // a run's pieces only grow
     taken = message.pieces.length;
+    if (!hasEye && rows.some((row) => row.eye !== null)) {
+      hasEye = true;
+      view.sort = table.setHead(view.sort);
+    }
     showHead();
     refresh();
   }
@@ -54,11 +64,23 @@ export function mount({ element, props, trigger, watch }) {
     rows = [];
     taken = 0;
     view.bars = {};
+    view.box = null;
+    hasEye = false;
     setOld(false);
     find("results").hidden = false;
     find("empty").hidden = true;
     find("list").open = false;
-    table.setHead();
+    const wanted = takeWanted("pairs");
+    if (wanted) adopt(wanted);
+    else view.sort = table.setHead(view.sort);
+  }
+
+  // What an address says of the view.
+  function adopt(values) {
+    const { threshold: wanted, sort, on, hard } = pairsView(values, head.threshold);
+    threshold = wanted;
+    Object.assign(view, { on, hard, sort: table.setHead(sort) });
+    find("hard").checked = hard;
   }
 
   function setOld(old) {
@@ -86,17 +108,21 @@ export function mount({ element, props, trigger, watch }) {
     const [first, second] = head.metrics;
     find("scatter").hidden = !second;
     find("scatter").querySelector("figcaption").textContent = second
-      ? `Up: ${first.title} finds it further; right: ${second.title} does. Rings: easy to see. Drag the dashed lines.`
+      ? `Up: ${first.title} finds it further; right: ${second.title} does. Rings: easy to see. ` +
+        "Drag the dashed lines, or a rectangle around some pairs."
       : "";
   }
 
   function refresh() {
     verdicts = rows.map(verdict);
-    shown = found(rows, verdicts, view, head.ladder);
+    around = found(rows, verdicts, view, head.ladder);
+    shown = view.box ? around.filter((row) => isIn(row, view.box, head.metrics)) : around;
     find("headline").textContent = headline(rows, verdicts, head.metrics);
     find("threshold").querySelector("output").textContent = threshold;
     find("threshold").querySelector("input").value = threshold;
     find("found").textContent = `${shown.length} of ${rows.length} pairs`;
+    find("unbox").hidden = !view.box;
+    tell("pairs", "view");
     drawChips();
     table.show(shown);
     drawCharts();
@@ -105,7 +131,7 @@ export function mount({ element, props, trigger, watch }) {
   function drawCharts() {
     scatter.draw();
     const { metrics, ladder } = head;
-    drawHistograms(find("histograms"), { rows, metrics, ladder, bars: view.bars, selected }, (name, entry) => {
+    drawHistograms(find("histograms"), { rows, shown, metrics, ladder, bars: view.bars, selected }, (name, entry) => {
       if (entry === null) delete view.bars[name];
       else view.bars[name] = entry;
       refresh();
@@ -148,7 +174,10 @@ export function mount({ element, props, trigger, watch }) {
     opening = setTimeout(() => trigger("opened", { place: row.place }), PAUSE);
   }
 
+  const unbox = () => { view.box = null; refresh(); };
+  find("unbox").addEventListener("click", unbox);
   root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && view.box) unbox();
     if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { j: 1, k: -1 }[event.key];
     if (!step) return;
@@ -164,6 +193,15 @@ export function mount({ element, props, trigger, watch }) {
   });
   find("files").append(...FILES.map(([kind, textContent]) =>
     make("button", { type: "button", textContent, onclick: () => trigger("asked", { kind, threshold }) })));
+  register("pairs", {
+    open(values) {
+      if (!head.metrics.length) return false;
+      adopt(values);
+      refresh();
+      return true;
+    },
+    texts: () => (head.metrics.length ? pairsTexts({ threshold, usual: head.threshold, ...view }) : {}),
+  });
   watch("value", () => receive(props.value));
   receive(props.value);
 }

@@ -22,7 +22,7 @@ export const verdictTitles = ([first, second]) =>
 
 export const note = (row) => [row.easy && `Easy to see: ${row.easy}.`, row.notes].filter(Boolean).join(" ");
 
-export function equivalentOf(row, name) {
+export function qualityOf(row, name) {
   const quality = row[`${name}_jpeg`];
   if (row.linf === 0) return "identical";
   return quality === FURTHER ? "beyond quality 1" : quality === NEARER ? "above quality 88" : `quality ${quality}`;
@@ -44,7 +44,12 @@ export function thresholdAt(place, ladder) {
 export const entryOf = (row, name, ladder) =>
   Math.min(ladder.length, Math.max(-1, Math.round(row[`${name}_place`])));
 
-// The rows that are shown, in order.
+// Whether a row lies in a rectangle of the scatter, { x: [low, high], y }, places on the two metrics' rulers.
+export const isIn = (row, box, [first, second]) =>
+  box.x[0] <= row[`${second.name}_place`] && row[`${second.name}_place`] <= box.x[1] &&
+  box.y[0] <= row[`${first.name}_place`] && row[`${first.name}_place`] <= box.y[1];
+
+// The rows that are shown, in order, but for the rectangle.
 // `view`: { on: verdicts, hard, find, bars: { metric: entry }, sort: { key(row), down } }.
 export function found(rows, verdicts, view, ladder) {
   const wanted = view.find.trim().toLowerCase();

@@ -1,16 +1,19 @@
-// The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged.
+// The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged, and a
+// mouse draws a rectangle around the pairs to choose.
 
-import { placeOf, thresholdAt } from "./pairs_model.js";
+import { isIn, placeOf, thresholdAt } from "./pairs_model.js";
 
-const MARGIN = { left: 50, bottom: 40, top: 6, right: 6 }, REACH = 12, GRIP = 7;
+const MARGIN = { left: 50, bottom: 40, top: 6, right: 6 }, REACH = 12, GRIP = 7, LEAST = 6;
 
-// `data()` is { rows, all, metrics, ladder, threshold, selected, verdict(row) }.
-export function newScatter(figure, { data, dragged, chosen }) {
+// `data()` is { rows, box, metrics, ladder, threshold, selected, verdict(row) }. `boxed(box)` is told of a rectangle in
+// places on the rulers, null for none.
+export function newScatter(figure, { data, dragged, chosen, boxed }) {
   const canvas = figure.querySelector("canvas"), tip = figure.querySelector(".pb-tip");
-  let scale = null, grip = null;
+  let scale = null, grip = null, corner = null;    // of a rectangle that is being drawn, in pixels
 
   function draw() {
-    const side = canvas.clientWidth, { rows, metrics: [first, second], ladder, threshold, selected, verdict } = data();
+    const side = canvas.clientWidth, { rows, box, metrics, ladder, threshold, selected, verdict } = data();
+    const [first, second] = metrics;
     if (!side || !second || !ladder.length) return;
     const ratio = devicePixelRatio, style = getComputedStyle(canvas);
     canvas.width = canvas.height = Math.round(side * ratio);
@@ -45,7 +48,14 @@ export function newScatter(figure, { data, dragged, chosen }) {
     ink.setLineDash([]);
     ink.lineWidth = 1;
     const tones = [0, 1, 2, 3].map((each) => tone(`--tone-${each}`));
-    drawPoints(ink, rows, { first, second, verdict, scale, tones });
+    drawPoints(ink, rows, { first, second, verdict, scale, tones, isFaint: (row) => box && !isIn(row, box, metrics) });
+    if (box) {
+      const [left, wide] = [scale.x(box.x[0]), scale.x(box.x[1]) - scale.x(box.x[0])];
+      const [low, tall] = [scale.y(box.y[1]), scale.y(box.y[0]) - scale.y(box.y[1])];
+      ink.strokeStyle = style.color;
+      ink.lineWidth = 1.5;
+      ink.strokeRect(left, low, wide, tall);
+    }
     if (selected) {
       ink.strokeStyle = style.color;
       ink.lineWidth = 2;
@@ -79,18 +89,33 @@ export function newScatter(figure, { data, dragged, chosen }) {
   }
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (!scale || nearest(at(event))) return;
-    grip = gripAt(at(event));
-    if (!grip) return;
+    if (!scale || event.button) return;
+    const place = at(event), isOnRow = nearest(place);
+    grip = isOnRow ? null : gripAt(place);
+    if (!grip && event.pointerType !== "touch") corner = place;     // a finger scrolls
+    if (!grip && !corner) return;
     canvas.setPointerCapture(event.pointerId);
-    event.preventDefault();
+    if (!isOnRow) event.preventDefault();
     draw();
   });
+
+  function boxTo([x, y]) {
+    const order = (one, other) => (one < other ? [one, other] : [other, one]);
+    const [fromX, fromY] = corner;
+    return { x: order(scale.placeX(fromX), scale.placeX(x)), y: order(scale.placeY(fromY), scale.placeY(y)) };
+  }
+
+  const isDrawn = ([x, y]) => corner && Math.hypot(x - corner[0], y - corner[1]) >= LEAST;
   canvas.addEventListener("pointermove", (event) => {
     if (!scale) return;
     const place = at(event);
     if (grip) {
       dragged(thresholdAt(grip === "x" ? scale.placeX(place[0]) : scale.placeY(place[1]), data().ladder));
+      return;
+    }
+    if (corner) {
+      tip.hidden = true;
+      if (isDrawn(place)) boxed(boxTo(place));
       return;
     }
     const row = nearest(place), line = row ? null : gripAt(place);
@@ -101,13 +126,15 @@ export function newScatter(figure, { data, dragged, chosen }) {
     tip.style.left = `${Math.min(place[0] + 12, canvas.clientWidth - 140)}px`;
     tip.style.top = `${place[1] + 12}px`;
   });
-  const release = () => { grip = null; draw(); };
+  const release = () => { grip = corner = null; draw(); };
   canvas.addEventListener("pointerup", (event) => {
-    if (grip) release();
-    else if (scale) {
-      const row = nearest(at(event));
-      if (row) chosen(row);
-    }
+    if (grip) return release();
+    const place = at(event), wasDrawn = isDrawn(place);
+    corner = null;
+    if (!scale || wasDrawn) return;
+    const row = nearest(place);
+    if (row) chosen(row);
+    else if (data().box) boxed(null);
   });
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
@@ -160,10 +187,11 @@ function drawAxes(ink, { side, right, bottom, first, second, ladder, text, scale
   ink.restore();
 }
 
-function drawPoints(ink, rows, { first, second, verdict, scale, tones }) {
+function drawPoints(ink, rows, { first, second, verdict, scale, tones, isFaint }) {
   const radius = rows.length > 3000 ? 1.6 : rows.length > 300 ? 2.4 : 4;
-  ink.globalAlpha = rows.length > 3000 ? 0.5 : 0.8;
+  const alpha = rows.length > 3000 ? 0.5 : 0.8;
   for (const row of rows) {
+    ink.globalAlpha = isFaint(row) ? alpha / 4 : alpha;
     ink.fillStyle = ink.strokeStyle = tones[verdict(row)];
     ink.beginPath();
     ink.arc(scale.x(row[`${second.name}_place`]), scale.y(row[`${first.name}_place`]), radius, 0, 7);

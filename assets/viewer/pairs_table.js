@@ -1,32 +1,37 @@
 // The table of measured pairs: of thousands of rows only those in sight are on the page.
 
 import { make } from "./dom.js";
-import { equivalentOf, note, verdictTitles } from "./pairs_model.js";
+import { note, qualityOf, verdictTitles } from "./pairs_model.js";
 
 const ROW = 46, AHEAD = 6;            // pixels of a row, as in pairs.css; rows beyond either edge
 
 const number = (value, digits = 3) =>
   value === null ? "∞" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
 
-// `head()` is { metrics, verdict(row) }; `sorted(sort)` and `chosen(row)` are told what was clicked.
+// `head()` is { metrics, verdict(row), eye: whether a model of the eye was asked }; `sorted(sort)` and `chosen(row)` are told
+// what was clicked.
 export function newTable(scroll, { head, sorted, chosen }) {
   const [thead, tbody] = ["thead", "tbody"].map((name) => scroll.querySelector(name));
   let rows = [], selected = null, columns = [], sort = null;
 
-  function setHead() {
+  // `wanted`: { name, down } of the column that sorts. Returns it with its key, or null if there is none of that name.
+  function setHead(wanted) {
     columns = columnsOf(head());
+    const column = columns.find(({ name, key }) => key && name === wanted?.name);
+    sort = column ? { ...wanted, key: column.key } : null;
     drawHead();
+    return sort;
   }
 
   function drawHead() {
     thead.replaceChildren(make("tr", {}, ...columns.map((column) => {
-      const on = sort?.title === column.title;
+      const on = sort?.name === column.name;
       const cell = make("th", { className: column.kind ?? "", scope: "col" });
       cell.ariaSort = !on ? "none" : sort.down ? "descending" : "ascending";
       if (!column.key) return cell;
       cell.append(make("button", { type: "button", textContent: column.title + (!on ? "" : sort.down ? " ▾" : " ▴"),
         onclick: () => {
-          sort = { title: column.title, key: column.key, down: on ? !sort.down : !column.kind };
+          sort = { name: column.name, key: column.key, down: on ? !sort.down : !column.kind };
           drawHead();
           sorted(sort);
         } }));
@@ -78,30 +83,35 @@ export function newTable(scroll, { head, sorted, chosen }) {
   };
 }
 
-function columnsOf({ metrics, verdict }) {
+function columnsOf({ metrics, verdict, eye }) {
   const titles = verdictTitles(metrics);
   const of = (key, digits) => ({ key: (row) => row[key], show: (row) => number(row[key], digits) });
   const columns = [
     { title: "", show: pictures, kind: "pb-text" },
-    { title: "pair", kind: "pb-text pb-name", key: (row) => row.pair,
+    { name: "pair", title: "pair", kind: "pb-text pb-name", key: (row) => row.pair,
       show: (row) => make("bdi", { textContent: row.pair }) },
-    { title: "fools", kind: "pb-text pb-verdict", key: verdict, show: (row) => titles[verdict(row)] },
+    { name: "verdict", title: "fools", kind: "pb-text pb-verdict", key: verdict, show: (row) => titles[verdict(row)] },
   ];
   for (const { name, title } of metrics) {
-    columns.push({ title: `${title}\nas far as JPEG`, key: (row) => row[`${name}_place`],
+    columns.push({ name, title: `${title}\nas far as JPEG`, key: (row) => row[`${name}_place`],
       show: (row) =>
-        make("span", {}, equivalentOf(row, name), make("br"), make("small", { textContent: number(row[name]) })) });
+        make("span", {}, qualityOf(row, name), make("br"), make("small", { textContent: number(row[name]) })) });
+  }
+  if (eye) {
+    columns.push({ name: "eye", title: "FLIP, the eye\nas far as JPEG", key: (row) => row.eye,
+      show: (row) => (row.eye === null ? "–" : make("span", {}, qualityOf(row, "eye"), make("br"),
+        make("small", { textContent: number(row.eye) }))) });
   }
   columns.push(
-    { title: "l∞\n/255", key: (row) => row.linf, show: (row) => number(255 * row.linf) },
-    { title: "l2", ...of("l2") }, { title: "PSNR\ndB", ...of("psnr") },
-    { title: "SSIM", key: (row) => row.ssim, show: (row) => row.ssim.toFixed(3) },
+    { name: "linf", title: "l∞\n/255", key: (row) => row.linf, show: (row) => number(255 * row.linf) },
+    { name: "l2", title: "l2", ...of("l2") }, { name: "psnr", title: "PSNR\ndB", ...of("psnr") },
+    { name: "ssim", title: "SSIM", key: (row) => row.ssim, show: (row) => row.ssim.toFixed(3) },
   );
   for (const { name, title } of metrics) {
-    columns.push({ title: `${title}\nhalf of it in`, key: (row) => row[`${name}_half`],
+    columns.push({ name: `${name}-half`, title: `${title}\nhalf of it in`, key: (row) => row[`${name}_half`],
       show: (row) => `${row[`${name}_half`] ?? "–"} channels` });
   }
-  columns.push({ title: "note", kind: "pb-text pb-note", key: note, show: note });
+  columns.push({ name: "note", title: "note", kind: "pb-text pb-note", key: note, show: note });
   return columns;
 }
 

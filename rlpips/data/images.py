@@ -118,6 +118,11 @@ def to_uint8(batch: "torch.Tensor") -> np.ndarray:
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
+def levels(pixels: np.ndarray) -> np.ndarray:
+    """Pixels, uint8 or float in [0, 1], as uint8."""
+    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
+
+
 def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 (H, W, 3) to `size` (height, width) with a Lanczos filter, which keeps edges and does not alias."""
     height, width = size

@@ -30,7 +30,7 @@ class Lanes:
         layers = (_by_reference(layer, len(layer)) for layer in self.trunk.features(reference, convolve))
         self.softness = trunk.softness.tolist()
         # Per layer the references' features of unit length, times -1, (N, 1, h, w, C).
-        self.minus = [-layer * _scale(layer, c) for layer, c in zip(layers, self.softness, strict=True)]
+        self.minus = [-layer * scale_to_unit(layer, c) for layer, c in zip(layers, self.softness, strict=True)]
 
     def per_layer(self, x: Tensor) -> Tensor:
         """Distances per layer (N·K, M, L) of N·K lanes (N·K, 3, H, W), K of the first reference, then K of the next.
@@ -45,7 +45,7 @@ class Lanes:
         stages = self.trunk.stages(x, self._float32)
         for (features, _), minus, heads, c in zip(stages, self.minus, self.heads, self.softness, strict=True):
             features = _by_reference(features, len(minus))
-            difference = torch.addcmul(minus, features, _scale(features, c)).square_()
+            difference = torch.addcmul(minus, features, scale_to_unit(features, c)).square_()
             yield (difference @ heads.T).flatten(0, 1).permute(0, 3, 1, 2), difference.mean((2, 3)).flatten(0, 1)
 
 
@@ -84,7 +84,7 @@ class Layer:
         (N, 1, h, w, C) are the references' unit features, times -1; `heads` (M, C); `softness` is that of a trunk's layer."""
         self._features, self._back = _by_reference(features, len(minus)), back
         self._weights = heads / features[0, 0].numel()
-        self._scale = _scale(self._features, softness)
+        self._scale = scale_to_unit(self._features, softness)
         self._difference = torch.addcmul(minus, self._features, self._scale)
         # (N·K, M)
         self.distance = (self._difference.square().sum((2, 3)) @ self._weights.T).flatten(0, 1)
@@ -110,7 +110,7 @@ def _by_reference(features: Tensor, count: int) -> Tensor:
     return features.permute(0, 2, 3, 1).unflatten(0, (count, -1))
 
 
-def _scale(features: Tensor, softness: float) -> Tensor:
+def scale_to_unit(features: Tensor, softness: float) -> Tensor:
     """The factor that brings (…, C) to length one over the channels, or below it by a softness, (…, 1); a zero stays zero."""
     length = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
     if softness:

@@ -22,9 +22,10 @@ from rlpips import parallel
 from rlpips.device import pick_device
 from rlpips.pairs import values
 from rlpips.pairs.compare import receipt, tabulate
+from rlpips.pairs.inputs import MAX_SIDE, Inputs, Problem, printable
 from rlpips.pairs.journal import Journal
 from rlpips.pairs.measure import METRICS, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import MAX_SIDE, Inputs, Problem, printable, read
+from rlpips.pairs.reading import read
 from rlpips.pairs.results import Pairs
 from rlpips.pairs.table import title
 from rlpips.pairs.verdict import THRESHOLD
@@ -79,7 +80,8 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="QUALITY",
         help="a metric is fooled at this JPEG quality or below",
     )
-    add("--distances-only", action="store_true", help="no equivalents and no verdicts, in about a third of the time")
+    add("--distances-only", action="store_true", help="no equivalents and no verdicts, in about half of the time")
+    add("--no-eye", action="store_true", help="do not ask FLIP, a model of the eye, which takes longer than all else")
     add("--max-side", type=int, default=MAX_SIDE, metavar="PIXELS", help="larger pairs are reduced, and say so")
     add("--device", help="cpu or cuda; by default a GPU where there is one")
     for name, what in zip(
@@ -103,7 +105,9 @@ def _run(options: argparse.Namespace) -> None:
         )
         _say(inputs)
         return
-    settings = Settings(tuple(options.metrics), options.backbone, options.max_side, not options.distances_only)
+    settings = Settings(
+        tuple(options.metrics), options.backbone, options.max_side, not options.distances_only, not options.no_eye
+    )
     device = parallel.join(pick_device(options.device))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)

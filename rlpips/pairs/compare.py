@@ -9,8 +9,10 @@ import PIL
 
 from rlpips.engine.provenance import surroundings, weights_digest
 from rlpips.engine.ruler import SEVERITIES
-from rlpips.pairs.measure import DISTORTION, METRICS, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import MAX_SIDE, Inputs, Pair, Problem, printable, read
+from rlpips.pairs.distances import DISTORTION
+from rlpips.pairs.inputs import MAX_SIDE, Inputs, Pair, Problem, printable
+from rlpips.pairs.measure import METRICS, Measurer, Settings, pieces_of
+from rlpips.pairs.reading import read
 from rlpips.pairs.results import Pairs
 from rlpips.pairs.table import Columns
 from rlpips.pairs.verdict import THRESHOLD
@@ -28,6 +30,7 @@ def compare(
     listed: Any = None,
     equivalents: bool = True,
     max_side: int = MAX_SIDE,
+    eye: bool = True,
     device: Any = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pairs:
@@ -40,15 +43,17 @@ def compare(
     values        the range of values in arrays, "unit", "signed", "bytes", "imagenet", …, or two; None recognises it, and
                   `Pairs.notes` says what was recognised
     listed        a CSV of two columns of names that decides what belongs together
-    equivalents   False measures distances alone, which takes about a third of the time and gives no verdicts
+    equivalents   False measures distances alone, which takes about half of the time and gives no verdicts
     max_side      the longest side, in pixels, that is measured at full size
+    eye           whether FLIP, a model of the eye, is asked, where it is installed, about pairs of up to 512×512 pixels; it takes longer
+                  than all else (about 0.25 s a pair of 256×256 pixels)
     progress      is called with the number of pairs done and of all
 
     Returns `Pairs`. Pairs that cannot be matched or read are in its `problems`. ValueError where nothing can be paired.
     """
     check_whole("The threshold", threshold, 1, 99)
     check_whole("max_side", max_side, 64, 8192)
-    settings = Settings(_tuple(metrics), backbone, max_side, equivalents)
+    settings = Settings(_tuple(metrics), backbone, max_side, equivalents, eye)
     inputs = read(references, candidates, listed, (values,) if isinstance(values, str) else values)
     measurer = Measurer(settings, device)
     pieces = pieces_of(inputs.pairs)
@@ -83,7 +88,7 @@ def tabulate(inputs: Inputs, measurer: Measurer, results: Iterable[Sequence[Any]
         measurer,
         threshold,
         tuple(Problem(printable(each.name), printable(each.reason)) for each in problems),
-        tuple(inputs.notes),
+        (*inputs.notes, *measurer.notes),
         receipt(measurer),
         printable(inputs.label),
     )
@@ -104,6 +109,7 @@ def receipt(measurer: Measurer) -> dict[str, Any]:
             for name, metric in zip(settings.names, settings.metrics, strict=True)
         },
         "ruler": {"distortion": DISTORTION, "severities": list(SEVERITIES)} if settings.equivalents else None,
+        "eye": "flip" if measurer.has_eye else None,
         "max_side": settings.max_side,
     }
 

@@ -11,8 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rlpips.pairs.measure import PIECE, Row
-from rlpips.pairs.reading import Pair, Problem
+from rlpips.pairs.inputs import Pair, Problem
+from rlpips.pairs.measure import PIECE
+from rlpips.pairs.row import Row
 
 
 class Journal:

@@ -7,81 +7,15 @@ both; or a CSV with two columns of names. Nothing is measured here, and pictures
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from PIL import Image
-
-from rlpips.data import images, kinds
 from rlpips.pairs import arrays, matching, values
 from rlpips.pairs.arrays import Stack
-from rlpips.pairs.sources import Archive, ArraySource, FileSource, Loaded, ObjectSource, Source, ZippedSource
-
-MAX_SIDE = 2048  # up to which pairs are measured at full size, because reducing a pair removes what is measured
-_JUNK = ("thumbs.db", "desktop.ini", "__macosx", "ehthumbs.db")
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two pictures to measure; `name` is the attacked one's."""
-
-    clean: Source
-    attacked: Source
-
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        return self.attacked.name
-
-    @property
-    def stamp(self) -> str:
-        """What tells, without reading them, that these are still the same pictures."""
-        return f"{self.clean.name}\n{self.clean.stamp}\n{self.attacked.name}\n{self.attacked.stamp}"
-
-    def load(self, max_side: int = MAX_SIDE) -> tuple[Loaded, Loaded, tuple[str, ...]]:
-        """Both pictures, of one size, and sentences about what was changed. ValueError with a sentence for pictures that cannot be read
-        or differ in size, before anything is reduced."""
-        x, y = self.clean.load(max_side), self.attacked.load(max_side)
-        if x.size != y.size or x.pixels.shape != y.pixels.shape:
-            raise ValueError(
-                f"The pictures differ in size, {_by(x.size)} and {_by(y.size)}; they are compared position by position."
-            )
-        notes = [f"Original: {note}" for note in x.notes] + [f"Attacked: {note}" for note in y.notes]
-        if x.size != x.pixels.shape[:2]:
-            notes.insert(
-                0,
-                f"Both were reduced from {_by(x.size)} to {_by(x.pixels.shape)} pixels before they were measured: "
-                "that removes much of a perturbation, and the distances are those of the reduced pair.",
-            )
-        return x, y, tuple(notes)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A name, and a sentence about why it is not measured."""
-
-    name: str
-    reason: str
-
-
-@dataclass
-class Inputs:
-    """Matched pairs in the order of the originals, what could not be matched, and sentences about what was understood."""
-
-    pairs: list[Pair] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    label: str = "pairs"  # what they are called in titles and the names of files
-
-    def swapped(self) -> "Inputs":
-        """With originals and attacked pictures exchanged."""
-        return replace(self, pairs=[Pair(pair.attacked, pair.clean) for pair in self.pairs])
-
-    def without(self, *names: str) -> "Inputs":
-        """Without the pairs of these names."""
-        return replace(self, pairs=[pair for pair in self.pairs if pair.name not in names])
+from rlpips.pairs.gathering import Collection, open_side
+from rlpips.pairs.inputs import Inputs, Pair, Problem
+from rlpips.pairs.sources import ArraySource, FileSource, Source
 
 
 def read(
@@ -102,10 +36,10 @@ def read(
             raise ValueError(f"The range of values must be one of {', '.join(values.RANGES)}; got {name!r}.")
     if second is None and _is_path(first, ".csv"):
         return _checked(_read_listed(_rows_of(Path(first)), _Beside(Path(first).absolute().parent)), [Path(first).name])
-    sides = [_open(each, name) for each, name in ((first, "originals"), (second, "attacked")) if each is not None]
+    sides = [open_side(each, name) for each, name in ((first, "originals"), (second, "attacked")) if each is not None]
     if any(isinstance(side, dict) for side in sides):
         return _read_arrays(sides, ranges)
-    collections = [side for side in sides if isinstance(side, _Collection)]
+    collections = [side for side in sides if isinstance(side, Collection)]
     if listed is not None:
         everything = {name: source for side in collections for name, source in side.sources.items()}
         inputs = _read_listed(_rows_of(Path(listed)), everything)
@@ -124,127 +58,7 @@ def read(
     return _checked(inputs, [side.label for side in collections])
 
 
-@dataclass
-class _Collection:
-    """The pictures of a folder, a zip or a list, by their names in it."""
-
-    label: str
-    sources: dict[str, Source] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    ordered: bool = False  # a list, whose order means something
-
-
-class _Beside(dict[str, Source]):
-    """The files of a folder, by paths within it."""
-
-    def __init__(self, folder: Path):
-        super().__init__()
-        self._folder = folder
-
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
-        return FileSource(name, self._folder) if (self._folder / name).is_file() else default
-
-
-def _open(given: Any, name: str) -> _Collection | dict[str, Stack]:
-    """What one side holds: pictures, or stacks of them in one file. `name` is for arrays at hand, which have none."""
-    if isinstance(given, (list, tuple)):
-        return _open_list(given)
-    if isinstance(given, (Image.Image, images.Picture, bytes)):
-        return _Collection("a picture", {"picture": ObjectSource(images.name_of(given), given)})
-    if isinstance(given, (str, os.PathLike)):
-        path = Path(given)
-        if path.is_dir():
-            return _open_folder(path)
-        if not path.exists():
-            raise ValueError(f"There is no file or folder called {path.name}.")
-        if path.suffix.lower() in arrays.ENDINGS:
-            return arrays.stacks_of(path)
-        if path.suffix.lower() == ".zip":
-            return _open_zip(path)
-        if path.suffix.lower() in kinds.ENDINGS:
-            return _Collection(path.name, {path.name: FileSource(path.name, path.absolute().parent)})
-        raise ValueError(
-            f"{path.name} is of a kind that is not read here; pairs come as folders, zips, pictures, CSV, "
-            f"{', '.join(arrays.ENDINGS)}."
-        )
-    if hasattr(given, "shape") and hasattr(given, "dtype"):
-        return {"": Stack(name, given, tuple(given.shape))}
-    raise ValueError(f"Expected pictures: a path, a list, an array or a tensor; got {type(given).__name__}.")
-
-
-def _open_list(given: Sequence[Any]) -> _Collection:
-    collection = _Collection(f"{len(given)} pictures", ordered=True)
-    paths = all(isinstance(each, (str, os.PathLike)) for each in given)
-    folder = Path(os.path.commonpath([Path(each).absolute().parent for each in given])) if given and paths else Path()
-    for place, each in enumerate(given):
-        if paths:
-            path = Path(each).absolute()
-            name = path.relative_to(folder).as_posix()
-            if _is_junk(name):
-                continue
-            if path.suffix.lower() not in kinds.ENDINGS:
-                collection.problems.append(Problem(name, _not_a_picture(name)))
-                continue
-            collection.sources[name] = FileSource(name, folder)
-        elif hasattr(each, "shape") and hasattr(each, "detach"):  # a tensor (3, H, W)
-            collection.sources[str(place)] = _single(f"picture {place}", each)
-        else:
-            source = (
-                FileSource(Path(each).name, Path(each).absolute().parent)
-                if isinstance(each, (str, os.PathLike))
-                else None
-            )
-            collection.sources[str(place)] = source or ObjectSource(f"{images.name_of(each)} {place}", each)
-    return collection
-
-
-def _single(name: str, tensor: Any) -> ArraySource:
-    stack = Stack(name, tensor, tuple(tensor.shape))
-    try:
-        stack.range = values.recognise(stack.span())
-    except ValueError as error:
-        raise ValueError(f"{name} {error}.") from error
-    return ArraySource(stack, 0)
-
-
-def _open_folder(folder: Path) -> _Collection:
-    whole = folder.absolute()
-    collection = _Collection(whole.name)
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not _is_junk(name))
-        for file in sorted(files):
-            name = Path(place, file).relative_to(folder).as_posix()
-            _sort_in(collection, name, lambda name: FileSource(name, whole))
-    return _nonempty(collection, f"{folder.name or folder} has no pictures.")
-
-
-def _open_zip(path: Path) -> _Collection:
-    collection, archive = _Collection(path.name), Archive(path)
-    for entry in sorted(archive.zip.namelist()):
-        if not entry.endswith("/"):
-            _sort_in(collection, entry, lambda name: ZippedSource(name, archive))
-    return _nonempty(collection, f"{path.name} has no pictures.")
-
-
-def _sort_in(collection: _Collection, name: str, make: Any) -> None:
-    if any(_is_junk(part) for part in PurePosixPath(name).parts):
-        return
-    if PurePosixPath(name).suffix.lower() in kinds.ENDINGS:
-        collection.sources[name] = make(name)
-    else:
-        collection.problems.append(Problem(name, _not_a_picture(name)))
-
-
-def _nonempty(collection: _Collection, sentence: str) -> _Collection:
-    if collection.sources:
-        return collection
-    others = [problem.name for problem in collection.problems]
-    raise ValueError(
-        sentence + (f" It has {len(others)} files of other kinds, {others[0]} the first." if others else "")
-    )
-
-
-def _read_arrays(sides: Sequence[_Collection | dict[str, Stack]], ranges: Sequence[str] | None) -> Inputs:
+def _read_arrays(sides: Sequence[Collection | dict[str, Stack]], ranges: Sequence[str] | None) -> Inputs:
     stacks = [side for side in sides if isinstance(side, dict)]
     if len(stacks) != len(sides):
         raise ValueError("Arrays are paired with arrays, and picture files with picture files; got one of each.")
@@ -334,6 +148,17 @@ def _rows_of(path: Path) -> list[tuple[str, str]]:
     return [(row[first].strip(), row[second].strip()) for row in rows]
 
 
+class _Beside(dict[str, Source]):
+    """The files of a folder, by paths within it."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._folder = folder
+
+    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]
+        return FileSource(name, self._folder) if (self._folder / name).is_file() else default
+
+
 def _read_listed(rows: Sequence[tuple[str, str]], sources: dict[str, Source]) -> Inputs:
     inputs = Inputs()
     for names in rows:
@@ -359,22 +184,3 @@ def _checked(inputs: Inputs, labels: Sequence[str]) -> Inputs:
 
 def _is_path(given: Any, ending: str) -> bool:
     return isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ending and Path(given).is_file()
-
-
-def _is_junk(name: str) -> bool:
-    """Whether a file or folder is one that systems leave behind: hidden files, `._*`, `Thumbs.db`."""
-    return name.startswith(".") or name.casefold() in _JUNK
-
-
-def _not_a_picture(name: str) -> str:
-    kind = PurePosixPath(name).suffix or "no ending"
-    return f"Not a kind of picture that is read here ({kind})."
-
-
-def _by(size: Sequence[int]) -> str:
-    return f"{size[1]}×{size[0]}"
-
-
-def printable(name: str) -> str:
-    """A name as it is shown: without control characters and what no text may hold, as files come from strangers."""
-    return "".join(letter if letter.isprintable() else "�" for letter in name)

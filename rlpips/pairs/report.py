@@ -17,9 +17,10 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine.ruler import SEVERITIES, scale_of
-from rlpips.pairs.measure import DISTORTION, quality_of
+from rlpips.pairs.distances import DISTORTION
+from rlpips.pairs.row import quality_of
 from rlpips.pairs.table import Table, title
-from rlpips.pairs.verdict import LEAST_PSNR, LEAST_SSIM
+from rlpips.pairs.verdict import LEAST_EYE, LEAST_PSNR, LEAST_SSIM
 from rlpips.pairs.views import choose, coloured, views
 
 MAX_MB = 20
@@ -86,8 +87,8 @@ def _explanation(pairs: Table) -> str:
     return (
         "Distances have no unit. So each is read on its picture's own ruler: the quality of the JPEG of the same original that the metric "
         "finds equally far. At quality 10 blocks and false colours are plain to see; a metric that finds a change as far, "
-        f"although it is hard to see, is fooled. Easy to see is a change with a PSNR below {LEAST_PSNR:g} dB or an SSIM below {LEAST_SSIM:g}, "
-        "a bound on fidelity and no model of the eye."
+        f"although it is hard to see, is fooled. Easy to see is a change that FLIP, a model of the eye, finds as far as JPEG quality "
+        f"{LEAST_EYE} or worse; where it was not asked, one with a PSNR below {LEAST_PSNR:g} dB or an SSIM below {LEAST_SSIM:g}."
     )
 
 

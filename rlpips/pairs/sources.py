@@ -127,9 +127,7 @@ class ArraySource:
             return Loaded(pixels, size)
         scale = max_side / max(size)
         height, width = (max(1, round(side * scale)) for side in size)
-        if pixels.dtype != np.uint8:
-            pixels = np.rint(255 * pixels).astype(np.uint8)
-        pixels = images.resize(np.ascontiguousarray(pixels), (height, width))
+        pixels = images.resize(np.ascontiguousarray(images.levels(pixels)), (height, width))
         return Loaded(pixels, size, (f"Downscaled from {size[1]}×{size[0]} to {width}×{height} pixels.",))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from rlpips.pairs.inputs import Pair, Problem
 from rlpips.pairs.measure import Measurer
-from rlpips.pairs.reading import Pair, Problem
 from rlpips.pairs.verdict import FURTHER, NEARER, THRESHOLD, choices, easy_to_see, verdict
 from rlpips.validation import check_whole
 from rlpips.zoo import catalog
@@ -29,7 +29,10 @@ class Columns:
         """Add a row."""
         if not self._columns:
             numbers = (int, float)
-            self._columns = {key: array("d") if isinstance(value, numbers) else [] for key, value in row.items()}
+            self._columns = {
+                key: array("d") if isinstance(value, numbers) and key not in _OPTIONAL else []
+                for key, value in row.items()
+            }
         for key, column in self._columns.items():
             value = row[key]
             column.append(self._texts.setdefault(value, value) if isinstance(value, str) and len(value) < 60 else value)
@@ -144,6 +147,7 @@ class Table(Sequence):  # type: ignore[type-arg]
         }
 
 
+_OPTIONAL = ("eye", "eye_jpeg")  # of large pairs there are none
 _WHOLE = ("width", "height", "_jpeg", "_jpeg_8bit", "_half")
 
 

@@ -10,7 +10,10 @@ from typing import Any
 THRESHOLD = 10  # of JPEG's quality, at which blocks and false colours are plain to see
 FURTHER, NEARER = 0, 100  # the quality of a pair further than the strongest JPEG of its ruler, nearer than the mildest
 
-# Below either, a change is called easy to see. Noise of 8/255 has a PSNR of about 30 dB; JPEG of quality 10 an SSIM of about 0.8.
+# A change is called easy to see where a model of the eye finds it as far as a JPEG of this quality, or further: noise of ±8/255 it finds as
+# far as quality 30 to 50, of ±12/255 as far as 16 to 30. Where none was asked, below either bound on fidelity: noise of 8/255 has a PSNR of
+# about 30 dB; JPEG of quality 10 an SSIM of about 0.8.
+LEAST_EYE = 26
 LEAST_PSNR, LEAST_SSIM = 28.0, 0.75
 
 
@@ -32,8 +35,12 @@ def verdict(row: Mapping[str, Any], first: str, second: str | None, threshold: i
 
 
 def easy_to_see(row: Mapping[str, Any]) -> str:
-    """Why the change of a measured pair is easy to see, as a clause, or "". A bound on fidelity, not a model of the eye."""
-    # A model of the eye (FLIP) is asked here first, once rows have a column "flip".
+    """Why the change of a measured pair is easy to see, as a clause, or "". It goes by a model of the eye where one was asked, else by
+    bounds on fidelity."""
+    quality = row.get("eye_jpeg")
+    if quality is not None:
+        as_far = "beyond JPEG quality 1" if quality == FURTHER else f"as far as JPEG quality {quality:.0f}"
+        return f"FLIP, a model of the eye, finds it {as_far}" if quality <= LEAST_EYE else ""
     if row["psnr"] < LEAST_PSNR:
         return f"PSNR {row['psnr']:.1f} dB, below {LEAST_PSNR:g}"
     if row["ssim"] < LEAST_SSIM:

@@ -9,8 +9,9 @@ from PIL import Image
 from rlpips.pairs import __main__ as command
 from rlpips.pairs import journal as journals
 from rlpips.pairs import measure
+from rlpips.pairs.inputs import Problem
 from rlpips.pairs.journal import Journal
-from rlpips.pairs.reading import Problem, read
+from rlpips.pairs.reading import read
 
 
 @pytest.fixture

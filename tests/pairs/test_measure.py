@@ -7,11 +7,14 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine.compare import compare as compare_pair
-from rlpips.engine.ruler import SEVERITIES, make_ruler, scale_of
+from rlpips.engine.eye import look
+from rlpips.engine.ruler import SEVERITIES, Ruler, make_ruler, scale_of
 from rlpips.metrics.lpips import load_metrics
 from rlpips.metrics.pixel import PixelMSE
+from rlpips.pairs import eye
+from rlpips.pairs.inputs import Problem
 from rlpips.pairs.measure import METRICS, PIECE, Measurer, Settings, pieces_of
-from rlpips.pairs.reading import Problem, read
+from rlpips.pairs.reading import read
 
 SIDES = (40, 56)
 
@@ -141,6 +144,26 @@ def test_metrics_of_every_kind_stand_beside_each_other(photos):
 def test_distances_alone_have_no_equivalents(photos):
     row = rows_of(read([photos[0][0]], [photos[1][0]]), equivalents=False)[0]
     assert row["lpips"] > 0 and row["lpips_jpeg"] is None and row["lpips_equivalent"] == ""
+
+
+def test_the_eye_reads_pairs_as_on_the_other_pages(photos):
+    pytest.importorskip("flip_evaluator")
+    x, y = photos[0][1], photos[1][1]
+    (row,) = rows_of(read([x], [y]), metrics=("lpips",))
+    *_, whole = look(x, [y])
+    ruler = Ruler.from_json(whole.ruler)
+    assert row["eye"] == pytest.approx(float(whole.distance[0]), rel=1e-5)
+    assert ruler.read("flip", row["eye"]) == f"as far as JPEG quality {row['eye_jpeg']}"
+    assert rows_of(read([x], [y]), metrics=("lpips",), eye=False)[0]["eye"] is None
+
+
+def test_of_large_pairs_the_eye_is_not_asked_and_the_row_says_so(photos, monkeypatch):
+    pytest.importorskip("flip_evaluator")
+    monkeypatch.setattr(eye, "LARGEST", 40 * 50)
+    clean, attacked = [photos[0][0], photos[0][0][:, :48]], [photos[1][0], photos[1][0][:, :48]]
+    large, small = rows_of(read(clean, attacked), metrics=("lpips",), equivalents=False)
+    assert large["eye"] is large["eye_jpeg"] is None and "FLIP" in large["notes"]
+    assert small["eye"] > 0 and "FLIP" not in small["notes"]
 
 
 def test_pieces_are_the_same_whatever_computes_them():

@@ -8,7 +8,7 @@ from pictures import make_pictures
 from PIL import Image
 from safetensors.torch import save_file
 
-from rlpips.pairs import reading
+from rlpips.pairs import inputs
 from rlpips.pairs.reading import read
 
 PICTURES = [picture[:40, :44] for picture in make_pictures(4)]
@@ -237,4 +237,4 @@ def test_names_that_do_not_match_get_a_sentence(tmp_path):
     save(tmp_path, ["a/1.png", "a/2.png", "b/3.png", "b/4.png"], STACK)
     with pytest.raises(ValueError, match="No two pictures in a and b belong together"):
         read(tmp_path / "a", tmp_path / "b")
-    assert reading.MAX_SIDE == 2048
+    assert inputs.MAX_SIDE == 2048

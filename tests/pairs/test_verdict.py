@@ -35,3 +35,13 @@ def test_without_equivalents_there_is_no_verdict():
 def test_a_change_that_is_easy_to_see_says_why(psnr, ssim, why):
     assert easy_to_see({"psnr": psnr, "ssim": ssim}).startswith(why)
     assert bool(easy_to_see({"psnr": psnr, "ssim": ssim})) == bool(why)
+
+
+@pytest.mark.parametrize(
+    "quality, why", [(75, ""), (27, ""), (26, "FLIP, a model of the eye, finds it as far as JPEG quality 26")]
+)
+def test_a_model_of_the_eye_is_asked_before_bounds_on_fidelity(quality, why):
+    row = {"psnr": 20, "ssim": 0.5, "eye": 0.1, "eye_jpeg": quality}
+    assert easy_to_see(row) == why
+    assert easy_to_see({**row, "eye_jpeg": FURTHER}).endswith("finds it beyond JPEG quality 1")
+    assert easy_to_see({**row, "eye_jpeg": None}).startswith("PSNR")

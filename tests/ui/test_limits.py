@@ -63,7 +63,7 @@ def test_uploads_are_bounded_in_bytes_files_and_fields(client):
     assert _upload(client, *many[:99], note="short").status_code == 200
     for answer, sentence in (
         (_upload(client, *many), "An upload may have at most 100 files."),
-        (_upload(client, ("a.png", bytes(70 * 1024**2))), "This upload has 70 MB. At most 32 MB a file"),
+        (_upload(client, ("a.png", bytes(70 * 1024**2))), "This upload has 70 MB. At most 64 MB a file"),
         (_upload(client, many[0], note="x" * 20_000), "An upload holds files, and no long fields."),
         (_upload(client, many[0], filename="x" * 20_000), "An upload holds files, and no long fields."),
     ):

@@ -14,7 +14,7 @@ from visitors import VISITOR, request
 
 import rlpips
 from rlpips.pairs import example
-from rlpips.ui.pages import pairs
+from rlpips.ui.pages import pairs, pairs_run
 from rlpips.ui.runtime import device, pair_files, session, work
 from rlpips.ui.runtime.pair_files import Chosen, PairFiles
 from rlpips.ui.runtime.session import Update
@@ -65,7 +65,7 @@ def _match(first, second=None, values="recognised", swap=False):
 
 
 def _run(*arguments):
-    return list(pairs.updates(VISITOR, *arguments))
+    return list(pairs._updates(VISITOR, *arguments, False))
 
 
 def _rows(message):
@@ -149,7 +149,7 @@ def test_a_run_measures_what_the_library_measures(pictures):
     message, measured = last.content
     assert last.text.startswith("Done: 3 of 3 pairs measured") and last.state == session.ENDED
     assert any(update.progress == (1, 3) for update in updates)
-    expected = rlpips.compare(pictures[::2], pictures[1::2])
+    expected = rlpips.compare(pictures[::2], pictures[1::2], eye=False)
     for row, (_, full), theirs in zip(_rows(message), measured.rows, expected, strict=True):
         assert row["lpips"] == pytest.approx(theirs["lpips"], rel=1e-4)
         assert [full[f"{side}_sha256"] for side in ("clean", "attacked")] == [
@@ -159,7 +159,7 @@ def test_a_run_measures_what_the_library_measures(pictures):
     assert _rows(message)[2]["psnr"] is None  # equal pictures; JSON has no infinity
     head = json.loads(message["head"])
     assert head["files"] == "6 files, 1.png the first" and [each["name"] for each in head["metrics"]] == [
-        *pairs.METRICS
+        *pairs_run.METRICS
     ]
 
     _, data = work.pairs_file("csv", measured, 10)
@@ -176,14 +176,14 @@ def test_a_run_measures_what_the_library_measures(pictures):
 
 
 def test_stop_and_the_deadline_keep_what_is_there(pictures, monkeypatch):
-    steps = pairs.updates(VISITOR, pictures, None, "recognised", False, "alex")
+    steps = pairs._updates(VISITOR, pictures, None, "recognised", False, "alex", False)
     cut = next(update for update in steps if update.content)
     steps.close()
     last = session.stopped(cut.state)
     assert last.text.startswith("Stopped: 1 of 3 pairs measured") and len(_rows(last.content[0])) == 1
     assert len(last.content[1].rows) == 1 and last.content[0]["run"] == cut.content[0]["run"]
     monkeypatch.setattr(device, "DEADLINE_S", 0.0)
-    monkeypatch.setattr(pairs, "Loading", lambda *_: type("Loaded", (), {"texts": lambda self: ()})())
+    monkeypatch.setattr(pairs_run, "Loading", lambda *_: type("Loaded", (), {"texts": lambda self: ()})())
     *_, last = _run(pictures, None, "recognised", False, "alex")
     assert last.text.startswith("Stopped: ") and "so that others get their turn" in last.text
 
@@ -217,7 +217,7 @@ def test_the_stored_example_is_what_is_measured(monkeypatch):
     assert pairs._fill(True) == (gr.skip(),) * 4
     wanted = {row[side] for row in rows[:1] for side in ("clean", "attacked")}
     some = [pixels for name, pixels in example.pictures().items() if name in wanted]
-    (now,) = rlpips.compare(some[:1], some[1:], metrics=pairs.METRICS)
+    (now,) = rlpips.compare(some[:1], some[1:], metrics=pairs_run.METRICS)
     assert rows[0]["lpips"] == pytest.approx(now["lpips"], rel=1e-3), "python -m rlpips.precompute pairs"
     assert rows[0]["rlpips-linf"] == pytest.approx(now["rlpips-linf"], rel=1e-3)
     others = dict.fromkeys(example.pictures(), np.zeros((8, 8, 3), np.uint8))
@@ -279,6 +279,14 @@ def test_the_bench_in_a_browser(chromium, tmp_path):
         page.mouse.move(x - 60, box["y"] + 200, steps=4)
         page.mouse.up()
         assert int(page.inner_text("#pairs .pb-threshold output")) > 10 and _counts(page) != before
+        page.wait_for_function("location.hash.startsWith('#pairs?threshold=')")
+        page.mouse.move(box["x"] + 53, box["y"] + 8)  # a rectangle around what is beyond LPIPS's ruler
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 8, box["y"] + 25, steps=4)
+        page.mouse.up()
+        assert 0 < int(page.inner_text("#pairs .pb-found").split()[0]) < 24
+        page.click("#pairs .pb-unbox")
+        assert page.inner_text("#pairs .pb-found") == "24 of 24 pairs"
         page.locator("#pairs .pb-chips button").nth(0).click()
         assert page.inner_text("#pairs .pb-found") == f"{24 - _counts(page)[0]} of 24 pairs"
         page.locator("#pairs .pb-chips button").nth(0).click()

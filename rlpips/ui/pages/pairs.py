@@ -6,43 +6,38 @@ The browser keeps the rows, judges, sorts, filters and draws them (assets/viewer
 import html
 import json
 import logging
-import math
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from rlpips import paths
 from rlpips.data import images
 from rlpips.pairs import example
-from rlpips.pairs.reading import Problem, printable
 from rlpips.pairs.values import RANGES
-from rlpips.pairs.verdict import THRESHOLD, easy_to_see
 from rlpips.ui.components import modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
-from rlpips.ui.pages import inspect
-from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
+from rlpips.ui.pages import inspect, pairs_run
+from rlpips.ui.pages.duel_controls import BACKBONES
+from rlpips.ui.pages.pairs_run import message, names_of, piece_of
 from rlpips.ui.runtime import device, files, limits, pair_files, session, work
-from rlpips.ui.runtime.loading import Loading
-from rlpips.ui.runtime.pair_files import MAX_PAIRS, MAX_SIDE, Chosen, Match, Measured
+from rlpips.ui.runtime.pair_files import EYE_PAIRS, MAX_PAIRS, MAX_SIDE, Chosen, Match, Measured
 from rlpips.ui.runtime.queue import QUEUE, Client
-from rlpips.ui.runtime.session import Run, Update
-from rlpips.zoo import catalog
+from rlpips.ui.runtime.session import Update
 
 log = logging.getLogger(__name__)
 
-METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
 VALUES = [("recognised", "recognised"), *((each.title, each.name) for each in RANGES.values())]
 ROLES = [("originals, then attacked", False), ("attacked, then originals", True)]
 BOUNDS = (
     f"At most {MAX_PAIRS} pairs a run, {limits.FILE_BYTES // limits.MEGABYTE} MB a file, {limits.UPLOAD_PARTS} files and "
-    f"{limits.UPLOAD_BYTES // limits.MEGABYTE} MB an upload, {device.DEADLINE_S:.0f} s; larger than {MAX_SIDE} pixels a side, a pair is reduced."
+    f"{limits.UPLOAD_BYTES // limits.MEGABYTE} MB an upload, {device.DEADLINE_S:.0f} s; larger than {MAX_SIDE} pixels a side, a pair is reduced. "
+    f"FLIP, the model of the eye, is asked about at most {EYE_PAIRS} pairs a run."
 )
 _HELP = "Choose pictures, a zip, or arrays (.npy, .npz, .pt, .safetensors). What belongs together is shown before anything is measured."
 _NAMES = (
@@ -80,6 +75,7 @@ def build(tab: gr.Tab) -> None:
             with gr.Accordion("More", open=False, elem_id="pairs-more"):
                 backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pairs-backbone")
                 values = gr.Dropdown(VALUES, value="recognised", label="Values in arrays", elem_id="pairs-values")
+                eye = gr.Checkbox(True, label="Ask FLIP, a model of the eye", elem_id="pairs-eye")
                 swap = gr.Dropdown(ROLES, value=False, label="The files hold", elem_id="pairs-swap")
         view = gr.HTML(
             None, elem_id="pairs", html_template=_text("pairs.html"), css_template=_text("pairs.css"),
@@ -93,12 +89,12 @@ def build(tab: gr.Tab) -> None:
 
     tab.select(_fill, is_filled, [is_filled, view, kept, status], **PRIVATE)
     chosen = [first, second, values, swap]
-    for field in (*chosen, backbone):
+    for field in (*chosen, backbone, eye):
         field.change(None, None, view, js=_CHANGED_JS, **PRIVATE)
     for field in chosen:
         field.change(_match, chosen, [view, status], trigger_mode="always_last", **PRIVATE)
     ours.click(_example, None, [first, second], **PRIVATE)
-    session.connect(run, stop, updates, [*chosen, backbone], [view, kept, status, state])
+    session.connect(run, stop, _updates, [*chosen, backbone, eye], [view, kept, status, state])
     shown = view.opened(_open, kept, [result, opened, rest], trigger_mode="always_last", **PRIVATE)
     shown = shown.then(None, result, pair, js="(message) => message", **PRIVATE)
     late = shown.then(inspect.rest, rest, [completed, rest], trigger_mode="multiple", **PRIVATE)
@@ -146,21 +142,12 @@ def _and_more(match: Match) -> str:
 
 def _match_json(chosen: Chosen, match: Match) -> dict[str, Any]:
     return {
-        "files": _names(chosen),
+        "files": names_of(chosen),
         "count": len(match.pairs),
         "pairs": match.pairs[:_SHOWN],
         "problems": [[each.name, each.reason] for each in match.problems],
         "notes": match.notes,
     }
-
-
-def _names(chosen: Chosen) -> str:
-    """What the files are called: "clean.zip and adv.zip", "12 files, a.png the first"."""
-    sides = []
-    for side in filter(None, (chosen.first, chosen.second)):
-        name = printable(Path(side[0]).name)
-        sides.append(name if len(side) == 1 else f"{len(side)} files, {name} the first")
-    return " and ".join(sides)
 
 
 def _example() -> tuple[Any, None]:
@@ -192,109 +179,15 @@ def _stored() -> tuple[dict[str, Any], Measured]:
     measured = Measured(chosen, metrics, stored.receipt["backbone"], example.NAME, stored.receipt)
     measured.rows = list(enumerate(stored.rows))
     strips = [pair_files.strip(pictures[row["clean"]], pictures[row["attacked"]]) for row in stored.rows]
-    pieces = [_piece(measured.rows, strips, metrics)]
-    return _message(secrets.token_hex(4), "recorded", measured, len(stored.rows), stored.ladder, pieces), measured
+    pieces = [piece_of(measured.rows, strips, metrics)]
+    return message(secrets.token_hex(4), "recorded", measured, len(stored.rows), stored.ladder, pieces), measured
 
 
-# ---- measuring
-
-
-def updates(client: Client, first: Any, second: Any, values: str, swap: bool, backbone: str) -> Generator[Update]:
-    """Measure the pairs in the files, from loading to the last row. ValueError for files that cannot be read or paired."""
-    chosen = choice(first, second, values, swap)
-    if backbone not in catalog.TRUNKS:
-        raise ValueError(f"The backbone is one of {', '.join(catalog.TRUNKS)}; got {backbone!r}.")
-    metrics = metrics_on(METRICS, backbone)
-
-    def prepare() -> BenchRun:
-        with pair_files.opened(client, chosen) as opened:
-            return BenchRun(chosen, opened.match(), metrics, backbone)
-
-    yield from session.updates(client, Loading(metrics, backbone), prepare)
-
-
-class BenchRun(Run):
-    """Measures matched pairs, and shows the rows as they come. Its content is (view message, `Measured`)."""
-
-    def __init__(self, chosen: Chosen, match: Match, metrics: tuple[str, ...], backbone: str):
-        super().__init__([f"{match.more} more pairs were not measured."] if match.more else [])
-        self._id, self._total = secrets.token_hex(4), len(match.pairs)
-        self._measured = Measured(
-            chosen, metrics, backbone, match.label, problems=list(match.problems), notes=list(match.notes)
-        )
-        self._pieces: list[dict[str, Any]] = []
-        self._ladder: list[int] = []
-        self._done, self._seconds = 0, device.stopwatch()
-
-    def steps(self) -> Generator[Update]:
-        self._seconds = device.stopwatch()
-        measured = self._measured
-        yield Update("Running: reading the pairs…", progress=(0, self._total))
-        with closing(work.pairs(measured.chosen, measured.metrics, measured.backbone)) as pieces:
-            facts = next(pieces)
-            measured.receipt, self._ladder = facts["receipt"], facts["ladder"]
-            for piece in pieces:
-                self._add(piece)
-                yield Update(self._running(), self._content("running"), progress=(self._done, self._total))
-
-    def result(self) -> Update:
-        count = len(self._measured.rows)
-        if not self._done:
-            return Update(session.NOTHING_YET)
-        state = "Done" if self._done == self._total else "Stopped"
-        unread = f", {self._done - count} could not be read" if self._done > count else ""
-        text = f"{state}: {count} of {self._total} pairs measured in {self._seconds():.1f} s{unread}."
-        return Update(text, self._content(state.lower()))
-
-    def _running(self) -> str:
-        left = self._seconds() / self._done * (self._total - self._done)
-        return f"Running: {self._done} of {self._total} pairs, about {left:.0f} s left…"
-
-    def _add(self, piece: Sequence[tuple[int, Any, np.ndarray | None]]) -> None:
-        self._done += len(piece)
-        rows = [(place, row, strip) for place, row, strip in piece if not isinstance(row, Problem)]
-        self._measured.problems += [row for _, row, _ in piece if isinstance(row, Problem)]
-        if rows:
-            self._measured.rows += [(place, row) for place, row, _ in rows]
-            strips = [strip for *_, strip in rows if strip is not None]
-            self._pieces.append(_piece(self._measured.rows[-len(rows) :], strips, self._measured.metrics))
-
-    def _content(self, state: str) -> tuple[dict[str, Any], Measured]:
-        message = _message(self._id, state, self._measured, self._total, self._ladder, self._pieces)
-        return message, self._measured
-
-
-def _piece(rows: Sequence[tuple[int, dict]], strips: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
-    """Rows as the browser gets them, and their small pictures as one, one below another."""
-    shown = [shown_row(place, row, metrics) for place, row in rows]
-    return {"rows": json.dumps(shown), "strip": files.put("pairs.png", images.png_bytes(np.concatenate(strips)))}
-
-
-def _message(
-    run: str, state: str, measured: Measured, total: int, ladder: Sequence[int], pieces: Sequence[dict]
-) -> dict[str, Any]:
-    cards = [catalog.card(name) for name in measured.metrics]
-    head = {
-        "files": _names(measured.chosen),
-        "total": total,
-        "threshold": THRESHOLD,
-        "ladder": list(ladder),
-        "metrics": [{"name": card.name, "title": card.title, "color": card.color} for card in cards],
-        "measured": f"{catalog.trunk_card(measured.backbone).title} on {measured.receipt.get('device', 'this server')}",
-        "problems": [[each.name, each.reason] for each in measured.problems],
-    }
-    # A list that only grows: of what was sent before, nothing is sent again.
-    return {"run": run, "state": state, "head": json.dumps(head), "pieces": [*pieces]}
-
-
-def shown_row(place: int, row: dict[str, Any], metrics: Sequence[str]) -> dict[str, Any]:
-    """What the browser needs of a row; `place` is the pair's among the pairs."""
-    keys = ["pair", "clean", "attacked", "width", "height", "bits", "linf", "l2", "psnr", "ssim", "changed", "notes"]
-    for name in metrics:
-        keys += [name, *(f"{name}_{key}" for key in ("jpeg", "place", "layer", "layer_share", "half", "equivalent"))]
-    shown = {key: row[key] for key in keys if key in row}
-    shown = {key: None if value == math.inf else value for key, value in shown.items()}
-    return {"place": place, **shown, "easy": easy_to_see(row)}
+def _updates(
+    client: Client, first: Any, second: Any, values: str, swap: bool, backbone: str, eye: bool
+) -> Iterator[Update]:
+    """Measure what the fields say. ValueError as from `choice` and `pairs_run.updates`."""
+    yield from pairs_run.updates(client, choice(first, second, values, swap), backbone, bool(eye))
 
 
 # ---- one of them, and files
@@ -318,7 +211,7 @@ def _pair(client: Client, measured: Measured | None, place: Any) -> Generator[Up
     with pair_files.opened(client, measured.chosen) as opened:
         pictures = opened.pair(place, row["clean"], row["attacked"]).load(MAX_SIDE)[:2]
     names = ("original.png", "attacked.png")
-    stored = [files.put(name, images.png_bytes(pair_files.levels(each.pixels))) for name, each in zip(names, pictures)]
+    stored = [files.put(name, images.png_bytes(images.levels(each.pixels))) for name, each in zip(names, pictures)]
     both = inspect.updates(client, *(each["path"] for each in stored), measured.backbone, "none")
     with closing(both) as updates:
         for update in updates:

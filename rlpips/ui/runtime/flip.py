@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from rlpips import paths
 from rlpips.metrics import eye
 from rlpips.traces.schema import Eye
 from rlpips.traces.trace import Trace
+
+if TYPE_CHECKING:  # it imports torch
+    from rlpips.engine.eye import Flip
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +52,7 @@ def _look(trace):
     while not _TURN.acquire(timeout=0.1):
         yield None
     try:
-        with _process() as flip:
+        with process() as flip:
             known = _known_copies(trace.reference.tobytes(), trace.reference.shape)
             yield from engine.look(trace.reference, trace.adversarial, flip, known)
     finally:
@@ -62,16 +66,17 @@ def _known_copies(data, shape):
 
 
 @contextmanager
-def _process():
-    """`rlpips.metrics.eye.flip` in a process of its own, which ends with the context; EOFError or OSError if it fails."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rlpips.ui.runtime.flip_process"],
-        cwd=paths.ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+def process() -> "Iterator[Flip]":
+    """`rlpips.metrics.eye.flip` in a process of its own, which starts with the first call and ends with the context; EOFError or OSError if
+    it fails."""
+    started: list[subprocess.Popen] = []
 
     def flip(x: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+        if not started:
+            command = [sys.executable, "-m", "rlpips.ui.runtime.flip_process"]
+            started.append(subprocess.Popen(command, cwd=paths.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        process = started[0]
+        assert process.stdin and process.stdout
         process.stdin.write(json.dumps({"shape": x.shape}).encode() + b"\n" + x.tobytes() + y.tobytes())
         process.stdin.flush()
         line = process.stdout.readline()
@@ -87,8 +92,9 @@ def _process():
     try:
         yield flip
     finally:
-        process.kill()
-        with suppress(OSError):  # what is left for it to read
-            process.stdin.close()
-        process.stdout.close()
-        process.wait()
+        for process in started:
+            process.kill()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):  # what is left for it to read
+                    pipe.close()  # type: ignore[union-attr]
+            process.wait()

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rlpips.ui.runtime import files
 
 MEGABYTE = 1024**2
-FILE_BYTES = 32 * MEGABYTE  # of one uploaded file
-UPLOAD_BYTES = 2 * FILE_BYTES + MEGABYTE  # of one request: a pair
+FILE_BYTES = 64 * MEGABYTE  # of one uploaded file: the originals of 5,000 pairs of 64×64 pixels
+UPLOAD_BYTES = FILE_BYTES + MEGABYTE  # of one request: a pair, each of 32 MB
 UPLOAD_PARTS = 100  # which may be the pictures of 50 pairs
 _FIELD_BYTES = 10_000  # of a part of an upload that is no file; Gradio sends none
 _BODY_BYTES = MEGABYTE  # of every other request

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlpips.data import images
-from rlpips.pairs.reading import Pair, Problem
+from rlpips.pairs.inputs import Pair, Problem
 from rlpips.pairs.sources import Loaded, Source
 from rlpips.ui.runtime import settings, uploads
 from rlpips.ui.runtime.child import Child
 from rlpips.ui.runtime.queue import Client
 
-MAX_PAIRS = settings.number("RLPIPS_MAX_PAIRS", 500, 1, 100_000)  # of one run
+MAX_PAIRS = settings.number("RLPIPS_MAX_PAIRS", 5000, 1, 100_000)  # of one run
+EYE_PAIRS = 100  # of a run that asks a model of the eye, which takes 0.2 s of a pair of 256×256 pixels
 MAX_SIDE = images.LARGEST_SIDE  # pixels; a larger pair is reduced, and says so
 SMALL = 40  # pixels a side of the pictures in the table
 FILES = ("csv", "json", "html", "sheet", "latex")
@@ -139,18 +140,13 @@ class ShownPair(Pair):
 def strip(clean: np.ndarray, attacked: np.ndarray) -> np.ndarray:
     """Original, attacked picture and the change around grey, as far enlarged as it fits, beside each other: uint8 (S, 3 S, 3) for
     S = `SMALL`. Pixels (H, W, 3) are uint8, or float32 in [0, 1]; the middle square is shown."""
-    x, y = (_square(levels(each)) for each in (clean, attacked))
+    x, y = (_square(images.levels(each)) for each in (clean, attacked))
     change = y.astype(np.float32) - x
     change *= 100 / max(1.0, float(np.abs(change).max()))
     # The change is not averaged, as noise would be gone.
     places = np.linspace(0, len(x) - 1, SMALL).round().astype(int)
     grey = np.clip(128 + change[places][:, places], 0, 255).round().astype(np.uint8)
     return np.concatenate([*(images.resize(each, (SMALL, SMALL)) for each in (x, y)), grey], 1)
-
-
-def levels(pixels: np.ndarray) -> np.ndarray:
-    """Pixels, uint8 or float32 in [0, 1], as uint8."""
-    return pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:

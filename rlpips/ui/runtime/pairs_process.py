@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rlpips.pairs import arrays, matching
-from rlpips.pairs.reading import Inputs, Problem, printable, read
+from rlpips.pairs.inputs import Inputs, Problem, printable
+from rlpips.pairs.reading import read
 
 _MEMORY = 1_500_000_000  # bytes of addresses, several times what the largest picture takes
 _MEMORY_OF_TORCH = 6_000_000_000  # which takes 3 GB of them as soon as it is loaded

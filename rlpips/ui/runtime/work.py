@@ -16,7 +16,7 @@ from rlpips.quiz.questions import Question, Verdict
 from rlpips.traces.recorder import Recorder
 from rlpips.traces.schema import Step
 from rlpips.traces.trace import Trace
-from rlpips.ui.runtime import device
+from rlpips.ui.runtime import device, flip
 from rlpips.ui.runtime.device import computing, on_gpu
 from rlpips.ui.runtime.pair_files import MAX_SIDE, Chosen, Measured, PairFiles
 from rlpips.zoo import catalog
@@ -108,15 +108,15 @@ def pair(reference: np.ndarray, other: np.ndarray, metrics: tuple[str, ...], bac
 
 
 @on_gpu(lambda *_: int(device.DEADLINE_S))
-def pairs(chosen: Chosen, metrics: tuple[str, ...], backbone: str) -> Generator[Any]:
-    """Measure a visitor's pairs: yields {"receipt", "ladder": the JPEG qualities of a ruler}, then lists of (place among the pairs, the row
+def pairs(chosen: Chosen, metrics: tuple[str, ...], backbone: str, eye: bool = False) -> Generator[Any]:
+    """Measure a visitor's pairs, `eye`: by FLIP, too, where it is installed: yields {"receipt", "ladder": the JPEG qualities of a ruler}, then lists of (place among the pairs, the row
     or a `Problem`, its strip of small pictures or None)."""
     from rlpips.pairs.compare import receipt
     from rlpips.pairs.measure import Measurer, Settings
     from rlpips.pairs.report import ladder
 
-    measurer = Measurer(Settings(metrics, backbone, MAX_SIDE))
-    with PairFiles(chosen) as files:
+    with PairFiles(chosen) as files, flip.process() as measure_eye:
+        measurer = Measurer(Settings(metrics, backbone, MAX_SIDE, eye=eye), flip=measure_eye)
         waiting, place = files.pairs(), 0
         yield {"receipt": receipt(measurer), "ladder": ladder()}
         for rows in measurer.rows(_pieces(waiting)):
@@ -149,7 +149,7 @@ def pairs_file(kind: str, measured: Measured, threshold: int) -> tuple[str, byte
         for place, row in measured.rows:
             columns.add(row)
             sources.append(files.pair(place, row["clean"], row["attacked"]))
-        measurer = Measurer(Settings(measured.metrics, measured.backbone, MAX_SIDE))
+        measurer = Measurer(Settings(measured.metrics, measured.backbone, MAX_SIDE, eye=False))
         problems, notes = tuple(measured.problems), tuple(measured.notes)
         places, label = range(len(columns)), measured.label
         table = Pairs(columns, places, sources, measurer, threshold, problems, notes, measured.receipt, label)
