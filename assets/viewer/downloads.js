@@ -11,12 +11,12 @@ const FIGURES = [["Curves", "curves", ["SVG", "PNG", "PDF"]], ["Pictures, maps a
 
 // `address` is Gradio's.
 export function newDownloads(root, model, view, address) {
-  const [files, pictures] = ["files", "pictures"].map((name) => root.querySelector(`.rv-downloads .rv-${name}`));
+  const [files, pictures] = ["made-there", "made-here"].map((name) => root.querySelector(`.rv-downloads .rv-${name}`));
   const waiting = root.querySelector(".rv-downloads .rv-waiting");
   let filesOf = null;                 // the trace whose files are listed
 
   const at = (kind) => address(`viewer/export/${traceDigest(model)}/${view.step}/${kind}`);
-  const row = (name, ...parts) => make("li", {}, make("span", { textContent: name }), ...parts);
+  const row = (name, ...parts) => make("li", {}, make("span", { textContent: name }), make("div", {}, ...parts));
 
   // Where a step or a scale is meant, it is the one on show when the link is pressed.
   function link(text, kind, name) {

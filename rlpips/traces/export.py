@@ -248,7 +248,8 @@ def _is_8bit(trace: Any) -> bool:
 
 def _metrics(trace: Any) -> tuple[list[str], str]:
     """(lines that make metrics of the user's own, the tuple of all)."""
-    lines, names = [], []
+    lines: list[str] = []
+    names: list[str] = []
     for metric in trace.metrics:
         if metric in catalog.CATALOG:
             names.append(_quoted(metric))

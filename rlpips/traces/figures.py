@@ -151,7 +151,7 @@ def _lane(trace, lane):
 
 
 # Text stays text in a PDF, and of a kind that journals take.
-_PRINT = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "rlpips"}
+_PRINT: dict[Any, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "rlpips"}
 
 
 def image(figure: Figure, kind: str, dpi: int = 200) -> bytes:
