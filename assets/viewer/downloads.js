@@ -7,12 +7,13 @@ import { make } from "./dom.js";
 import { frameAt, isPair, traceDigest } from "./model.js";
 import { laneName, metricTitle } from "./names.js";
 
-const FIGURES = [["Curves", "curves", ["SVG", "PNG", "PDF"]], ["Pictures, maps and curves", "overview", ["PNG", "PDF"]]];
+const FIGURES = [["Curves", "curves", ["SVG", "PNG", "PDF"]], ["All in one figure", "overview", ["PNG", "PDF"]]];
 
 // `address` is Gradio's.
 export function newDownloads(root, model, view, address) {
-  const [files, pictures] = ["made-there", "made-here"].map((name) => root.querySelector(`.rv-downloads .rv-${name}`));
-  const waiting = root.querySelector(".rv-downloads .rv-waiting");
+  const menu = root.querySelector(".rv-downloads");
+  const [files, pictures] = ["made-there", "made-here"].map((name) => menu.querySelector(`.rv-${name}`));
+  const waiting = menu.querySelector(".rv-waiting");
   let filesOf = null;                 // the trace whose files are listed
 
   const at = (kind) => address(`viewer/export/${traceDigest(model)}/${view.step}/${kind}`);
@@ -35,12 +36,16 @@ export function newDownloads(root, model, view, address) {
     waiting.hidden = Boolean(trace);
     if ((trace?.path ?? null) === filesOf) return;
     filesOf = trace?.path ?? null;
-    if (!trace) return files.replaceChildren();
+    files.replaceChildren(...(trace ? rowsOf(trace) : []));
+    if (menu.open && !pictures.contains(document.activeElement)) writePictures();
+  }
+
+  function rowsOf(trace) {
     const name = trace.orig_name || trace.path.split("/").pop();
     const whole = make("a", { className: "rv-button", href: trace.url, download: name, textContent: "ZIP", title: name,
-      ariaLabel: `The whole trace, ZIP` });
+      ariaLabel: "The whole trace, ZIP" });
     const figures = FIGURES.filter(([, kind]) => !isPair(model) || kind !== "curves");
-    files.replaceChildren(
+    return [
       row("The whole trace", whole),
       ...figures.map(([title, kind, endings]) =>
         row(title, ...endings.map((ending) => link(ending, () => `${kind}.${ending.toLowerCase()}`, title)))),
@@ -49,7 +54,7 @@ export function newDownloads(root, model, view, address) {
       row("Every step, as a table", link("CSV", () => "steps.csv", "Every step, as a table")),
       row("Make it again", newCopy("Copy as Python", () => at("again.py")), link(".py", () => "again.py", "Make it again")),
       row("Papers that it stands on", newCopy("Copy BibTeX", () => at("papers.bib")),
-        link(".bib", () => "papers.bib", "Papers that it stands on")));
+        link(".bib", () => "papers.bib", "Papers that it stands on"))];
   }
 
   // Every lane's picture and perturbation as they are on show, as PNG, which loses nothing.
@@ -91,6 +96,6 @@ export function newDownloads(root, model, view, address) {
     writePictures();
   }
 
-  root.querySelector(".rv-downloads").addEventListener("toggle", open);
+  menu.addEventListener("toggle", open);
   return { writeFiles };
 }

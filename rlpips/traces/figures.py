@@ -68,6 +68,8 @@ def overview(trace: Trace, amplify: float | None = None) -> Figure:
         elif not pair:
             axes[0].set_ylabel(f"against {cards[row].title}", color=cards[row].color)
 
+    above.supxlabel(f"maps on one scale, 0 to {maps.max():.3g}", fontsize=8)
+
     axis = below.subplots()
     (_bars if pair else _curves)(axis, trace, cards)
     axis.spines[["top", "right"]].set_visible(False)
@@ -88,6 +90,7 @@ def curves(trace: Trace) -> Figure:
 
 SCALES = ("own", "common", "log")
 _DECADES = 3  # of the logarithmic scale, as in the viewer
+_SIDE, _CELL, _TITLE = 2.6, 3.4, 0.42  # inches: of a map, from one to the next, above it
 
 
 def maps(
@@ -112,24 +115,34 @@ def maps(
     values = [[merged_maps(*trace.at(lane, step))[metric] for metric in columns] for lane in rows]
     largest = max(float(each.max()) for row in values for each in row)
     height, width = trace.start.shape[:2]
-    across = 2.6
-    figure = Figure(figsize=((across + 0.8) * len(columns) + 0.3, (across * height / width + 0.4) * len(rows) + 0.1))
-    figure.set_layout_engine("constrained")
-    for row, lane, axes in zip(values, rows, figure.subplots(len(rows), len(columns), squeeze=False), strict=True):
-        for each, metric, axis in zip(row, columns, axes, strict=True):
-            top = max(float(each.max()) if scale == "own" else largest, 1e-12)
-            norm = LogNorm(top / 10**_DECADES, top) if scale == "log" else Normalize(0, top)
-            shown = np.maximum(each, top / 10**_DECADES) if scale == "log" else each
-            drawn = axis.imshow(
-                shown, cmap="inferno", norm=norm, extent=(0, width, height, 0), interpolation="nearest", aspect="equal"
-            )
-            axis.set(xticks=[], yticks=[])
-            title = f"seen by {_title(trace.metrics[metric])} · {_lane(trace, lane)}"
-            axis.set_title(title, fontsize=8, parse_math=False)
-            bar = figure.colorbar(drawn, ax=axis, shrink=0.9, aspect=16, pad=0.02)
-            bar.ax.tick_params(labelsize=7)
-            bar.outline.set_linewidth(0.4)
+    wide = min(_SIDE, 1.4 * _SIDE * width / height)
+    tall = wide * height / width
+    # Laid out by hand, in inches: matplotlib's own layout takes several times as long.
+    figure = Figure(figsize=(_CELL * len(columns), (tall + _TITLE) * len(rows) + 0.05))
+    size = figure.get_size_inches()
+
+    def box(left, bottom, right, top):
+        return (left / size[0], bottom / size[1], (right - left) / size[0], (top - bottom) / size[1])
+
+    for row, column in np.ndindex(len(rows), len(columns)):
+        lane, metric, each = rows[row], columns[column], values[row][column]
+        left, bottom = 0.1 + _CELL * column, 0.05 + (tall + _TITLE) * (len(rows) - 1 - row)
+        axis = figure.add_axes(box(left, bottom, left + wide, bottom + tall))
+        top = max(float(each.max()) if scale == "own" else largest, 1e-12)
+        norm = LogNorm(top / 10**_DECADES, top) if scale == "log" else Normalize(0, top)
+        shown = np.maximum(each, top / 10**_DECADES) if scale == "log" else each
+        drawn = axis.imshow(shown, cmap="inferno", norm=norm, aspect="auto", interpolation="nearest")
+        axis.set(xticks=[], yticks=[])
+        title = f"seen by {_title(trace.metrics[metric])}\n{_lane(trace, lane)}"
+        axis.set_title(title, fontsize=8, loc="left", pad=4, parse_math=False, linespacing=1.1)
+        bar = figure.colorbar(
+            drawn, cax=figure.add_axes(box(left + wide + 0.07, bottom, left + wide + 0.17, bottom + tall))
+        )
+        bar.ax.tick_params(labelsize=7, pad=2)
     return figure
+
+
+_LONGEST = 30  # letters of the name of a metric of one's own
 
 
 def _places(chosen, names, what):
@@ -140,7 +153,7 @@ def _places(chosen, names, what):
 
 
 def _title(name):
-    return catalog.CATALOG[name].title if name in catalog.CATALOG else name
+    return catalog.CATALOG[name].title if name in catalog.CATALOG else name[:_LONGEST]
 
 
 def _lane(trace, lane):

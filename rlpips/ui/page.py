@@ -111,7 +111,7 @@ def serve() -> None:
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD,
         app_kwargs={
-            "routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE, exports.ROUTE],
+            "routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES],
             "middleware": [Middleware(limits.Limits)],
         },
     )  # fmt: skip

@@ -203,4 +203,5 @@ def reference(key: str) -> Reference:
 
 def bibtex(keys: Iterable[str]) -> str:
     """The BibTeX entries of papers, each once, in their order. ValueError as from `reference`."""
-    return "\n\n".join(reference(key).bibtex for key in dict.fromkeys(keys)) + "\n"
+    papers = {paper.key: paper for paper in map(reference, keys)}
+    return "\n\n".join(paper.bibtex for paper in papers.values()) + "\n"

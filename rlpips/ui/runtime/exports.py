@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.routing import Route
 
 from rlpips.traces.trace import Trace
 from rlpips.ui.runtime import files
+from rlpips.zoo import references
 
 _ONE_BY_ONE = (
     threading.Lock()
@@ -102,12 +102,21 @@ def _answer(request: Request) -> Response:
         return PlainTextResponse("There is no such file of a trace.", 404)
     except ValueError as error:
         return PlainTextResponse(str(error), 422)
-    headers: dict[str, Any] = {
+    return _file(name, data)
+
+
+def _papers(_: Request) -> Response:
+    """The BibTeX of all papers that the page names."""
+    return _file("rlpips-papers.bib", references.bibtex(references.REFERENCES).encode())
+
+
+def _file(name: str, data: bytes) -> Response:
+    headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         "Cache-Control": "max-age=3600",
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(data, media_type=_TYPES[kind.rpartition(".")[2]], headers=headers)
+    return Response(data, media_type=_TYPES[name.rpartition(".")[2]], headers=headers)
 
 
-ROUTE = Route("/viewer/export/{digest}/{step:int}/{kind}", _answer)
+ROUTES = [Route("/viewer/export/papers.bib", _papers), Route("/viewer/export/{digest}/{step:int}/{kind}", _answer)]
