@@ -1,5 +1,5 @@
-// What can be taken home of the run on show. Pictures are made here, as they are on show; figures, numbers, code and references come from
-// the server, which makes them of the trace's file (see rlpips/ui/runtime/exports.py).
+// What can be taken home of the run on show. Pictures are made here, as they are on show; figures, numbers, code and
+// papers come from the server, which makes them of the trace's file (rlpips/ui/runtime/exports.py).
 
 import { newCopy } from "./copy.js";
 import { amplifiedChange, attackedImage, startPixels } from "./decode.js";
@@ -7,28 +7,32 @@ import { make } from "./dom.js";
 import { frameAt, isPair, traceDigest } from "./model.js";
 import { laneName, metricTitle } from "./names.js";
 
-const FIGURES = [["Curves", "curves", ["SVG", "PNG", "PDF"]], ["All in one figure", "overview", ["PNG", "PDF"]]];
-
 // `address` is Gradio's.
 export function newDownloads(root, model, view, address) {
   const menu = root.querySelector(".rv-downloads");
-  const [files, pictures] = ["made-there", "made-here"].map((name) => menu.querySelector(`.rv-${name}`));
-  const waiting = menu.querySelector(".rv-waiting");
+  const find = (name) => menu.querySelector(`.rv-${name}`);
+  const [waiting, files, pictures] = ["waiting", "made-there", "made-here"].map(find);
   let filesOf = null;                 // the trace whose files are listed
 
   const at = (kind) => address(`viewer/export/${traceDigest(model)}/${view.step}/${kind}`);
   const row = (name, ...parts) => make("li", {}, make("span", { textContent: name }), make("div", {}, ...parts));
 
-  // Where a step or a scale is meant, it is the one on show when the link is pressed.
-  function link(text, kind, name) {
-    const node = make("a", { className: "rv-button", href: at(kind()), download: "", textContent: text, ariaLabel: `${name}, ${text}` });
+  // `kind()` is what the server makes: a step or a scale is the one on show when the link is pressed.
+  function link(name, text, kind) {
+    const labels = { textContent: text, ariaLabel: `${name}, ${text}` };
+    const node = make("a", { className: "rv-button", href: at(kind()), download: "", ...labels });
     node.onclick = () => { node.href = at(kind()); };
     return node;
   }
 
-  function button(text, name, onclick) {
-    return make("button", { type: "button", className: "rv-button", textContent: text, ariaLabel: `${name}, ${text}`, onclick });
+  function button(name, text, onclick) {
+    const labels = { textContent: text, ariaLabel: `${name}, ${text}` };
+    return make("button", { type: "button", className: "rv-button", onclick, ...labels });
   }
+
+  // A figure in some formats; `kind()` is what the server calls it, without an ending.
+  const figure = (name, endings, kind) => row(name, ...endings.map((ending) =>
+    link(name, ending, () => `${kind()}.${ending.toLowerCase()}`)));
 
   // The file of a trace comes after its end, when the menu may be open: what has the focus there must stay.
   function writeFiles() {
@@ -42,30 +46,30 @@ export function newDownloads(root, model, view, address) {
 
   function rowsOf(trace) {
     const name = trace.orig_name || trace.path.split("/").pop();
-    const whole = make("a", { className: "rv-button", href: trace.url, download: name, textContent: "ZIP", title: name,
+    const whole = make("a", { className: "rv-button", href: trace.url, download: name, title: name, textContent: "ZIP",
       ariaLabel: "The whole trace, ZIP" });
-    const figures = FIGURES.filter(([, kind]) => !isPair(model) || kind !== "curves");
+    const [table, again, papers] = ["Every step, as a table", "Make it again", "Papers that it stands on"];
     return [
       row("The whole trace", whole),
-      ...figures.map(([title, kind, endings]) =>
-        row(title, ...endings.map((ending) => link(ending, () => `${kind}.${ending.toLowerCase()}`, title)))),
-      row("All maps, with their scales", ...["PNG", "PDF"].map((ending) =>
-        link(ending, () => `maps-${view.scale}.${ending.toLowerCase()}`, "All maps, with their scales"))),
-      row("Every step, as a table", link("CSV", () => "steps.csv", "Every step, as a table")),
-      row("Make it again", newCopy("Copy as Python", () => at("again.py")), link(".py", () => "again.py", "Make it again")),
-      row("Papers that it stands on", newCopy("Copy BibTeX", () => at("papers.bib")),
-        link(".bib", () => "papers.bib", "Papers that it stands on"))];
+      ...(isPair(model) ? [] : [figure("Curves", ["SVG", "PNG", "PDF"], () => "curves")]),
+      figure("All in one figure", ["PNG", "PDF"], () => "overview"),
+      figure("All maps, with their scales", ["PNG", "PDF"], () => `maps-${view.scale}`),
+      row(table, link(table, "CSV", () => "steps.csv")),
+      row(again, newCopy("Copy as Python", () => at("again.py")), link(again, ".py", () => "again.py")),
+      row(papers, newCopy("Copy BibTeX", () => at("papers.bib")), link(papers, ".bib", () => "papers.bib")),
+    ];
   }
 
-  // Every lane's picture and perturbation as they are on show, as PNG, which loses nothing.
+  // Every lane's picture and perturbation as they are on show, as PNG, which loses nothing; and its maps.
   function writePictures() {
     const change = isPair(model) ? "difference" : "perturbation";
     pictures.replaceChildren(...model.meta.lanes.map((_, lane) => {
       const name = laneName(model, lane);
       const maps = model.files?.trace ? model.meta.metrics.map((_, m) =>
-        link(`map, ${metricTitle(model, m)}`, () => `map-${view.scale}-${lane}-${m}.png`, name)) : [];
-      return row(name, ...[["picture", "picture"], [change, "perturbation"]].map(([text, kind]) =>
-        button(text, name, () => savePicture(lane, kind))), ...maps);
+        link(name, `map, ${metricTitle(model, m)}`, () => `map-${view.scale}-${lane}-${m}.png`)) : [];
+      const shown = [["picture", "picture"], [change, "perturbation"]].map(([text, kind]) =>
+        button(name, text, () => savePicture(lane, kind)));
+      return row(name, ...shown, ...maps);
     }));
   }
 
@@ -76,7 +80,8 @@ export function newDownloads(root, model, view, address) {
     const image = kind === "picture" ? attacked : amplifiedChange(attacked, startPixels(model), view.factor);
     const canvas = make("canvas", { width: image.width, height: image.height });
     canvas.getContext("2d", { alpha: false }).putImageData(image, 0, 0);
-    const parts = [stem() ?? model.meta.name];
+    // The trace's file is called after picture, attack and seed.
+    const parts = [model.files?.trace?.orig_name?.replace(/[.]trace[.]zip$/, "") ?? model.meta.name];
     if (!isPair(model)) parts.push(`step${frame.step}`);
     parts.push(model.meta.lanes[lane]);
     if (kind !== "picture") parts.push(`perturbation-x${view.factor}`);
@@ -87,15 +92,6 @@ export function newDownloads(root, model, view, address) {
     }, "image/png");
   }
 
-  // What the trace's file is called, without its ending: picture, attack and seed.
-  const stem = () => model.files?.trace?.orig_name?.replace(/[.]trace[.]zip$/, "");
-
-  function open() {
-    if (!model.meta) return;
-    writeFiles();
-    writePictures();
-  }
-
-  menu.addEventListener("toggle", open);
+  menu.addEventListener("toggle", () => { if (model.meta) writePictures(); });
   return { writeFiles };
 }

@@ -159,9 +159,7 @@ def test_the_menu_offers_what_there_is(blank):
     assert (zip_, name) == ("/trace.zip", "cat_seed0.trace.zip")
     kinds = [href.removeprefix("/root/viewer/export/digest/7/") for href, _ in links]  # the step on show
     assert kinds[-2:] == ["map-log-0-0.png", "map-log-1-0.png"] and set(kinds[:-2]) <= set(exports.KINDS)
-    assert (
-        found["after"] == 6
-    )  # the pictures; the maps among them are of a trace that is gone until the menu opens anew
+    assert found["after"] == 4  # the pictures alone
 
 
 @pytest.mark.parametrize("allowed", [True, False])
