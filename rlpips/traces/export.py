@@ -68,6 +68,7 @@ def rows(trace: Any) -> Iterator[dict[str, Any]]:
     """A row for each step, lane and metric of a `Trace`: what the metric says of the lane's float picture, what it finds that as far as
     (where the trace has a ruler), and the distance of the 8-bit picture (where the step has one)."""
     ruler = Ruler.from_json(trace.ruler) if trace.ruler else None
+    theirs = [[each is not None for each in layers] for layers in trace.frames[0].maps]  # not another metric's
     shown = {(frame.step, lane): (frame, row) for frame in trace.frames for row, lane in enumerate(frame.lanes)}
     for step, lane, column in np.ndindex(trace.distance.shape):
         metric, distance = trace.metrics[column], float(trace.distance[step, lane, column])
@@ -83,7 +84,10 @@ def rows(trace: Any) -> Iterator[dict[str, Any]]:
             "distance_8bit": None if frame is None else frame.distance_8bit[row, column],
             "linf": trace.linf[step, lane],
             "l2": trace.l2[step, lane],
-            **{f"layer_{name}": trace.per_layer[step, lane, column, k] for k, name in enumerate(trace.layers)},
+            **{
+                f"layer_{name}": trace.per_layer[step, lane, column, k] if theirs[column][k] else None
+                for k, name in enumerate(trace.layers)
+            },
             **_verdict(trace, step, lane),
         }
 

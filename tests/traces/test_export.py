@@ -87,6 +87,14 @@ def test_the_table_has_every_step_lane_and_metric(duel, tmp_path):
     assert not any(row["equivalent"] for row in csv.DictReader(io.StringIO(replace(duel, ruler=None).to_csv())))
 
 
+def test_a_layer_of_another_metric_is_an_empty_cell(photo):
+    pair = compare(photo, photo, metrics=("lpips", "mse"))
+    of_lpips, of_mse = csv.DictReader(io.StringIO(pair.to_csv()))
+    empty = {name for name, cell in of_mse.items() if name.startswith("layer_") and not cell}
+    assert empty == {"layer_conv1", "layer_conv2", "layer_conv3", "layer_conv4", "layer_conv5"}
+    assert [name for name, cell in of_lpips.items() if name.startswith("layer_") and not cell] == ["layer_pixels"]
+
+
 def test_a_lane_cannot_be_a_formula(duel):
     named = replace(duel, metrics=("=1+1", "b"), lanes=("=1+1", "b", "noise"), ruler=None)
     assert {row["metric"] for row in csv.DictReader(io.StringIO(named.to_csv()))} == {"'=1+1", "b"}
