@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 import numpy as np
@@ -124,6 +125,14 @@ def test_what_is_recorded_is_exported_as_the_page_opens(client):
     path = gallery.opening()["files"]["trace"]["path"].replace("\\", "/")
     answer = client.get(f"/viewer/export/{path.split('/')[-2]}/40/again.py")
     assert answer.text == Trace.load(paths.PRECOMPUTED / gallery.OPENING).to_python()
+
+
+def test_a_figure_has_a_bound(trace):
+    many = tuple(f"m{n}" for n in range(9))
+    large = replace(trace, metrics=many, lanes=(*many, "noise"))
+    for kind in ("curves.svg", "overview.png", "maps-own.pdf", "map-own-0-0.png"):
+        with pytest.raises(ValueError, match="at most 60 lanes times metrics"):
+            exports.export(large, 3, kind)
 
 
 def test_all_papers_are_one_file(client):

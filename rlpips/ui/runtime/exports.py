@@ -64,12 +64,15 @@ KINDS: dict[str, tuple[str, Callable[[Trace, int], bytes]]] = {
     "again.py": (".py", _text("to_python")),
     "papers.bib": (".bib", _text("to_bibtex")),
 }
+_MOST = 60  # lanes times metrics in a figure; a stranger's trace may have thousands
 _MAP = re.compile(r"map-(own|common|log)-(\d{1,2})-(\d{1,2})\.png")
 
 
 def export(trace: Trace, step: int, kind: str) -> tuple[str, bytes]:
     """(file name, bytes) of one kind of what is taken from a trace, at the last picture up to a step. KeyError for another kind, ValueError
-    for a map that there is not."""
+    for a map that there is not, and for a trace of more than a figure holds."""
+    if len(trace.lanes) * len(trace.metrics) > _MOST and kind.endswith(("png", "svg", "pdf")):
+        raise ValueError(f"A figure here has at most {_MOST} lanes times metrics; this trace is larger.")
     if found := _MAP.fullmatch(kind):
         from rlpips.traces import figures
 
