@@ -13,7 +13,7 @@ MATHS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
 ]
-_PAPERS_CSS = """.papers { display: flex; flex-wrap: wrap; gap: 8px; max-width: 860px; margin: 0 auto 40px; }
+_PAPERS_CSS = """.papers { display: flex; flex-wrap: wrap; gap: 8px; max-width: 860px; margin: -48px auto 40px; }
 .papers > * {
   padding: 4px 12px; border: 1px solid var(--border-color-primary); border-radius: 6px; background: none; color: inherit;
   font: inherit; font-size: 14px; text-decoration: none; cursor: pointer;
