@@ -4,13 +4,16 @@ A process that is killed meanwhile leaves the target as it was, and a file named
 into the folder deletes. The data is not forced onto the disk: a kill loses nothing that way, only a power cut may.
 """
 
+import csv
+import io
 import os
 import platform
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 # With the machine's name, because the id of a process says nothing about those on other machines that share the folder.
 _PREFIX = f".rlpips-{platform.node()}-"
@@ -62,3 +65,23 @@ def _is_another(pid: int) -> bool:
     except PermissionError:  # it runs for another user
         pass
     return True
+
+
+def csv_text(rows: Iterable[dict[str, Any]]) -> str:
+    """Rows of equal keys as CSV with a heading: None is an empty cell, and a text that a spreadsheet would compute is made one that it
+    does not."""
+    file, writer = io.StringIO(), None
+    for row in rows:
+        writer = writer or csv.DictWriter(file, list(row), lineterminator="\n")
+        if not file.tell():
+            writer.writeheader()
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return file.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return f"{value:.7g}"

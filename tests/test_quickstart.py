@@ -25,3 +25,5 @@ def test_the_notebook_runs_and_shows_the_trace():
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)  # figures.overview
     assert any("('lpips', 'rlpips-linf', 'noise')" in output.get("text", "") for output in outputs)
+    shown = [output["data"].get("text/html", "") for output in outputs if "data" in output]
+    assert any("chelsea_linf4_cosine10_seed0" in text for text in shown)  # the trace itself

@@ -1,3 +1,5 @@
+import csv
+import io
 import os
 import random
 import re
@@ -119,3 +121,13 @@ def test_a_kill_leaves_a_whole_file(tmp_path):
         assert (tmp_path / "a").read_text() in ("a" * 2_000_000, "b" * 2_000_000)
     saving.write(tmp_path / "a", "new")
     assert names(tmp_path) == ["a"]
+
+
+def test_rows_become_csv_that_a_spreadsheet_only_shows():
+    rows = [{"a": 1 / 3, "b": None, "c": "=1+1"}, {"a": 40, "b": 'x,"y"', "c": "plain"}]
+    text = saving.csv_text(iter(rows))
+    assert list(csv.DictReader(io.StringIO(text))) == [
+        {"a": "0.3333333", "b": "", "c": "'=1+1"},
+        {"a": "40", "b": 'x,"y"', "c": "plain"},
+    ]
+    assert saving.csv_text([]) == ""

@@ -6,6 +6,7 @@
 // answer is (b / 255)^2. A difference has the size 0, or peak * 2^(((b & 127) - 127) * octaves / 126), and is negative
 // for b above 128. Weights are not applied.
 
+import { traceDigest } from "./model.js";
 import { hasVerdicts } from "./verdicts.js";
 
 const PAUSE = 250;                    // ms for which a step stays on show before its file is fetched
@@ -85,7 +86,7 @@ export function newDifferences(model, address, changed) {
     if (run !== model.run) { run = model.run; known = new Map(); }
     const key = `${step} ${trunk}`, mine = known;
     if (mine.has(key)) return mine.get(key);
-    const digest = model.files?.trace?.path?.split(/[\\/]/).at(-2);
+    const digest = traceDigest(model);
     if (!digest || hasVerdicts(model)) return null;
     clearTimeout(timer);
     timer = setTimeout(() => {

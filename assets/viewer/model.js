@@ -69,6 +69,9 @@ function findPeaks(model) {
 
 export const lastStep = (model) => Math.max(0, model.curve.distance.length - 1);
 
+// What the server calls the trace's file, once it is there.
+export const traceDigest = (model) => model.files?.trace?.path?.split(/[\\/]/).at(-2);
+
 export const isPair = (model) => model.meta.steps === 0;
 
 // The latest frame up to `step` that has the lane. With `decodedOnly` the latest decoded one, or else the first after

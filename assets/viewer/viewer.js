@@ -6,10 +6,11 @@ import { writeBar, writeRuler } from "./bar.js";
 import { newCache } from "./cache.js";
 import { newColumn, showColumn } from "./column.js";
 import { newCurves } from "./curves.js";
+import { newDownloads } from "./downloads.js";
 import { newInside } from "./inside.js";
 import { ALL, layerOfKey, showLayerBar, writeLayerBar } from "./layers.js";
 import { newLoader } from "./loader.js";
-import { closeOutside, writeDownloads, writeReceipt, writeTraceLink } from "./menus.js";
+import { closeOutside, writeReceipt } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
 import { newTable } from "./table.js";
@@ -44,6 +45,7 @@ export function mount({ element, props, watch, address }) {
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
+  const downloads = newDownloads(root, model, view, address);
   const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
 
   function receive(message) {
@@ -55,7 +57,7 @@ export function mount({ element, props, watch, address }) {
     if (view.following) view.step = lastStep(model);
     mirrorState();
     writeRuler(root, model, view);
-    if (message.files) writeTraceLink(root, model);
+    downloads.writeFiles();
     load().then(() => settle(model.frames.length > 0));
     curves.draw();
     schedule();
@@ -194,7 +196,6 @@ export function mount({ element, props, watch, address }) {
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
     document.addEventListener("keydown", chooseLayer);
     find("ruler").addEventListener("change", ({ target }) => act({ ruler: target.value, wanted: target.value }));
-    find("downloads").addEventListener("toggle", () => model.meta && writeDownloads(root, model, view));
     for (const menu of root.querySelectorAll(".rv-menu")) closeOutside(menu);
   }
 

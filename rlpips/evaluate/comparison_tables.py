@@ -11,8 +11,8 @@ Point = Mapping[str, tables.Interval]  # {"2afc", "agreement"}
 Transfer = Mapping[str, Any]  # {"how", "rows"}, as `rlpips.evaluate.transfer` measures it
 NOISE = "noise"  # the row of random points of the ball, which are never pushed
 
-# Croce et al., Adversarially Robust CLIP Models Induce Better (Robust) Perceptual Metrics, ICML 2024 workshop on foundation models in
-# the wild: percent right on NIGHTS (Fu et al., arXiv 2306.09344), clean and attacked within l_inf 4/255 and l2 3.
+# Croce et al. ("croce2025adversarially" in `rlpips.zoo.references`; first at an ICML workshop in 2024): percent right on NIGHTS (Fu et al.,
+# "fu2023dreamsim"), clean and attacked within l_inf 4/255 and l2 3.
 PUBLISHED_AT = "https://github.com/fra31/perceptual-metrics"
 PUBLISHED = {
     "R-CLIP (ConvNeXt-B, not trained on NIGHTS)": (92.3, 81.9, 78.5),

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from rlpips import saving
-from rlpips.traces import reader, writer
+from rlpips.traces import export, reader, writer
 from rlpips.traces.schema import Eye, Frame, SharedTrunk, merged_maps
 
 
@@ -117,12 +118,47 @@ class Trace:
         return writer.to_json(self, put, stored=stored)
 
     def save(self, path: str | os.PathLike | BinaryIO) -> None:
-        """Write a zip archive to a path, where it appears whole or not at all, or to a binary file."""
+        """Write a zip archive to a path, where it appears whole or not at all, or to a binary file. A folder gets a file called after
+        `stem`, chelsea_linf4_cosine20_seed0.trace.zip."""
         if not isinstance(path, str | os.PathLike):
             writer.write(self, path)
             return
-        with saving.beside(path) as part:
+        with saving.beside(self.named(path, ".trace.zip")) as part:
             writer.write(self, part)
+
+    @property
+    def stem(self) -> str:
+        """What its files are called, after picture, attack and seed: "chelsea_linf4_cosine20_seed0"."""
+        return export.stem(self)
+
+    def to_csv(self, path: str | os.PathLike | None = None) -> str | Path:
+        """Write one line for each step, lane and metric, in UTF-8, or return the text: the distance of the float picture, what the metric
+        finds that as far as, the distance of the 8-bit picture where the step has one, l_inf and l2 in [0, 1] units, and the layers'
+        shares. A path that is a folder gets a file called after `stem`."""
+        return self._put(export.csv_text(self), path, ".csv")
+
+    def to_python(self, path: str | os.PathLike | None = None) -> str | Path:
+        """Write a program that makes this trace again, or return it. It says where the file name of a picture of one's own goes."""
+        return self._put(export.python(self), path, ".py")
+
+    def to_bibtex(self, path: str | os.PathLike | None = None) -> str | Path:
+        """Write the BibTeX entries of the papers that this trace stands on, and of no others, or return them."""
+        return self._put(export.bibtex(self), path, ".bib")
+
+    def _repr_html_(self) -> str:
+        return export.as_html(self)
+
+    def _put(self, text: str, path: str | os.PathLike | None, ending: str) -> str | Path:
+        if path is None:
+            return text
+        path = self.named(path, ending)
+        saving.write(path, text)
+        return path
+
+    def named(self, path: str | os.PathLike, ending: str) -> Path:
+        """`path`, or in a folder a file called after `stem`: chelsea_linf4_cosine20_seed0.csv."""
+        path = Path(path)
+        return path / (self.stem + ending) if path.is_dir() else path
 
     @staticmethod
     def load(path: str | os.PathLike | BinaryIO) -> "Trace":

@@ -1,25 +1,32 @@
-"""The app's one public endpoint, `/attack`: a live duel for a script, which Gradio's client libraries can call.
+"""The app's public endpoints, for scripts, which Gradio's client libraries can call: `/attack`, a live duel, and `/compare`, many pairs.
 
-It is Run without the page: the same queue, limits, deadline and memory of finished duels.
+They are Run and Measure without the page: the same queue, limits and deadline, and the same memory of finished duels.
 """
 
-from contextlib import closing
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import gradio as gr
 
-from rlpips.data import images
+from rlpips.data import images, kinds
+from rlpips.pairs.verdict import THRESHOLD
 from rlpips.traces.trace import Trace
-from rlpips.ui.pages import duel
+from rlpips.ui.pages import duel, pairs_run
 from rlpips.ui.pages.duel_controls import Controls
-from rlpips.ui.runtime import files, session
-from rlpips.ui.runtime.queue import Client
+from rlpips.ui.runtime import files, session, work
+from rlpips.ui.runtime.pair_files import MAX_PAIRS, Chosen
+from rlpips.ui.runtime.queue import QUEUE, Client
+from rlpips.validation import check_whole
+from rlpips.zoo import catalog
 
 
 def build() -> None:
-    """Add the endpoint to the current Blocks."""
+    """Add the endpoints to the current Blocks."""
     gr.api(attack, api_name="attack")
+    gr.api(compare, api_name="compare")
 
 
 def attack(
@@ -62,17 +69,85 @@ def attack(
         "Stopped"; with it come a trace, the zip archive that `rlpips.Trace.load` reads (curves, maps, pictures and the receipt
         with all settings), and the attacked pictures, a PNG of 8 bits (H, W, 3) for each metric.
     """
-    try:
-        arguments = locals()
+    arguments = locals()
+    with _refusing():
         client = Client.of(arguments.pop("request"))
         with closing(session.completed(duel.updates(client, _controls(**arguments)))) as updates:
             for update in updates:
                 is_complete = update.content and "files" in update.content
                 yield update.text, *(_results(update.content) if is_complete else (None, []))
+
+
+def compare(
+    request: gr.Request,
+    references: list[gr.FileData],
+    candidates: list[gr.FileData],
+    metrics: list[str] = ["lpips", "rlpips-linf", "rlpips-l2"],  # noqa: B006  # as above
+    backbone: str = "alex",
+    threshold: int = THRESHOLD,
+) -> tuple[str, dict | None]:  # as above
+    """Measure pairs of pictures: which of them fool the first metric and not the second?
+
+    Parameters:
+        references: the originals, picture files of at most 50 megapixels, at least 32 pixels a side; a single file is a pair's
+        candidates: the changed pictures, as many, of the same sizes: the first with the first, and so on
+        metrics: names of metrics; the verdicts are about the first two
+        backbone: "alex", "vgg" or "squeeze"
+        threshold: the JPEG quality, 1 to 99, as far as which a metric must find a pair to count as fooled
+    Returns:
+        A sentence on the progress, many times. The last one begins with "Done" or, if the host's deadline came first, "Stopped";
+        with it comes what `rlpips.compare(references, candidates).to_json()` writes: {"receipt", "summary", "notes", "problems",
+        "rows": one for each pair that could be read}. Pairs of more than 1024 pixels a side are reduced, and their notes say so;
+        FLIP is asked about at most 100 pairs.
+    """
+    with _refusing():
+        client, (chosen, names) = Client.of(request), _pairs(references, candidates, metrics, backbone)
+        check_whole("The threshold", threshold, 1, 99)
+        with closing(pairs_run.measured(client, chosen, names, backbone)) as updates:
+            for update in updates:
+                is_last = update.content and update.text.startswith(("Done", "Stopped"))
+                yield update.text, _written(client, update.content[1], threshold) if is_last else None
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Within, an error becomes one for the script, with the sentence that the page would show."""
+    try:
+        yield
     except ValueError as error:
         raise gr.Error(f"Refused: {error}", print_exception=False) from None
     except Exception as error:
         raise gr.Error(session.fault(error), print_exception=False) from None
+
+
+def _pairs(references: Any, candidates: Any, metrics: Any, backbone: Any) -> tuple[Chosen, tuple[str, ...]]:
+    """(the files, the metrics) of a request. A script may send anything."""
+    sides = [[side] if isinstance(side, dict) else side for side in (references, candidates)]
+    for side in sides:
+        if not isinstance(side, list) or not side or not all(map(files.is_upload, side)):
+            raise ValueError(
+                "references and candidates must be lists of uploaded files: [gradio_client.handle_file(path)]."
+            )
+    first, second = ([each["path"] for each in side] for side in sides)
+    if len(first) != len(second):
+        raise ValueError(f"Every reference needs its candidate; got {len(first)} and {len(second)} files.")
+    if len(first) > MAX_PAIRS:
+        raise ValueError(f"At most {MAX_PAIRS} pairs at a time here; got {len(first)}.")
+    for path in map(Path, [*first, *second]):
+        if path.suffix.lower() not in kinds.ENDINGS or path.name.startswith("."):
+            raise ValueError(f"{path.name} is of a kind that is not read here; send pictures, such as PNG.")
+    if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
+        raise ValueError(f"metrics must be a list of names; got {metrics!r}.")
+    return Chosen(tuple(first), tuple(second), ordered=True), catalog.check_metrics(metrics, backbone)
+
+
+def _written(client: Client, measured: Any, threshold: int) -> dict:
+    """What `rlpips.pairs.results.Pairs.to_json` writes of measured pairs."""
+    with QUEUE.join(client) as place:
+        for _ in place.turn():
+            pass
+        _, data = work.pairs_file("json", measured, threshold)
+    return json.loads(data)
 
 
 def _controls(picture, candidate, metrics, longest_side, norm, eps, step_size, precision, **others) -> Controls:

@@ -9,18 +9,6 @@ from typing import Any
 
 from rlpips.validation import shown
 
-LPIPS_PAPER = "Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, arXiv 1801.03924"
-RLPIPS_PAPER = "Ghazanfari et al., R-LPIPS: An Adversarially Robust Perceptual Similarity Metric, arXiv 2307.15157"
-SSIM_PAPER = "Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, IEEE TIP 2004"
-PAT_PAPER = "Laidlaw, Singla and Feizi, Perceptual Adversarial Robustness: Defense Against Unseen Threat Models, arXiv 2006.12655"
-AT_PAPER = "Madry et al., Towards Deep Learning Models Resistant to Adversarial Attacks, arXiv 1706.06083"
-RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
-ALEXNET_PAPER = "Krizhevsky, One weird trick for parallelizing convolutional neural networks, arXiv 1404.5997"
-DISTS_PAPER = "Ding et al., Image Quality Assessment: Unifying Structure and Texture Similarity, arXiv 2004.07728"
-ST_LPIPS_PAPER = "Ghildyal and Liu, Shift-tolerant Perceptual Similarity Metric, arXiv 2207.13686"
-E_LPIPS_PAPER = (
-    "Kettunen et al., E-LPIPS: Robust Perceptual Image Similarity via Random Transformation Ensembles, arXiv 1906.03973"
-)
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PIXELS = "mse"  # the yardstick beside the metrics that have a network
 PAIR = ("lpips", "rlpips-linf")  # the two metrics that are compared by default
@@ -71,7 +59,7 @@ class MetricCard:
     source: str
     licence: str
     training: str  # one sentence
-    paper: str
+    paper: str  # a key of `rlpips.zoo.references`
     heads: dict[str, WeightsFile] = field(default_factory=dict)
     official: Checkpoint | None = None
     trunk: WeightsFile | None = None
@@ -112,6 +100,7 @@ class TrunkCard:
     megabytes: int  # size of torchvision's file
     source: str
     licence: str
+    paper: str  # a key of `rlpips.zoo.references`
     cost: int = 1  # how many times as long as AlexNet's a pass takes, roughly
 
     @property
@@ -130,7 +119,7 @@ class ClassifierCard:
     training: str  # one sentence
     source: str
     licence: str
-    paper: str
+    paper: str  # a key of `rlpips.zoo.references`
     sha256: str = ""  # of the whole file, 64 hex digits; empty: not trained yet, or torchvision's
     classes: tuple[str, ...] = CIFAR10_CLASSES  # empty for ImageNet: torchvision has its thousand names
     size: int = 32  # pixels a side
@@ -158,6 +147,7 @@ TRUNKS: dict[str, TrunkCard] = {
             megabytes=233,
             source="torchvision AlexNet IMAGENET1K_V1, convolutions only",
             licence="BSD-3-Clause",
+            paper="krizhevsky2014one",
         ),
         TrunkCard(
             name="vgg",
@@ -171,6 +161,7 @@ TRUNKS: dict[str, TrunkCard] = {
             megabytes=528,
             source="torchvision VGG16 IMAGENET1K_V1, convolutions only",
             licence="BSD-3-Clause",
+            paper="simonyan2015very",
             cost=20,
         ),
         TrunkCard(
@@ -182,6 +173,7 @@ TRUNKS: dict[str, TrunkCard] = {
             megabytes=5,
             source="torchvision SqueezeNet 1.1 IMAGENET1K_V1, convolutions only",
             licence="BSD-3-Clause",
+            paper="iandola2016squeezenet",
         ),
     )
 }
@@ -195,7 +187,7 @@ def _official(variant: str, file: str, blob_id: str, training: str) -> MetricCar
         source="github.com/SaraGhazanfari/R-LPIPS, folder checkpoints",
         licence="none stated; downloaded from its authors, never shipped",
         training=training,
-        paper=RLPIPS_PAPER,
+        paper="ghazanfari2023rlpips",
         official=Checkpoint(file, blob_id, OFFICIAL_FOLDER + file),
     )
 
@@ -210,7 +202,7 @@ CATALOG: dict[str, MetricCard] = {
             source="the lpips package 0.1.4, weights v0.1",
             licence="BSD-2-Clause",
             training="Heads learnt from human judgements of image pairs (BAPPS), the trunk frozen.",
-            paper=LPIPS_PAPER,
+            paper="zhang2018lpips",
             heads={
                 "alex": WeightsFile(
                     "lpips_alex.safetensors",
@@ -233,7 +225,7 @@ CATALOG: dict[str, MetricCard] = {
             source="this project, python -m rlpips.training",
             licence="BSD-3-Clause",
             training="Heads trained here on clean pairs and pairs attacked in an l∞ ball, the trunk frozen.",
-            paper=RLPIPS_PAPER,
+            paper="ghazanfari2023rlpips",
             heads={
                 "alex": WeightsFile(
                     "rlpips-linf_alex.safetensors", "73089def69c6536037a98da0435f1f3247abf53ce29d3d9ad1f62ec04ed0d6a1"
@@ -250,7 +242,7 @@ CATALOG: dict[str, MetricCard] = {
             source="this project, python -m rlpips.training",
             licence="BSD-3-Clause",
             training="Heads trained here on clean pairs and pairs attacked in an l2 ball, the trunk frozen.",
-            paper=RLPIPS_PAPER,
+            paper="ghazanfari2023rlpips",
             heads={
                 "alex": WeightsFile(
                     "rlpips-l2_alex.safetensors", "ec2b06911981d09c443596f169927e835d5cda2a02f64d509f0685151d34170e"
@@ -267,7 +259,7 @@ CATALOG: dict[str, MetricCard] = {
             source="this project, python -m rlpips.training tune",
             licence="BSD-3-Clause",
             training="Heads and trunk trained here on clean pairs and pairs attacked in an l∞ ball.",
-            paper=RLPIPS_PAPER,
+            paper="ghazanfari2023rlpips",
             heads={
                 "alex": WeightsFile(
                     "rlpips-tune_alex.safetensors", "b1e77962783a21306f2a704d4ee5ed999cde648ba0725ecf13de8ff260b1ce03"
@@ -284,7 +276,7 @@ CATALOG: dict[str, MetricCard] = {
             source="this project",
             licence="BSD-3-Clause",
             training="None: the mean squared difference of pixels.",
-            paper="Gonzalez and Woods, Digital Image Processing",
+            paper="gonzalez2018digital",
         ),
         MetricCard(
             name="ssim",
@@ -293,7 +285,7 @@ CATALOG: dict[str, MetricCard] = {
             source="this project",
             licence="BSD-3-Clause",
             training="None: one minus the structural similarity of the luma.",
-            paper=SSIM_PAPER,
+            paper="wang2004ssim",
         ),
         MetricCard(
             name="dists",
@@ -302,7 +294,7 @@ CATALOG: dict[str, MetricCard] = {
             source="the DISTS-pytorch package 0.1, on torchvision's VGG16",
             licence="MIT",
             training="Weights of textures and structures learnt from human judgements (KADID-10k) and from textures, VGG16 frozen.",
-            paper=DISTS_PAPER,
+            paper="ding2020dists",
             weights=WeightsFile(
                 "dists.safetensors", "745cdae1b30c00fe14c81d72f852015ae5c33dc3d83c49d4c928295c1cfc4ce9"
             ),
@@ -316,7 +308,7 @@ CATALOG: dict[str, MetricCard] = {
             source="the stlpips-pytorch package 0.0.2",
             licence="BSD-2-Clause",
             training="Trunk and heads trained by the paper's authors to judge alike where a picture is shifted (BAPPS).",
-            paper=ST_LPIPS_PAPER,
+            paper="ghildyal2022stlpips",
             packaged={
                 backbone: PackagedFile(
                     f"{backbone}_shift_tolerant.pth", sha256, "stlpips_pytorch", "weights/vST0.0", "stlpips-pytorch"
@@ -335,7 +327,7 @@ CATALOG: dict[str, MetricCard] = {
             source="this project, on LPIPS",
             licence="BSD-2-Clause, as LPIPS's heads",
             training="None of its own: LPIPS, averaged over eight transformations drawn once.",
-            paper=E_LPIPS_PAPER,
+            paper="kettunen2019elpips",
             of="lpips",
             cost=10,
         ),
@@ -394,35 +386,35 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
             "Undefended",
             "6046d6f6198a4951d2f855a25d36426059271130dcfc61e19d5a5e856010016b",
             "Trained here on clean pictures only.",
-            RESNET_PAPER,
+            "he2016deep",
         ),
         _small(
             "at-linf",
             "AT l∞",
             "d41f3a7727383c67b4ed8b31d76fb5e5072930387552f8b9756470e30ee3535b",
             "Trained here on pictures attacked by PGD in an l∞ ball of 8/255.",
-            AT_PAPER,
+            "madry2018towards",
         ),
         _small(
             "at-l2",
             "AT l2",
             "1cfb40343ed443f8e7450978f50b0689a3a0b6f97d85a42881dbff98b5dc9e42",
             "Trained here on pictures attacked by PGD in an l2 ball of 1.0.",
-            AT_PAPER,
+            "madry2018towards",
         ),
         _small(
             "pat-self",
             "PAT self",
             "58000741c29ac24ad92edba94db138d25056ab87beee8dce34f22daaafb1f49b",
             "Trained here on pictures attacked by Fast-LPA within 0.5 in the classifier's own features.",
-            PAT_PAPER,
+            "laidlaw2021perceptual",
         ),
         _small(
             "pat-alexnet",
             "PAT AlexNet",
             "62a726071e34b7c933789b157dde4764fe6578e5a0cf9ee8dcd1031f248e9a59",
             "Trained here on pictures attacked by Fast-LPA within 0.3 in the features of LPIPS on AlexNet.",
-            PAT_PAPER,
+            "laidlaw2021perceptual",
         ),
         ClassifierCard(
             name="alexnet-imagenet",
@@ -431,7 +423,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
             training="Trained by torchvision on ImageNet's clean pictures.",
             source="torchvision AlexNet IMAGENET1K_V1",
             licence="BSD-3-Clause",
-            paper=ALEXNET_PAPER,
+            paper="krizhevsky2014one",
             classes=(),
             size=224,
             model="alexnet",
@@ -444,7 +436,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
             training="Trained by torchvision on ImageNet's clean pictures.",
             source="torchvision ResNet-50 IMAGENET1K_V1",
             licence="BSD-3-Clause",
-            paper=RESNET_PAPER,
+            paper="he2016deep",
             classes=(),
             size=224,
             model="resnet50",

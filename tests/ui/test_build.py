@@ -8,7 +8,7 @@ import pytest
 
 from rlpips import paths
 from rlpips.ui.pages import how_it_works
-from rlpips.zoo import cards
+from rlpips.zoo import cards, references
 
 WITHOUT_TORCH = """
 import sys
@@ -41,6 +41,10 @@ def test_the_page_and_recorded_duels_need_neither_torch_nor_plotly(tmp_path):
 def test_how_it_works_reports_the_cards():
     text = how_it_works.text()
     assert "[[" not in text and "arXiv 2307.15157" in text and "arXiv 1801.03924" in text
+    assert all(
+        f"]({each.url})" in text for each in references.REFERENCES.values() if each.url
+    )  # every source has a link
+    assert "J. Nilsson, T. Akenine-Möller" in text
 
 
 def test_how_it_works_takes_heads_that_were_not_measured_yet(monkeypatch):

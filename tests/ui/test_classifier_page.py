@@ -328,7 +328,7 @@ def test_a_run_grows_and_its_trace_can_be_taken_home(page, tmp_path):
     page.wait_for_selector(f"{ROOT} .rv[data-state=done]")
     page.click(f"{ROOT} .rv-downloads summary")
     with page.expect_download() as download:
-        page.locator(f"{ROOT} .rv-downloads li > *").get_by_text("The whole trace").click()
+        page.locator(f"{ROOT} .rv-downloads [aria-label='The whole trace, ZIP']").click()
     download.value.save_as(tmp_path / "trace.zip")
     trace = Trace.load(tmp_path / "trace.zip")
     assert trace.lanes == ("ppgd", "r-ppgd") and trace.receipt["seed"] == 0

@@ -1,4 +1,7 @@
-"""The public endpoint /attack, called by Gradio's client library on the running app."""
+"""The public endpoints /attack and /compare, called by Gradio's client library on the running app."""
+
+import json
+import re
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from PIL import Image
 from visitors import request
 
 import rlpips
-from rlpips import Trace
+from rlpips import Trace, paths
 from rlpips.ui import endpoint
 from rlpips.ui.pages.duel_controls import Controls
 from rlpips.ui.runtime import files as served_files
@@ -105,3 +108,92 @@ def test_a_request_has_the_values_that_the_page_would_send(served):
     assert endpoint._controls(**settings, norm="flow", eps=0.5).eps == 0.5
     with pytest.raises(ValueError, match="another picture than the reference"):
         endpoint._controls(**{**settings, "candidate": settings["picture"]}, norm="l2", eps=2.5)
+
+
+# ---- /compare
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """(originals, changed pictures): three pairs in files, the last one of two sizes, two of one name."""
+    rng, sides = np.random.default_rng(8), ([], [])
+    for n, (size, other) in enumerate((((48, 64), (48, 64)), ((64, 56), (64, 56)), ((48, 64), (64, 48)))):
+        clean = rng.integers(0, 256, (*size, 3), np.uint8)
+        changed = np.clip(clean.astype(int) + rng.integers(-30, 31, clean.shape), 0, 255).astype(np.uint8)
+        if size != other:
+            changed = changed.transpose(1, 0, 2)
+        for side, folder, pixels in zip(sides, ("clean", "adv"), (clean, changed)):
+            path = tmp_path / folder / ("cat.png" if n else "dog.png") if n < 2 else tmp_path / folder / "last.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(path)
+            side.append(path)
+    return sides
+
+
+def test_a_script_gets_the_rows_that_the_library_gives(client, pairs):
+    here = rlpips.compare(*pairs, metrics=("lpips", "rlpips-linf"), threshold=20)
+    job = client.submit(
+        *([*map(handle_file, side)] for side in pairs), ["lpips", "rlpips-linf"], "alex", 20, api_name="/compare"
+    )
+    text, found = job.result()
+    expected = json.loads(here.to_json())
+    assert text.startswith("Done: 2 of 3 pairs measured in") and "1 could not be read" in text
+    assert len(found["rows"]) == len(expected["rows"]) == 2 and found["receipt"]["threshold"] == 20
+    for ours, theirs in zip(expected["rows"], found["rows"]):
+        assert list(ours) == list(theirs)
+        for key, value in ours.items():
+            assert theirs[key] == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value), key
+    ((name, reason),) = [(each["name"], each["reason"]) for each in found["problems"]]
+    assert name == "last.png" and "differ in size, 64×48 and 48×64" in reason
+    assert all(result is None for _, result in job.outputs()[:-1])
+
+
+def test_two_files_are_a_pair_and_names_may_be_equal(client, pairs):
+    clean, changed = handle_file(pairs[0][1]), handle_file(pairs[1][1])
+    _, one = client.predict(clean, changed, api_name="/compare")
+    _, two = client.predict([clean, clean], [changed, changed], api_name="/compare")
+    assert [row["pair"] for row in one["rows"]] == ["cat.png"]
+    assert [row["pair"] for row in two["rows"]] == ["0/cat.png", "1/cat.png"]
+    assert [row["lpips"] for row in two["rows"]] == pytest.approx([one["rows"][0]["lpips"]] * 2, rel=1e-4)
+    assert {"lpips", "rlpips-linf", "rlpips-l2", "verdict"} <= set(one["rows"][0])
+
+
+def test_the_example_in_the_document_runs(server, pairs, monkeypatch, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", (paths.DOCS / "hosting.md").read_text("utf-8"), re.DOTALL)
+    (block,) = [block for block in blocks if "/compare" in block]
+    monkeypatch.chdir(pairs[0][0].parent.parent)
+    block = block.replace("http://127.0.0.1:7860", server.url).replace("dog.png", "cat.png")
+    exec(compile(block, "hosting.md", "exec"), {})
+    assert "cat.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [
+        ({"references": "/etc/hostname"}, "lists of uploaded files"), ({"candidates": []}, "lists of uploaded files"),
+        ({"references": [{"path": "/etc/hostname"}]}, "lists of uploaded files"), ({"references": None}, "lists of uploaded"),
+        ({"candidates": [1]}, "lists of uploaded files"), ({"metrics": "lpips"}, "must be a list of names; got 'lpips'"),
+        ({"metrics": []}, "at least one metric"), ({"metrics": ["lpips", "lpips"]}, "each once"),
+        ({"metrics": [{}]}, "a list of names"), ({"metrics": ["lipps"]}, "Unknown metric 'lipps'"),
+        ({"backbone": 5}, "Unknown backbone 5"), ({"threshold": "10"}, "threshold must be"), ({"threshold": 100}, "1 to 99"),
+        ({"threshold": float("nan")}, "threshold must be"),
+    ],
+)  # fmt: skip
+def test_a_comparison_of_the_wrong_form_is_refused(wrong, sentence, served):
+    both = {side: [served_files.put(f"{side}.png", side.encode())] for side in ("references", "candidates")}
+    with pytest.raises(endpoint.gr.Error) as refusal:
+        next(endpoint.compare(request(), **{**both, **wrong}))
+    assert sentence in refusal.value.message and refusal.value.message.startswith("Refused: ")
+
+
+def test_too_many_pairs_and_other_kinds_of_file_are_refused(served, monkeypatch):
+    picture, text = served_files.put("a.png", b"a"), served_files.put("a.txt", b"a")
+    monkeypatch.setattr(endpoint, "MAX_PAIRS", 2)
+    for references, candidates, sentence in (
+        ([picture] * 3, [picture] * 3, "At most 2 pairs at a time here; got 3."),
+        ([picture] * 2, [picture], "Every reference needs its candidate; got 2 and 1 files."),
+        ([picture], [text], "a.txt is of a kind that is not read here"),
+    ):
+        with pytest.raises(endpoint.gr.Error) as refusal:
+            next(endpoint.compare(request(), references, candidates))
+        assert sentence in refusal.value.message

@@ -18,6 +18,7 @@ ENTRIES = {
     ("judge.js", "mount"),
     ("pairs.js", "mount"),
     ("judge_score.js", "mount"),
+    ("papers.js", "mount"),
     ("replies.js", "mount"),
 }
 WIDEST = 120  # characters

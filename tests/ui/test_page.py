@@ -106,13 +106,14 @@ def test_run_grows_live_and_what_is_downloaded_is_what_was_made(page, tmp_path):
 
     page.click("#viewer .rv-downloads summary")
     files = {}
-    for name in ("Attacked against LPIPS: picture", "Attacked against R-LPIPS l∞: picture", "The whole trace"):
+    page.wait_for_selector("#viewer .rv-made-there li", state="attached")
+    for name in ("Attacked against LPIPS, picture", "Attacked against R-LPIPS l∞, picture", "The whole trace, ZIP"):
         with page.expect_download() as download:
-            page.locator("#viewer .rv-downloads li > *").get_by_text(name).click()
+            page.locator(f"#viewer .rv-downloads [aria-label='{name}']").click()
         files[name] = tmp_path / download.value.suggested_filename
         download.value.save_as(files[name])
     attacked = np.stack([np.array(Image.open(path)) for path in list(files.values())[:LANES]])
-    trace = Trace.load(files["The whole trace"])
+    trace = Trace.load(files["The whole trace, ZIP"])
     assert (attacked == trace.adversarial[:LANES]).all()
     sample = np.array(Image.open(SAMPLES[0].path).convert("RGB"))
     change = np.abs(attacked.astype(int) - sample)
@@ -265,7 +266,8 @@ def test_uploads_good_and_bad(page, tmp_path):
     wait_painted(page)
     page.click("#viewer .rv-downloads summary")
     with page.expect_download() as download:
-        page.locator("#viewer .rv-downloads a").click()
+        page.locator("#viewer .rv-downloads [aria-label='The whole trace, ZIP']").click()
+    assert download.value.suggested_filename.startswith("my-50-1_linf4_")
     download.value.save_as(tmp_path / "mine.zip")
     assert Trace.load(tmp_path / "mine.zip").reference.shape == (60, 90, 3)
 

@@ -30,7 +30,7 @@ OPENING = paths.OPENING
 _OPENED = cache.FinishedRuns(64 * 1024**2)  # the messages of recorded duels, by file
 RECORDED, SAVED = "a recorded duel", "a saved trace"
 NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. Choose one to open it on the Duel page; or
-open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>trace</i>).</p>"""
+open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>The whole trace</i>).</p>"""
 DAMAGED = "<p>{} of the recorded duels cannot be read: {}. Please install this project's files again.</p>"
 MISSING = "<p>The recorded duels are missing. Please install this project's files again.</p>"
 

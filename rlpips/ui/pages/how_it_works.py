@@ -6,18 +6,28 @@ import gradio as gr
 
 from rlpips import paths
 from rlpips.evaluate import tables
-from rlpips.zoo import cards, catalog
+from rlpips.ui.components import modules
+from rlpips.zoo import cards, catalog, references
 
 MATHS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
 ]
+_PAPERS_CSS = """.papers { display: flex; flex-wrap: wrap; gap: 8px; max-width: 860px; margin: -48px auto 40px; }
+.papers > * {
+  padding: 4px 12px; border: 1px solid var(--border-color-primary); border-radius: 6px; background: none; color: inherit;
+  font: inherit; font-size: 14px; text-decoration: none; cursor: pointer;
+}"""
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
 
 
 def build() -> None:
     """Lay out the page in the current Blocks."""
     gr.Markdown(text(), latex_delimiters=MATHS, elem_classes="prose-page")
+    gr.HTML(
+        None, html_template='<div class="papers"></div>', css_template=_PAPERS_CSS, js_on_load=modules.load("papers.js"),
+        elem_id="papers", apply_default_css=False,
+    )  # fmt: skip
 
 
 def text() -> str:
@@ -27,6 +37,7 @@ def text() -> str:
     except ValueError as error:
         parts = {"results": str(error), "measured": "", "layers": "", "data": ""}
     parts["cards"] = "\n\n".join(_card(name, backbone) for name, backbone in _ours())
+    parts["sources"] = "\n".join(map(_source, references.REFERENCES.values()))
     page = (paths.ASSETS / "how_it_works.md").read_text("utf-8")
     for name, value in parts.items():
         page = page.replace(f"[[{name}]]", value)
@@ -43,6 +54,13 @@ def _tables(all_cards: dict[str, dict]) -> dict[str, str]:
             "layers": tables.layer_table({name: result for name, result in results.items() if name in METRICS}),
         }
     return {**parts, "data": all_cards["rlpips-linf"]["data"]}
+
+
+def _source(paper: references.Reference) -> str:
+    """A line of the list of sources, with a link to where it can be read."""
+    place = f"arXiv {paper.arxiv}" if paper.arxiv else f"doi {paper.doi}" if paper.doi else paper.publisher
+    link = f"[{place}]({paper.url})" if paper.url else place
+    return f"- {paper.authors}: *{html.escape(paper.title)}*, {paper.year}, {link} ({paper.short})."
 
 
 def _ours() -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import gradio as gr
 import numpy as np
@@ -183,7 +184,8 @@ class _PairRun(Run):
     def steps(self) -> Generator[Update]:
         seconds = device.stopwatch()
         yield Update("Running: comparing the two pictures…")
-        self._trace = work.pair(self._first.pixels, self._second, self._metrics, self._backbone)
+        trace = work.pair(self._first.pixels, self._second, self._metrics, self._backbone)
+        self._trace = replace(trace, name=self._first.name)
         self._seconds = seconds()
 
     def result(self) -> Update:
@@ -202,6 +204,4 @@ class _PairRun(Run):
 
     def _message(self):
         assert self._trace is not None
-        message = messages.whole(self._id, "done", self._trace, eye=self._eye)
-        message["meta"]["name"] = self._first.name
-        return message
+        return messages.whole(self._id, "done", self._trace, eye=self._eye)

@@ -39,7 +39,13 @@ def updates(client: Client, chosen: Chosen, backbone: str, eye: bool = True) -> 
     that cannot be read or paired."""
     if backbone not in catalog.TRUNKS:
         raise ValueError(f"The backbone is one of {', '.join(catalog.TRUNKS)}; got {backbone!r}.")
-    metrics = metrics_on(METRICS, backbone)
+    yield from measured(client, chosen, metrics_on(METRICS, backbone), backbone, eye)
+
+
+def measured(
+    client: Client, chosen: Chosen, metrics: tuple[str, ...], backbone: str, eye: bool = True
+) -> Generator[Update]:
+    """The same with any metrics that have heads for the backbone. The content of an update is (view message, `Measured`)."""
 
     def prepare() -> BenchRun:
         with pair_files.opened(client, chosen) as opened:

@@ -14,6 +14,7 @@ from rlpips.evaluate.comparison_tables import (
 )
 from rlpips.ui.pages.robustness_text import joined, percent, title
 from rlpips.zoo import catalog
+from rlpips.zoo.references import reference
 
 
 def sentence(points: Mapping[str, Point], curves: Mapping[str, Curve]) -> str:
@@ -49,8 +50,12 @@ def published() -> str:
     )
     return (
         '<section class="robust-part"><h3>Published elsewhere, not measured here</h3><p>Choices that agree with people\'s, in percent, on '
-        "another task than ours: other pictures (NIGHTS), other attacks, judgements of people. From the "
-        f'<a href="{PUBLISHED_AT}">repository of Croce et al. (2024)</a>.</p>'
+        f"another task than ours: other pictures ({_paper('fu2023dreamsim', 'NIGHTS')}), other attacks, judgements of people. From the "
+        f'<a href="{PUBLISHED_AT}">repository</a> of {_paper("croce2025adversarially", "Croce et al. (2025)")}.</p>'
         '<div class="intervals published" tabindex="0" role="region" aria-label="Published figures"><table><thead><tr>'
         f'<th scope="col">2AFC on NIGHTS, %</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>'
     )
+
+
+def _paper(key: str, text: str) -> str:
+    return f'<a href="{reference(key).url}">{text}</a>'

@@ -39,7 +39,7 @@ def whole(
         saved = saving.result() if saving else saved
     archive = files.put("trace.zip", saved or b"")  # no visitor's file name in an address
     message |= {"eye": {"missing": eye}} if eye else {}
-    return {**message, "files": {"trace": {**archive, "orig_name": f"{trace.name}.trace.zip"}}}
+    return {**message, "files": {"trace": {**archive, "orig_name": f"{trace.stem}.trace.zip"}}}
 
 
 def _shown(run, state, trace, sent):

@@ -26,12 +26,13 @@ LIMIT_S = 30.0  # for the match: arrays are looked through for the range of thei
 
 class Chosen(NamedTuple):
     """What a visitor has chosen: paths of the files of two fields (the second may be empty), the range of values in arrays (None to
-    recognise it), and whether the first field holds the attacked pictures."""
+    recognise it), whether the first field holds the attacked pictures, and whether the pictures of the fields belong together by place."""
 
     first: tuple[str, ...]
     second: tuple[str, ...] = ()
     values: str | None = None
     swap: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True)

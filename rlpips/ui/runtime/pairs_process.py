@@ -1,6 +1,6 @@
 """A process that matches and reads a visitor's pairs: `python -m rlpips.ui.runtime.pairs_process`, which `pair_files` starts and ends.
 
-The first line of its input is the JSON of what was uploaded, {"first", "second": paths, "values", "swap", "most"}; it answers {"pairs",
+The first line of its input is the JSON of what was uploaded, {"first", "second": paths, "values", "swap", "ordered", "most"}; it answers {"pairs",
 "more", "problems", "notes", "label"}. Every further line asks for a picture, {"pair", "attacked", "side"}; it answers {"shape", "dtype",
 "size", "notes"}, and then the bytes of the pixels. To either it may answer {"refusal"}.
 """
@@ -40,7 +40,11 @@ def main() -> None:
                     answer, pixels = _picture(inputs, **request)
                 else:
                     _bound([*request["first"], *request["second"]])
-                    inputs = read_files(request["first"], request["second"], request["values"], Path(folder))
+                    files = request["first"], request["second"]
+                    if request["ordered"]:
+                        inputs = read_ordered(*files, Path(folder))
+                    else:
+                        inputs = read_files(*files, request["values"], Path(folder))
                     inputs = inputs.swapped() if request["swap"] else inputs
                     answer = _match(inputs, request["most"])
             except ValueError as error:
@@ -70,6 +74,23 @@ def read_files(first: Sequence[str], second: Sequence[str], values: str | None, 
         sides = [[path] for path in _clean_first(sides[0])]
     given = [_together(side, folder / name) for side, name in zip(sides, ("originals", "attacked")) if side]
     return read(*given, listed=tables[0] if tables else None, ranges=(values,) if values else None)
+
+
+def read_ordered(first: Sequence[str], second: Sequence[str], folder: Path) -> Inputs:
+    """Two lists of pictures in files, paired by place, under their own names; `folder` is an empty one. ValueError as from
+    `rlpips.pairs.reading.read`."""
+    sides = [_side_by_side(side, folder / name) for side, name in ((first, "references"), (second, "candidates"))]
+    return read(*sides)
+
+
+def _side_by_side(side: Sequence[str], folder: Path) -> list[Path]:
+    """Pictures in a folder under their own names, or, where these are not distinct, each in a folder with its number."""
+    names = [Path(path).name for path in side]
+    links = [folder / name if len(set(names)) == len(names) else folder / str(n) / name for n, name in enumerate(names)]
+    for link, path in zip(links, side, strict=True):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path(path).absolute())
+    return links
 
 
 def _holds_many(path: Path) -> bool:
