@@ -28,6 +28,7 @@ from rlpips.ui.pages import (
     links,
     pairs,
     robustness,
+    story,
 )
 from rlpips.ui.runtime import address, device, differences, files, limits, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
@@ -110,7 +111,7 @@ def serve() -> None:
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD,
-        app_kwargs={"routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
+        app_kwargs={"routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *story.ROUTES], "middleware": [Middleware(limits.Limits)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through
