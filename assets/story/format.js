@@ -35,7 +35,7 @@ function faultIn(text) {
   const plain = "(?:-?(?:0|[1-9]\\d*)(?:\\.\\d+)?(?:[eE][+-]?\\d+)?|true|false|null)";
   const next = new RegExp(`\\s*(?:(${string})|(${plain})|([{}\\[\\],:]))`, "y");
   const opened = [];
-  let wants = "value", at = 0;        // "value", "item" (or the end of its list), "key", "name" (a key after a comma), …
+  let wants = "value", at = 0;        // "item": a value or the end of the list; "name": a key after a comma
   for (let found = next.exec(text); found; found = next.exec(text)) {
     const [, word, other, mark] = found;
     const ends = mark === "}" ? "{" : mark === "]" ? "[" : null;

@@ -90,7 +90,7 @@ def test_all_scenes_by_keyboard_alone_and_every_number_is_the_traces(chromium, s
         page.keyboard.press("1")
         at(page, 3, "told")
         assert text(page, "answer") == "You said “about as far”; measured: “more than 30 times”."
-        assert text(page, "figure") == f"{end[0, 0] / end[2, 0]:.0f} ×" and f"{end[2, 0]:.4f}" in text(page, "reveal")
+        assert text(page, "figure") == f"{end[0, 0] / end[2, 0]:.0f}×" and f"{end[2, 0]:.4f}" in text(page, "reveal")
         assert page.locator("#viewer .rv-lane").nth(1).input_value() == "2"  # noise
 
         page.keyboard.press("Space")
