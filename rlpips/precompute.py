@@ -119,7 +119,7 @@ def make_eye() -> None:
     if not eye.is_installed():
         print(eye.MISSING)
         return
-    for path in sorted([*paths.PRECOMPUTED.glob("*.zip"), *paths.PRECOMPUTED_STORY.glob("*.zip")]):
+    for path in sorted([*paths.PRECOMPUTED.glob("*.zip"), *paths.PRECOMPUTED.glob("story/*.zip")]):
         trace = Trace.load(path)
         *_, said = look(trace.reference, trace.adversarial)
         assert isinstance(said, Eye)  # the last one

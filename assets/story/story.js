@@ -13,9 +13,11 @@ import { VALUES, measure, valueText } from "./values.js";
 
 const VIEWER = "viewer";
 const LOOK_MS = 200;                  // how often the light follows the page
-const AIM_MS = 1200;                  // how long the page may take to lay itself out for a scene
+const AIM_MS = 2500;                  // how long the page may take to lay itself out for a scene
 const PLAY_MS = 3500;                 // a whole attack
 const PATIENCE_MS = 15000;            // for pictures that a number is computed from
+const ELSEWHERE = "The link names a story at an address that is neither https nor of this page: it is not opened. "
+  + "This is the lesson that comes with the page.";
 
 // `addressOf` makes the address of a file of the server; `moved({scene, from})` hears where the story is, null when
 // it is closed.
@@ -90,17 +92,15 @@ export function newStory({ addressOf, moved }) {
   async function begin({ scene, from }, isNew = false) {
     answers = new Map();
     story = null;
-    told = { scene, from };
-    if (from) {
-      const url = sourceOf(from);
-      if (url) panel.offer(url);
-      else panel.say("This link names a story at an address that is neither https nor of this page: it is not opened.");
+    const url = from ? sourceOf(from) : null;
+    told = { scene, from: url ? from : "" };
+    if (url) {
+      panel.offer(url);
       light.on([]);
-      panel.root.focus({ preventScroll: true });
-      if (url) return;
-      told = { scene, from: "" };
+      return panel.root.focus({ preventScroll: true });
     }
     await start(source.lesson(), isNew);
+    if (from) panel.say(ELSEWHERE);
   }
 
   const fetched = () => fetchText(sourceOf(told.from));

@@ -6,13 +6,9 @@ import re
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from stories import DOCUMENT, EXAMPLE, LESSON, put
 
-from rlpips import paths
 from rlpips.ui.pages import story
-
-LESSON = (paths.STORY / "story.json").read_text("utf-8")
-DOCUMENT = (paths.DOCS / "story.md").read_text("utf-8")
-EXAMPLE = json.loads(DOCUMENT.split("```json")[1].split("```")[0])
 
 # Of each text: the number of scenes, or the sentence why it is refused.
 READ = """async ([texts, names]) => {
@@ -47,24 +43,6 @@ ATTEMPTS = """async ([task, duels]) => {
 
 def read(blank, *texts):
     return blank.evaluate(READ, [list(texts), list(story.duels())])
-
-
-def changed(change):
-    """The example of the document with a change, as text."""
-    copy = json.loads(json.dumps(EXAMPLE))
-    change(copy)
-    return json.dumps(copy)
-
-
-def put(*way):
-    """A change: the last of `way` in the place that the others name."""
-
-    def change(value):
-        for step in way[:-2]:
-            value = value[step]
-        value[way[-2]] = way[-1]
-
-    return changed(change)
 
 
 def test_the_lesson_and_the_example_of_the_document_are_stories(blank):

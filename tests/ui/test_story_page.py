@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import browser as b
 import numpy as np
 import torch.nn.functional as F
-from test_story import EXAMPLE, put
+from stories import EXAMPLE, put
 from torch import from_numpy
 
 from rlpips import Trace, paths
