@@ -49,10 +49,10 @@ export function newPanel(act, formatAddress) {
     }
   }
 
-  // A scene before its reveal: `scene` has texts that are filled in; `first`, `last`: whether it is one of these.
-  function scene({ title, text, question, count, now }) {
+  // A scene before its reveal, with its texts filled in; `name` is the story's, and `question` an `ask`, or null.
+  function scene({ name, title, text, question, count, now }) {
     trouble.textContent = "";
-    root.setAttribute("aria-label", `Lesson, scene ${now} of ${count}: ${title}`);
+    root.setAttribute("aria-label", `${name}, scene ${now} of ${count}: ${title}`);
     place.textContent = `${now} of ${count} · ${title}`;
     sentence.textContent = text;
     sentence.hidden = false;

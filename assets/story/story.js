@@ -156,7 +156,8 @@ export function newStory({ addressOf, moved }) {
     const scene = sceneNow();
     const loading = Promise.all([scene.trace, ...Object.values(scene.also ?? {})].map(source.duel));
     current = null;
-    panel.scene({ ...scene, text: "", question: null, count: story.scenes.length, now: number });
+    const about = { name: story.title, title: scene.title, count: story.scenes.length, now: number };
+    panel.scene({ ...about, text: "", question: null });
     panel.root.focus({ preventScroll: true });
     hide(Boolean(scene.ask) && !isRevealed());
     try {
@@ -170,8 +171,8 @@ export function newStory({ addressOf, moved }) {
       if (mine === turn) panel.say(error.message);
       return;
     }
-    panel.scene({ ...scene, text: fill(scene.sentence), count: story.scenes.length, now: number,
-      question: scene.ask && { ...scene.ask, question: fill(scene.ask.question) } });
+    const question = scene.ask ? { ...scene.ask, question: fill(scene.ask.question) } : null;
+    panel.scene({ ...about, text: fill(scene.sentence), question });
     document.body.dataset.storyShows = scene.show ?? "all";
     lay(scene.view, scene.light, scene.reveal.play && !isRevealed() ? 0 : undefined);
     if (isRevealed() || !scene.ask) await tell(answers.get(number) ?? null, false);

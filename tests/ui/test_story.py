@@ -102,6 +102,31 @@ def test_a_hostile_file_is_refused_with_its_place(blank):
         assert says in str(sentence), (text[:200], sentence)
 
 
+def test_an_address_says_which_scene_of_which_story(blank):
+    hashes = [
+        "#story",
+        "#story?scene=3&from=https://a.example/b.json&hide=tabs",
+        "#story?scene=0&eps=4",
+        "#duel?scene=3",
+    ]
+    lesson, other, bad, none = blank.evaluate(
+        """async (hashes) => {
+          const { format, parse } = await import("/viewer/address_text.js");
+          return hashes.map((hash) => parse(hash, { pages: ["duel", "how"], keys: {} }))
+            .map((found) => ({ ...found, again: format({ ...found, texts: {}, view: {} }) }));
+        }""",
+        hashes,
+    )
+    assert lesson["page"] == "duel" and lesson["story"] == {"scene": 1, "from": ""} and lesson["again"] == "#story"
+    assert other["story"] == {"scene": 3, "from": "https://a.example/b.json"} and other["faults"] == []
+    assert other["again"] == "#story?scene=3&from=https%3A%2F%2Fa.example%2Fb.json&hide=tabs"
+    assert bad["story"] == {"scene": 1, "from": ""} and bad["faults"] == [
+        "scene cannot be 0",
+        "the story has no key eps",
+    ]
+    assert none["story"] is None and none["again"] == "#duel"
+
+
 def test_where_a_story_may_come_from(blank):
     here = blank.evaluate("location.origin")
     allowed = {"https://example.org/a.json": "https://example.org/a.json", "lessons/a.json": f"{here}/lessons/a.json"}
