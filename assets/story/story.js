@@ -16,6 +16,7 @@ const LOOK_MS = 200;                  // how often the light follows the page
 const AIM_MS = 2500;                  // how long the page may take to lay itself out for a scene
 const PLAY_MS = 3500;                 // a whole attack
 const PATIENCE_MS = 15000;            // for pictures that a number is computed from
+const OF_ALL = { passive: true, capture: true };  // of whatever scrolls on the page
 const ELSEWHERE = "The link names a story at an address that is neither https nor of this page: it is not opened. "
   + "This is the lesson that comes with the page.";
 
@@ -33,7 +34,7 @@ export function newStory({ addressOf, moved }) {
   let answers = new Map();            // scene -> the prediction, null for none; a scene that is revealed has an entry
   let attempts = null, taskText = ""; // while a task is tried
   let before = null;                  // what the viewer showed before the story
-  let current = null;                 // {scene, run, models}: what is on show, once it is loaded
+  let current = null;                 // once it is loaded: {scene, run, viewer, others}, models by names of the scene's
   let turn = 0;                       // counts what is asked for; what an older turn loads is of no use
   let aimUntil = 0, timer = 0, runs = 0, returnTo = null;
 
@@ -44,6 +45,7 @@ export function newStory({ addressOf, moved }) {
     if (told && told.scene === wanted.scene && told.from === wanted.from) return;
     const isSame = told && told.from === wanted.from && story;
     if (!told) await enter();
+    if (!told) return;                // closed meanwhile
     if (isSame) return show(Math.min(wanted.scene, story.scenes.length));
     return begin(wanted);
   }
@@ -54,8 +56,8 @@ export function newStory({ addressOf, moved }) {
     document.body.append(light.node, panel.root);
     document.body.dataset.story = "scene";
     document.addEventListener("keydown", key, true);
-    for (const what of ["scroll", "resize"]) addEventListener(what, light.draw, { passive: true });
-    for (const what of ["wheel", "touchmove"]) addEventListener(what, stopAiming, { passive: true });
+    for (const what of ["scroll", "resize"]) addEventListener(what, light.draw, OF_ALL);
+    for (const what of ["wheel", "touchmove"]) addEventListener(what, stopAiming, OF_ALL);
     timer = setInterval(tick, LOOK_MS);
     const texts = Object.entries(viewTexts(VIEWER));
     before = Object.fromEntries(texts.map(([name, text]) => [name, VIEW_KEYS[name].read(text)]));
@@ -70,8 +72,8 @@ export function newStory({ addressOf, moved }) {
     [told, story, current, attempts, answers] = [null, null, null, null, new Map()];
     clearInterval(timer);
     document.removeEventListener("keydown", key, true);
-    for (const what of ["scroll", "resize"]) removeEventListener(what, light.draw);
-    for (const what of ["wheel", "touchmove"]) removeEventListener(what, stopAiming);
+    for (const what of ["scroll", "resize"]) removeEventListener(what, light.draw, OF_ALL);
+    for (const what of ["wheel", "touchmove"]) removeEventListener(what, stopAiming, OF_ALL);
     for (const node of [light.node, panel.root]) node.remove();
     for (const name of ["story", "storyHides", "storyShows"]) delete document.body.dataset[name];
     document.documentElement.style.removeProperty("--story-height");
