@@ -173,10 +173,12 @@ export function newStory({ addressOf, moved }) {
       if (mine === turn) panel.say(error.message);
       return;
     }
-    const question = scene.ask ? { ...scene.ask, question: fill(scene.ask.question) } : null;
-    panel.scene({ ...about, text: fill(scene.sentence), question });
     document.body.dataset.storyShows = scene.show ?? "all";
     lay(scene.view, scene.light, scene.reveal.play && !isRevealed() ? 0 : undefined);
+    await pictures([scene.sentence, scene.ask?.question], mine);
+    if (mine !== turn) return;
+    const question = scene.ask ? { ...scene.ask, question: fill(scene.ask.question) } : null;
+    panel.scene({ ...about, text: fill(scene.sentence), question });
     if (isRevealed() || !scene.ask) await tell(answers.get(number) ?? null, false);
   }
 
@@ -199,11 +201,8 @@ export function newStory({ addressOf, moved }) {
   }
 
   async function viewerIsThere() {
-    for (;;) {
-      const viewer = viewerOf(VIEWER);
-      if (viewer) return viewer;
-      await pause(50);
-    }
+    while (told && !viewerOf(VIEWER)) await pause(50);
+    return viewerOf(VIEWER);
   }
 
   const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -237,7 +236,7 @@ export function newStory({ addressOf, moved }) {
     if (isFirst && reveal.play) await play(view, mine);
     if (mine !== turn) return;
     lay(view, reveal.light ?? scene.light);
-    await pictures(scene, mine);
+    await pictures([reveal.number, reveal.unit, reveal.text, `{${scene.ask?.value}}`], mine);
     if (mine !== turn) return;
     panel.revealed({ figure: fill(reveal.number), of: fill(reveal.unit ?? ""), said: compared(scene.ask, said),
       text: fill(reveal.text), task: Boolean(scene.task), last: told.scene === story.scenes.length });
@@ -259,12 +258,11 @@ export function newStory({ addressOf, moved }) {
     }
   }
 
-  // Waits for the pictures that the scene's numbers are computed from.
-  async function pictures(scene, mine) {
-    const { number, unit, text } = scene.reveal;
-    const texts = [number, unit, text, `{${scene.ask?.value ?? "step"}}`].join(" ");
-    const names = Object.keys(VALUES).filter((name) => VALUES[name].pictures && texts.includes(`{${name}}`));
+  // Waits for the pictures that the values in these texts are computed from.
+  async function pictures(texts, mine) {
+    const names = Object.keys(VALUES).filter((name) => VALUES[name].pictures && texts.join(" ").includes(`{${name}}`));
     const until = performance.now() + PATIENCE_MS;
+    if (names.some((name) => valueAt(name) === null)) current.viewer.act({});  // so that it loads all of them
     while (mine === turn && performance.now() < until && names.some((name) => valueAt(name) === null)) await pause(40);
   }
 
