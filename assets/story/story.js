@@ -78,7 +78,9 @@ export function newStory({ addressOf, moved }) {
     for (const name of ["story", "storyHides", "storyShows"]) delete document.body.dataset[name];
     document.documentElement.style.removeProperty("--story-height");
     putBack();
-    returnTo?.isConnected && returnTo.focus({ preventScroll: true });
+    // An address that is the name of a node takes the focus off what had it: then back to where the story is offered.
+    const isNowhere = !returnTo?.isConnected || returnTo === document.body;
+    (isNowhere ? document.querySelector("#story button") : returnTo)?.focus({ preventScroll: true });
   }
 
   function putBack() {

@@ -191,6 +191,7 @@ def test_a_file_of_ones_own_and_a_hostile_one(chromium, server, tmp_path):
         at(page, 1, "asks")  # the lesson stays
         page.set_input_files(".story input[type=file]", str(own))
         page.wait_for_function("document.querySelector('.story-place').textContent === '1 of 2 · A cat'")
+        at(page, 1, "asks")
         assert text(page, "sentence") == "<img src=x onerror=alert(1)> within 4"
         assert page.locator(".story img").count() == 0
         page.keyboard.press("PageDown")
