@@ -3,6 +3,7 @@
 
     python -m rlpips.precompute             # all
     python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
+    python -m rlpips.precompute story       # only the duel that the lesson shows beside those of the gallery
     python -m rlpips.precompute scores      # only the scores of the known metrics on the samples
     python -m rlpips.precompute pairs       # only what is measured of the recorded duels as many pairs
     python -m rlpips.precompute questions   # only these, in four minutes on one core
@@ -13,6 +14,7 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -38,6 +40,7 @@ from rlpips.traces.trace import Trace
 from rlpips.zoo import attack_cards, catalog
 from rlpips.zoo.catalog import PAIR
 
+_Duel = tuple[str, str, str | None, str, float]
 # (sample, objective, distortion of the candidate, norm, eps): eps as n/255 for l_inf, in [0, 1] units for l2, in pixels for a flow.
 DUELS = (
     ("astronaut", "away", None, "linf", 4),
@@ -52,6 +55,7 @@ DUELS = (
     ("astronaut", "toward", "noise", "l2", 5),
     ("china", "away", None, "flow", 0.5),
 )
+STORY = (("astronaut", "away", None, "linf", 8),)  # what the lesson shows beside them
 # (sample, classifier, attacks, whether the bounds are comparable or those of the cards, steps).
 CLASSIFIER_EXAMPLES = (
     ("airplane-03", "at-l2", ("ppgd", "r-ppgd"), True, 20),
@@ -81,9 +85,19 @@ def main() -> None:
 
 def make_duels() -> None:
     """Record the duels of the gallery."""
+    _record(DUELS, paths.PRECOMPUTED)
+
+
+def make_story() -> None:
+    """Record what the lesson shows beside the duels of the gallery."""
+    paths.PRECOMPUTED_STORY.mkdir(exist_ok=True)
+    _record(STORY, paths.PRECOMPUTED_STORY)
+
+
+def _record(duels: Sequence[_Duel], folder: Path) -> None:
     device = pick_device()
     metrics = [rlpips.load_metric(name, device=device) for name in PAIR]
-    for sample, objective, distortion, norm, n in DUELS:
+    for sample, objective, distortion, norm, n in duels:
         picture = paths.SAMPLES / f"{sample}.png"
         reference = images.to_tensor(picture, device)
         candidate = DISTORTIONS[distortion](reference, 0.6) if distortion else None
@@ -92,7 +106,7 @@ def make_duels() -> None:
             picture, candidate, PAIR, norm=norm, eps=eps, steps=STEPS, objective=objective, precision="float32"
         )
         assert isinstance(trace, Trace)  # of one picture
-        path = _path(sample, objective, distortion, norm, n)
+        path = folder / f"{sample}-{objective}-{norm}-{n}.zip"
         trace.with_ruler(make_ruler(reference, metrics)).save(path)
         if path.name == paths.OPENING:
             saving.write(path.with_suffix(".differences"), differences_of(trace).to_bytes())
@@ -100,16 +114,12 @@ def make_duels() -> None:
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
 
 
-def _path(sample: str, objective: str, _: str | None, norm: str, n: float) -> Path:
-    return paths.PRECOMPUTED / f"{sample}-{objective}-{norm}-{n}.zip"
-
-
 def make_eye() -> None:
     """Add to the recorded duels what a model of the eye says about them, where its package is installed."""
     if not eye.is_installed():
         print(eye.MISSING)
         return
-    for path in sorted(paths.PRECOMPUTED.glob("*.zip")):
+    for path in sorted([*paths.PRECOMPUTED.glob("*.zip"), *paths.PRECOMPUTED.glob("story/*.zip")]):
         trace = Trace.load(path)
         *_, said = look(trace.reference, trace.adversarial)
         assert isinstance(said, Eye)  # the last one
@@ -202,6 +212,7 @@ def _answer(classes: tuple[str, ...], probabilities: np.ndarray) -> str:
 
 MAKERS = {
     "duels": make_duels,
+    "story": make_story,
     "eye": make_eye,
     "scores": make_scores,
     "pairs": make_pairs,

@@ -7,6 +7,7 @@ import { mountKeys } from "./keys.js";
 import { mountShare } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
+import { newStoryDoor } from "./story_door.js";
 import { viewTexts, want } from "./view_address.js";
 
 const QUIET_MS = 300;                 // a browser takes only so many changes of the address
@@ -25,6 +26,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   let page = props.pages[0];
   let anchor = "";
   let hide = [];
+  let story = null;                   // where the story is, {scene, from}, while it is open
   let settings = completed(keys, {}); // texts of the controls of the Duel
   let heard = settings;               // the same while the server is setting the controls
   let shown = props.recorded ? settings : null;  // those of the duel on show; null if no controls can make it
@@ -38,9 +40,14 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 
   function open(hash) {
     const wanted = parse(hash, props);
-    ({ page, anchor, hide } = wanted);
+    ({ page, anchor, hide, story } = wanted);
     leaveOut();
     clearTimeout(timer);
+    door(story);
+    if (story) {                      // over the first page, whose controls stay as they are
+      if (wanted.faults.length) ask("open", { page, texts: null, faults: wanted.faults });
+      return select();
+    }
     const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
     if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
     wantedView = isSet ? null : wanted.view;
@@ -86,6 +93,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   const isOnShow = () => isSame(keys, settings, shown);
 
   function hashNow() {
+    if (story) return format({ story, hide });
     const texts = page === "duel" ? shortened(keys, settings) : {};
     const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
     return format({ page, anchor, texts, view, hide });
@@ -161,6 +169,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     return Boolean(tab);
   }
 
+  const door = newStoryDoor(addressOf, (next, isNew) => { story = next; keep(isNew); }, say);
   const style = document.head.appendChild(make("style"));
   watchServer(addressOf);
   mountShare(element, linkNow, addressOf);
@@ -171,7 +180,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     adopt({ ...Object.fromEntries(detail.map(([name, value]) => [name, textOf(value)])), picture: picture() }));
   document.addEventListener("page-selected", ({ detail }) => {
     if (detail === page || opening) return;
-    page = detail;
+    [page, story] = [detail, null];
+    door(null);
     anchor = "";
     keep(true);
   });
@@ -183,6 +193,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     keep(true);
   });
   document.addEventListener("click", ({ target }) => {
+    if (target.closest?.("#story button")) location.hash = "story";
     if (target.closest?.("#run")) { asked = settings; told(); }
     const card = target.closest?.(PICTURES);
     const isRunning = /^\s*Running/.test(document.querySelector("#status")?.textContent);

@@ -11,6 +11,13 @@ const OWN_KEYS = { pairs: PAIRS_KEYS };       // of a page whose view is no view
 const LONGEST = 2000;                 // characters of an address that is read
 const HOW = "how-";                   // #how-the-attack is the page "how", at its heading "The attack"
 
+// The story is on the first page: which scene, and where its file is if it is not the lesson that comes with the page.
+const STORY = "story";
+const STORY_KEYS = {
+  scene: (text) => (/^[1-9]\d?$/.test(text) ? Number(text) : undefined),
+  from: (text) => text || undefined,
+};
+
 // What `hide=` can leave out, beside the control of any key.
 const PARTS = {
   title: "#masthead header", tabs: "#pages > .tab-wrapper",
@@ -36,13 +43,14 @@ export const isSame = (keys, one, other) =>
   Boolean(one && other) && keys.every(({ name }) => one[name] === other[name]);
 
 // An address: its page, the heading on it, texts for the keys of its controls, which Python checks, values of the view,
-// what is hidden, and what cannot be read, a sentence each.
+// what is hidden, and what cannot be read, a sentence each; `story` is {scene, from}, null without one.
 export function parse(hash, { pages, keys }) {
-  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], faults: [] };
+  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], faults: [], story: null };
   if (hash.length > LONGEST) return { ...address, faults: [`it has more than ${LONGEST} characters`] };
   const [name, query] = split(hash.replace(/^#/, ""), "?");
   if (name.startsWith(HOW) && pages.includes("how"))
     Object.assign(address, { page: "how", anchor: name.slice(HOW.length) });
+  else if (name === STORY) address.story = { scene: 1, from: "" };
   else if (pages.includes(name)) address.page = name;
   else if (name) return { ...address, faults: [`there is no page ${name}`] };
   for (const [key, text] of new URLSearchParams(query)) take(address, key, text, keys);
@@ -54,6 +62,11 @@ function take(address, key, text, keys) {
     const names = text.split(",").filter(Boolean);
     address.hide = names.filter((part) => selectorOf(part, keys));
     address.faults.push(...names.filter((part) => !selectorOf(part, keys)).map((part) => `hide knows no ${part}`));
+  } else if (address.story) {
+    const value = Object.hasOwn(STORY_KEYS, key) ? STORY_KEYS[key](text) : undefined;
+    if (value !== undefined) address.story[key] = value;
+    else address.faults.push(Object.hasOwn(STORY_KEYS, key) ? `${key} cannot be ${text || "empty"}`
+      : `the story has no key ${key}`);
   } else if (Object.hasOwn(OWN_KEYS[address.page] ?? VIEW_KEYS, key)) {
     const value = (OWN_KEYS[address.page] ?? VIEW_KEYS)[key].read(text);
     if (value === undefined) address.faults.push(`${key} cannot be ${text || "empty"}`);
@@ -75,8 +88,17 @@ export function selectorOf(name, keys) {
 }
 
 // `texts` has the page's keys, and `view` the viewer's, without the defaults.
-export function format({ page, anchor, texts, view, hide }) {
-  const query = new URLSearchParams({ ...texts, ...view, ...(hide.length ? { hide: hide.join(",") } : {}) });
-  const text = String(query).replaceAll("%2C", ",");
-  return `#${page}${anchor && `-${anchor}`}${text && `?${text}`}`;
+export function format({ page, anchor, texts, view, hide, story }) {
+  const hidden = hide.length ? { hide: hide.join(",") } : {};
+  if (story) {
+    const { scene, from } = story;
+    const of = { ...(scene > 1 ? { scene } : {}), ...(from ? { from } : {}) };
+    return `#${STORY}${queryText({ ...of, ...hidden })}`;
+  }
+  return `#${page}${anchor && `-${anchor}`}${queryText({ ...texts, ...view, ...hidden })}`;
+}
+
+function queryText(parts) {
+  const text = String(new URLSearchParams(parts)).replaceAll("%2C", ",");
+  return text && `?${text}`;
 }

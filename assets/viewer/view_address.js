@@ -105,7 +105,7 @@ export function textsOf(view, model) {
   return Object.fromEntries(texts.filter(([, text]) => text !== null));
 }
 
-const viewers = new Map();            // id of the component -> { open(values), texts() }
+const viewers = new Map();            // id of the component -> { open(values), texts(), … } (see viewer.js)
 const wanted = new Map();             // id -> { values, run }: to show as soon as it shows that run, or any
 
 // A viewer says so when it is there, when it begins to show another run, and when its view has changed.
@@ -127,3 +127,4 @@ export function want(id, values, run = null) {
 }
 
 export const viewTexts = (id) => viewers.get(id)?.texts() ?? {};
+export const viewerOf = (id) => viewers.get(id);

@@ -70,6 +70,13 @@ export function mount({ element, props, watch, address }) {
     schedule();
   }
 
+  // Back to what the server sent last, from what a lesson has shown in its place.
+  function restore() {
+    if (!props.value?.run || props.value.run === model.run) return;
+    model.past.delete(props.value.run);
+    receive(props.value);
+  }
+
   // The server is gone, and with it the run; what came stays.
   function stop() {
     if (model.state === "running") receive({ run: model.run, state: "stopped" });
@@ -110,7 +117,7 @@ export function mount({ element, props, watch, address }) {
     zoom.refresh();
     inside.build();
     const values = takeWanted(host.id, model.run);
-    if (values) open(values);
+    if (values) { open(values); tell(host.id, "view"); }
   }
 
   // What an address says: values for keys of the view, the default for the others. False if the run is not on show.
@@ -204,5 +211,6 @@ export function mount({ element, props, watch, address }) {
   watch("value", () => receive(props.value));
   mirrorState();
   receive(props.value);
-  register(host.id, { open, texts: () => (model.meta ? textsOf(view, model) : {}) });
+  register(host.id, { open, texts: () => (model.meta ? textsOf(view, model) : {}),
+    model, act, step: () => view.step, show: receive, restore });
 }

@@ -28,6 +28,7 @@ from rlpips.ui.pages import (
     links,
     pairs,
     robustness,
+    story,
 )
 from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
@@ -111,7 +112,7 @@ def serve() -> None:
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD,
         app_kwargs={
-            "routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES],
+            "routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES],
             "middleware": [Middleware(limits.Limits)],
         },
     )  # fmt: skip

@@ -14,9 +14,11 @@ BLANK = b"<!doctype html><title>blank</title><link rel=icon href=data:,>"
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """The viewer's files, and a blank page at /."""
+    """The viewer's files, those of the story as /story/…, and a blank page at /."""
 
     def do_GET(self):
+        if self.path.startswith(("/story/", "/viewer/")):
+            self.directory = str(paths.ASSETS)
         if self.path != "/":
             return super().do_GET()
         self.send_response(200)

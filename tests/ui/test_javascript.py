@@ -10,8 +10,10 @@ import pytest
 
 from rlpips import paths
 
-MODULES = {file.name: file.read_text("utf-8") for file in sorted(paths.VIEWER.glob("*.js"))}
+FILES = {file.name: file for folder in (paths.VIEWER, paths.STORY) for file in sorted(folder.glob("*.js"))}
+MODULES = {name: file.read_text("utf-8") for name, file in FILES.items()}
 ENTRIES = {
+    ("story.js", "newStory"),
     ("address.js", "mount"),
     ("viewer.js", "mount"),
     ("chart.js", "mount"),
@@ -23,7 +25,7 @@ ENTRIES = {
 }
 WIDEST = 120  # characters
 
-IMPORTS = re.compile(r'^import \{ (.+?) \} from "\./(.+?)";', re.MULTILINE | re.DOTALL)
+IMPORTS = re.compile(r'^import \{ (.+?) \} from "(?:\.|\.\./viewer)/(.+?)";', re.MULTILINE | re.DOTALL)
 EXPORTS = re.compile(r"^export (?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 
 
@@ -80,6 +82,7 @@ def test_the_linter_finds_nothing():
         "--config-path=.biome.json",
         "--error-on-warnings",
         "assets/viewer",
+        "assets/story",
         "assets/pairs",
     ]
     result = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
@@ -90,7 +93,8 @@ def test_the_linter_finds_nothing():
 def test_every_module_loads(blank):
     """Also those of the pages that no other test opens; the exports are those that the check above reads from the text."""
     exports = blank.evaluate(
-        "(names) => Promise.all(names.map(async (name) => Object.keys(await import(`./${name}`))))", list(MODULES)
+        "(names) => Promise.all(names.map(async (name) => Object.keys(await import(name))))",
+        [f"/{file.parent.name}/{name}" for name, file in FILES.items()],
     )
     for (name, text), names in zip(MODULES.items(), exports, strict=True):
         assert sorted(names) == sorted(EXPORTS.findall(text)), name

@@ -20,6 +20,7 @@ _KEYS = {
     "+ −": "zoom, on a picture; then the arrows move it",
     "Escape": "no zoom",
     "0, 1 to 5": "maps of all layers together, or of one",
+    "Page Down, Page Up": "in the lesson: on, and back, as → and ← do; Escape leaves it",
     "j, k": "the next pair and the one before, in Many pairs",
     "?": "this list",
 }

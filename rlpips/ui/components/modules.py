@@ -1,6 +1,7 @@
 """The page's JavaScript: ES modules in assets/viewer, served as they are. A component loads one by `js_on_load`."""
 
 import secrets
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -25,14 +26,20 @@ def load(module: str, events: tuple[str, ...] = ()) -> str:
     return _LOAD % (module, ", ".join(f'"{event}"' for event in events))
 
 
-_FILES = StaticFiles(directory=paths.VIEWER)
+def route(name: str, folder: Path) -> Route:
+    """Serves the files of a folder as NAME/FILE.
 
+    The browser asks whether its copy is still the same: after an upgrade it must not mix old and new modules. A route for each file and
+    no mount: Starlette's mounts miss the file behind a proxy that removes the root path.
+    """
+    files = StaticFiles(directory=folder)
 
-async def _file(request: Request) -> Response:
-    """A module. The browser asks whether its copy is still the same: after an upgrade it must not mix old and new ones."""
-    response = await _FILES.get_response(request.path_params["name"], request.scope)
-    response.headers["Cache-Control"] = "no-cache"
-    return response
+    async def file(request: Request) -> Response:
+        response = await files.get_response(request.path_params["name"], request.scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    return Route(f"/{name}/{{name}}", file)
 
 
 _START = secrets.token_hex(8)
@@ -45,5 +52,4 @@ async def _server(_: Request) -> Response:
 
 # For `launch`. Without the head the browser learns of a module only from the one that imports it.
 HEAD = "\n".join(f'<link rel="modulepreload" href="viewer/{file.name}">' for file in sorted(paths.VIEWER.glob("*.js")))
-# A route for each name and no mount: Starlette's mounts miss the file behind a proxy that removes the root path.
-ROUTES = [Route("/viewer/server", _server), Route("/viewer/{name}", _file)]
+ROUTES = [Route("/viewer/server", _server), route("viewer", paths.VIEWER)]

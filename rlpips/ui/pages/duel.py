@@ -13,6 +13,7 @@ from rlpips.traces.trace import Trace
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
+from rlpips.ui.components.story import offer
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import duel_controls, inside
 from rlpips.ui.pages.duel_address import Settings
@@ -78,6 +79,7 @@ def build(opening: dict | None) -> Duel:
     mine, strip, place = gr.State([]), gr.State(_SAMPLES), gr.Number(visible=False, precision=0)
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
+            offer()
             grid = gr.Gallery(
                 _sample_cards(), elem_id="samples", label="Picture", columns=5, height="auto", format="png",
                 allow_preview=False, selected_index=0, object_fit="cover", interactive=False, buttons=[], show_label=False,

@@ -46,7 +46,7 @@ def _paths() -> list[Path]:
 
 def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError if the file is none."""
-    if path.parent != paths.PRECOMPUTED:
+    if path.parent not in (paths.PRECOMPUTED, paths.PRECOMPUTED_STORY):
         # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
         return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path))
     key = f"{path} {path.stat().st_mtime_ns} {files.folder()}"
