@@ -80,6 +80,17 @@ export const VIEW_KEYS = {
       return { ruler: known, wanted: known };
     },
   },
+  // Large, in the whole window: the pictures or their maps; and one picture alone, by column and place.
+  projector: {
+    read: (text) => ({ "": "pictures", 1: "pictures", maps: "maps" })[text],
+    of: ({ projector }) => ({ pictures: "1", maps: "maps" })[projector] ?? null,
+    to: (value = null, model, view) => ({ projector: value, ...(value && view.layer === GRID && { layer: ALL }) }),
+  },
+  alone: {
+    read: (text) => (/^[01],\d{1,2}$/.test(text) ? text.split(",").map(Number) : undefined),
+    of: ({ alone }) => alone && alone.join(","),
+    to: (value = null) => ({ alone: value }),
+  },
   log: { read: among("0"), of: (view) => (view.log ? null : "0"), to: (value) => ({ log: value !== "0" }) },
   wipe: {
     read: whole(0, 100),
