@@ -28,8 +28,9 @@ export function newProjector(root, model, view, columns, act, play) {
     const state = `${view.projector} ${view.alone}`;
     if (state === shown) return;      // to ask what is in sight makes the browser lay out the page
     shown = state;
-    const full = isFull() && isInSight();
-    const picked = full && view.alone ? columns()[view.alone[0]]?.framed()[view.alone[1]] : null;
+    const seen = isFull() && isInSight();
+    const picked = seen && view.alone ? columns()[view.alone[0]]?.framed()[view.alone[1]] : null;
+    const full = seen && Boolean(view.projector || picked);
     root.classList.toggle("rv-full", full);
     root.classList.toggle("rv-projector", full && Boolean(view.projector));
     root.classList.toggle("rv-maps", view.projector === "maps");

@@ -82,8 +82,8 @@ export const VIEW_KEYS = {
   },
   // Large, in the whole window: the pictures or their maps; and one picture alone, by column and place.
   projector: {
-    read: (text) => ({ "": "pictures", 1: "pictures", maps: "maps" })[text],
-    of: ({ projector }) => ({ pictures: "1", maps: "maps" })[projector] ?? null,
+    read: (text) => (text === "maps" ? text : /^1?$/.test(text) ? "pictures" : undefined),
+    of: ({ projector }) => (projector === "pictures" ? "1" : projector),
     to: (value = null, model, view) => ({ projector: value, ...(value && view.layer === GRID && { layer: ALL }) }),
   },
   alone: {
