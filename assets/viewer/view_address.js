@@ -84,7 +84,7 @@ export const VIEW_KEYS = {
   projector: {
     read: (text) => (text === "maps" ? text : /^1?$/.test(text) ? "pictures" : undefined),
     of: ({ projector }) => (projector === "pictures" ? "1" : projector),
-    to: (value = null, model, view) => ({ projector: value, ...(value && view.layer === GRID && { layer: ALL }) }),
+    to: (value = null, _, view) => ({ projector: value, ...(value && view.layer === GRID && { layer: ALL }) }),
   },
   alone: {
     read: (text) => (/^[01],\d{1,2}$/.test(text) ? text.split(",").map(Number) : undefined),
