@@ -88,7 +88,7 @@ export const VIEW_KEYS = {
   },
   alone: {
     read: (text) => (/^[01],\d{1,2}$/.test(text) ? text.split(",").map(Number) : undefined),
-    of: ({ alone }) => alone && alone.join(","),
+    of: ({ alone }) => alone?.join(",") ?? null,
     to: (value = null) => ({ alone: value }),
   },
   log: { read: among("0"), of: (view) => (view.log ? null : "0"), to: (value) => ({ log: value !== "0" }) },

@@ -34,7 +34,7 @@ AUDIT = """([root, least]) => {
   };
   const meet = (one, other) => one.boxes.some((a) => other.boxes.some((c) =>
     Math.min(a.right, c.right) - Math.max(a.left, c.left) > 2
-    && Math.min(a.bottom, c.bottom) - Math.max(a.top, c.top) > 0.35 * Math.min(one.size, other.size)));
+    && Math.min(a.bottom, c.bottom) - Math.max(a.top, c.top) > 0.45 * Math.min(one.size, other.size)));
   const onHtml = texts.filter(({ element }) => !element.closest('svg'));    // labels of a chart may lie on its curves
   return {
     count: texts.length,
