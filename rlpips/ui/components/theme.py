@@ -59,6 +59,7 @@ CSS += """
 .upload .upload-container .icon-wrap { display: none; }
 .upload .file-preview-holder { max-height: 74px !important; }
 .upload .file-preview td { padding-block: 2px; }
+.upload .file-preview td.download { width: auto; min-width: 0; }
 
 #samples .grid-wrap { min-height: 0; padding: 0; overflow: visible; }
 #samples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; gap: 6px; padding: 2px; grid-auto-rows: auto; }
