@@ -1,7 +1,6 @@
 """Look of the page around the viewer: a quiet theme, and the little CSS that Gradio has no setting for."""
 
 import gradio as gr
-from gradio.themes.utils.sizes import Size
 
 from rlpips import paths
 
@@ -17,7 +16,7 @@ def theme() -> gr.themes.Base:
     """Black on white with thin lines; colour is left to the metrics."""
     return gr.themes.Base(
         primary_hue="neutral", neutral_hue="slate", font=FONT, font_mono=MONO, spacing_size="sm",
-        text_size=Size(**{name: f"calc({size} * {PX})" for name, size in TEXT.items()}, name="text_fluid"), radius_size="md",
+        text_size=gr.themes.Size(**{name: f"calc({size} * {PX})" for name, size in TEXT.items()}, name="text_fluid"), radius_size="md",
     ).set(
         button_primary_background_fill="#16181d", button_primary_background_fill_hover="#33373f",
         button_primary_text_color="#ffffff", button_primary_background_fill_dark="#f1f3f5",
