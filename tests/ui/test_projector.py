@@ -81,7 +81,7 @@ def traces(tmp_path_factory):
 def open_trace(page, path):
     """Open a saved trace in the Gallery."""
     b.tab(page, "Gallery")
-    page.wait_for_selector("#saved-trace input", state="attached")
+    page.wait_for_selector("#saved-trace input, #saved-trace button[aria-label=Clear]", state="attached")
     b.watch(page)
     if page.locator("#saved-trace button[aria-label=Clear]").count():
         page.click("#saved-trace button[aria-label=Clear]")
