@@ -51,7 +51,7 @@ FRAMES = """(root) => [...document.querySelectorAll(`${root} .rv-pictures > .rv-
   .map(({ width, height }) => [width, height])"""
 
 
-def audit(page, root="#viewer", least=0):
+def audit(page, root="#viewer .rv", least=0):
     """Fail if a visible text under `root` is smaller than `least` px, cut, or on another one."""
     found = page.evaluate(AUDIT, [root, least])
     assert found.pop("count") > 5 and found == {"small": [], "cut": [], "overlapping": [], "beyond": 0}
@@ -211,7 +211,7 @@ def test_the_page_uses_the_window(chromium, server):
         for width, height, base in sizes:
             page.set_viewport_size({"width": width, "height": height})
             page.wait_for_timeout(300)
-            audit(page, "#pair-viewer", least=base)
+            audit(page, "#pair-viewer .rv", least=base)
         page.keyboard.press("p")
         page.wait_for_selector("#pair-viewer .rv-projector")
-        audit(page, "#pair-viewer", least=18)
+        audit(page, "#pair-viewer .rv", least=18)
