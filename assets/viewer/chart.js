@@ -7,6 +7,15 @@ import { swatch } from "./swatch.js";
 
 const BUTTONS = [["zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]];
 
+// The page's pixel, which grows with the window, in px: the width of an element says how long one is.
+function pixel() {
+  const probe = document.body.appendChild(make("div"));
+  probe.style.cssText = "position: absolute; width: calc(100 * var(--px, 1px))";
+  const { width } = probe.getBoundingClientRect();
+  probe.remove();
+  return width / 100;
+}
+
 // Any CSS colour as #rrggbb: plotly does not read what color-mix computes to.
 const brush = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 function hex(color) {
@@ -62,18 +71,20 @@ export function mount({ element, props, watch, address }) {
   function dress(layout) {
     const style = getComputedStyle(root);
     const family = style.fontFamily;
+    const size = 12.5 * pixel();
     const of = (name) => hex(style.getPropertyValue(name).trim());
     const [text, muted, line] = ["--body-text-color", "--body-text-color-subdued", "--border-color-primary"].map(of);
     Object.assign(layout, {
       width: plot.clientWidth, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family, size: 12.5, color: text }, dragmode: touch ? false : "zoom",
+      font: { family, size, color: text }, dragmode: touch ? false : "zoom",
       hoverlabel: { bgcolor: of("--background-fill-primary"), bordercolor: line, font: { family, color: text } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: muted, activecolor: text },
     });
+    for (const { font } of layout.annotations ?? []) if (font?.size) font.size *= size / 12.5;
     for (const [name, axis] of Object.entries(layout)) {
       if (!/^[xy]axis/.test(name)) continue;
       Object.assign(axis, { gridcolor: line, linecolor: line, zerolinecolor: line, fixedrange: false });
-      if (axis.title) axis.title = { ...axis.title, font: { size: 12.5, color: muted } };
+      if (axis.title) axis.title = { ...axis.title, font: { size, color: muted } };
     }
   }
 

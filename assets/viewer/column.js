@@ -54,10 +54,19 @@ export function showColumn(column, root, model, view, cache) {
   layOut(column, root, model, view);
   const lane = view.lanes[column.index];
   column.root.style.setProperty("--raw", laneColor(model, lane));
+  markOwnMap(column, model, lane);
   paintColumn(column, model, view, lane, cache);
   for (const [m, parts] of column.readings.entries()) writeReading(parts, model, view, lane, m);
   if (column.eye) showEye(column.eye, model, lane);
   if (column.verdict) writeVerdict(column.verdict, model, view, lane);
+}
+
+// The projector shows one map of a column: by the metric that its picture was attacked on.
+function markOwnMap(column, model, lane) {
+  const own = model.meta.metrics.indexOf(model.meta.lanes[lane]);
+  const mine = own < 0 ? Math.min(column.index, model.meta.metrics.length - 1) : own;   // noise has none
+  for (const { figure, metric } of column.main)
+    figure.classList.toggle("rv-own", metric === mine);
 }
 
 function paintColumn(column, model, view, lane, cache) {

@@ -7,7 +7,7 @@ import { laneShortName, metricColor, metricTitle } from "./names.js";
 import { rulerMark } from "./ruler.js";
 import { boundMarks, hasVerdicts } from "./verdicts.js";
 
-const INSET = { left: 40, right: 14, top: 8, bottom: 24 };     // px; the style sheet's .rv-cursor knows it too
+const MARGIN = { left: 3.6, right: 1.3, top: 0.73, bottom: 2.3 };   // in sizes of the text; .rv-cursor knows it too
 
 // Round numbers from low to high, `about` of them: multiples of 1, 2 or 5 times a power of ten.
 function roundNumbers(low, high, about) {
@@ -22,6 +22,14 @@ export function newCurves(root, model, view, act) {
     ["chart", "plot", "cursor", "legend", "log"].map((name) => root.querySelector(`.rv-${name}`));
   let scheduled = false;
   let size = { width: 0, height: 0 };     // of the chart; to ask the page for it would make the browser lay it out
+  let em = 11;                            // px, of its text
+  const INSET = {};                       // px
+
+  function measure(rect) {
+    size = rect;
+    em = parseFloat(getComputedStyle(chart).fontSize);
+    for (const side of Object.keys(MARGIN)) INSET[side] = MARGIN[side] * em;
+  }
 
   // At most once per frame of the screen.
   function draw() {
@@ -67,7 +75,8 @@ export function newCurves(root, model, view, act) {
     return [
       makeSvg("path", { class: "rv-grid-line",
         d: `${lines}M${INSET.left} ${INSET.top}V${size.height - INSET.bottom}` }),
-      ...figures.map((value) => text(INSET.left - 4, yOf(value) + 4, "end", String(Number(value.toPrecision(3))))),
+      ...figures.map((value) =>
+        text(INSET.left - 0.4 * em, yOf(value) + 0.36 * em, "end", String(Number(value.toPrecision(3))))),
     ];
   }
 
@@ -80,7 +89,7 @@ export function newCurves(root, model, view, act) {
   }
 
   const stepLabels = (bottom) => roundNumbers(0, Math.max(1, model.meta.steps), 6).filter(Number.isInteger)
-    .map((step) => text(xOf(step), bottom + 14, "middle", step ? String(step) : "step 0"));
+    .map((step) => text(xOf(step), bottom + 1.45 * em, "middle", step ? String(step) : "step 0"));
 
   function style(lane, m) {
     if (hasVerdicts(model)) return lane ? "rv-dashed" : "rv-solid";
@@ -125,7 +134,7 @@ export function newCurves(root, model, view, act) {
     const share = places.reduce((best, next) => (room(next) > room(best) ? next : best));
     const anchor = share < 0.2 ? "start" : share > 0.8 ? "end" : "middle";
     const x = INSET.left + { start: 0.01, middle: share, end: 0.99 }[anchor] * innerWidth();
-    return inked(mark.m, text(x, yOf(mark.distance) + (above ? -4 : 12), anchor, mark.text));
+    return inked(mark.m, text(x, yOf(mark.distance) + (above ? -0.4 : 1.1) * em, anchor, mark.text));
   }
 
   function moveCursor() {
@@ -166,7 +175,7 @@ export function newCurves(root, model, view, act) {
     legend.replaceChildren(...colors, ...styles);
   }
 
-  new ResizeObserver(([entry]) => { size = entry.contentRect; draw(); }).observe(chart);
+  new ResizeObserver(([entry]) => { measure(entry.contentRect); draw(); }).observe(chart);
 
   return { draw, moveCursor, writeLegend };
 }

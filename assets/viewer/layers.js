@@ -32,8 +32,9 @@ export function writeLayerBar(root, model, act) {
 }
 
 export function showLayerBar(root, view) {
+  const shown = view.projector === "pictures" ? null : String(view.layer);
   for (const node of root.querySelectorAll(".rv-choices .rv-button"))
-    node.setAttribute("aria-pressed", String(node.dataset.layer === String(view.layer)));
+    node.setAttribute("aria-pressed", String(node.dataset.layer === shown));
   root.querySelector(".rv-scale").value = view.scale;
   root.classList.toggle("rv-all-layers", view.layer === GRID);
 }

@@ -74,9 +74,8 @@ export function newMapPicture(root, model, metric) {
   picture.ratio.title = "The largest value of this map against the other metric's";
   const scale = make("span", { className: "rv-scale-bar" }, picture.bottom, bar, picture.top);
   picture.caption.append(
-    make("span", { className: "rv-figures" },
-      make("span", { textContent: `seen by ${metricTitle(model, metric)}` }), picture.ratio),
-    make("span", { className: "rv-figures" }, scale, picture.most));
+    make("span", { textContent: `seen by ${metricTitle(model, metric)}` }),
+    make("span", { className: "rv-figures" }, scale, picture.most, picture.ratio));
   return picture;
 }
 

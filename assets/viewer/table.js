@@ -32,7 +32,7 @@ function metricRows(model, view, m) {
   ];
 }
 
-// One row: [its name, its label, text of a lane's cell].
+// Rows like these, of the size of the change.
 function sizeRows(model, view) {
   const float = (key, k) => reading(model, key, view.step, k);
   const eightBit = (key, k) => {
@@ -41,47 +41,42 @@ function sizeRows(model, view) {
   };
   return [
     ...(hasVerdicts(model) ? verdictRows(model, view) : []),
-    ...(hasFlow(model) ? [["moved", "most · mean", (k) => movesText(moveSizes(frameAt(model, k, view.step), k))]] : []),
-    ["l∞", "float · 8 bits", (k) => `${in255(float("linf", k))} · ${in255(eightBit("linf_8bit", k))} /255`],
-    ["l2", "float · 8 bits", (k) => `${number(float("l2", k))} · ${number(eightBit("l2_8bit", k))}`],
-    ["PSNR", "8 bits", (k) => decibels(eightBit("psnr", k))],
-    ["SSIM", "8 bits", (k) => number(eightBit("ssim", k))],
+    ...(hasFlow(model) ? [["moved, px", (k) => movesText(moveSizes(frameAt(model, k, view.step), k))]] : []),
+    ["l∞ · 8 bits", (k) => `${in255(float("linf", k))} · ${in255(eightBit("linf_8bit", k))}`],
+    ["l2 · 8 bits", (k) => `${number(float("l2", k))} · ${number(eightBit("l2_8bit", k))}`],
+    ["PSNR, 8 bits", (k) => decibels(eightBit("psnr", k))],
+    ["SSIM, 8 bits", (k) => number(eightBit("ssim", k))],
   ];
 }
 
-const movesText = (moved) => (moved ? `${moved.most.toFixed(2)} · ${moved.mean.toFixed(2)} px` : "–");
+const movesText = (moved) => (moved ? `${moved.most.toFixed(2)} · ${moved.mean.toFixed(2)}` : "–");
 
 // Builds the table once per run and returns the function that writes the cells of a step.
 export function newTable(root, model, view) {
   const table = root.querySelector(".rv-table table");
   const lanes = model.meta.lanes.map((_, k) => k);
   const heading = (text, properties = {}) => make("th", { textContent: text, ...properties });
-  const head = make("tr", {}, make("td", { colSpan: 2 }), ...lanes.map((k) => {
+  const head = make("tr", {}, make("td"), ...lanes.map((k) => {
     const cell = heading(laneShortName(model, k), { scope: "col", className: "rv-ink" });
     cell.style.setProperty("--raw", laneColor(model, k));
     return cell;
   }));
   const cells = [];
-  const row = (label, first) => {
+  const row = ([label]) => {
     const rowCells = lanes.map(() => make("td"));
     cells.push(rowCells);
-    return make("tr", {}, ...first, heading(label, { scope: "row" }), ...rowCells);
+    return make("tr", {}, heading(label, { scope: "row" }), ...rowCells);
   };
   const bodies = model.meta.metrics.map((_, m) => {
-    const labels = metricRows(model, view, m).map(([label]) => label);
-    const spans = { scope: "rowgroup", rowSpan: labels.length, className: "rv-ink" };
-    const name = heading(metricTitle(model, m), spans);
+    const name = heading(metricTitle(model, m), { scope: "rowgroup", colSpan: 1 + lanes.length, className: "rv-ink" });
     name.style.setProperty("--raw", metricColor(model, m));
-    return make("tbody", {}, ...labels.map((label, i) => row(label, i ? [] : [name])));
+    return make("tbody", {}, make("tr", {}, name), ...metricRows(model, view, m).map(row));
   });
-  const sizes = sizeRows(model, view)
-    .map(([name, label]) => row(label, [heading(name, { scope: "rowgroup" })]));
-  table.replaceChildren(make("thead", {}, head), ...bodies, make("tbody", {}, ...sizes));
+  table.replaceChildren(make("thead", {}, head), ...bodies, make("tbody", {}, ...sizeRows(model, view).map(row)));
 
   return function write() {
-    const texts = [...model.meta.metrics.flatMap((_, m) => metricRows(model, view, m).map((r) => r[1])),
-      ...sizeRows(model, view).map((r) => r[2])];
-    for (const [i, text] of texts.entries())
+    const rows = [...model.meta.metrics.flatMap((_, m) => metricRows(model, view, m)), ...sizeRows(model, view)];
+    for (const [i, [, text]] of rows.entries())
       for (const k of lanes) cells[i][k].textContent = text(k);
   };
 }

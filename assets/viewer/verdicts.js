@@ -50,15 +50,13 @@ export function boundMarks(model) {
   return marks;
 }
 
-// Rows of the table of numbers: [name, its label, text of a lane's cell].
+// Rows of the table of numbers: [label, text of a lane's cell].
 export function verdictRows(model, view) {
   const { label } = model.meta.verdicts;
-  const both = (write) => (lane) =>
-    [shares, shares8bit].map((read) => write(read(model, lane, view.step))).join(" · ");
-  return [
-    ["says", "float · 8 bits", both((p) => verdictText(model, p))],
-    [`P(${className(model, label)})`, "float · 8 bits", both((p) => percent(p?.[label]))],
-  ];
+  const both = (name, write) => [[name, shares], ["in 8 bits", shares8bit]]
+    .map(([title, read]) => [title, (lane) => write(read(model, lane, view.step))]);
+  return [...both("says", (p) => verdictText(model, p)),
+    ...both(`P(${className(model, label)})`, (p) => percent(p?.[label]))];
 }
 
 // How large the perturbations are, as n/255, or probably will be while the attacks run: it decides the amplification.

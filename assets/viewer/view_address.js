@@ -80,6 +80,17 @@ export const VIEW_KEYS = {
       return { ruler: known, wanted: known };
     },
   },
+  // Large, in the whole window: the pictures or their maps; and one picture alone, by column and place.
+  projector: {
+    read: (text) => (text === "maps" ? text : /^1?$/.test(text) ? "pictures" : undefined),
+    of: ({ projector }) => (projector === "pictures" ? "1" : projector),
+    to: (value = null, _, view) => ({ projector: value, ...(value && view.layer === GRID && { layer: ALL }) }),
+  },
+  alone: {
+    read: (text) => (/^[01],\d{1,2}$/.test(text) ? text.split(",").map(Number) : undefined),
+    of: ({ alone }) => alone?.join(",") ?? null,
+    to: (value = null) => ({ alone: value }),
+  },
   log: { read: among("0"), of: (view) => (view.log ? null : "0"), to: (value) => ({ log: value !== "0" }) },
   wipe: {
     read: whole(0, 100),

@@ -13,6 +13,7 @@ import { newLoader } from "./loader.js";
 import { closeOutside, writeReceipt } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
+import { newProjector, projected } from "./projector.js";
 import { newTable } from "./table.js";
 import { hasVerdicts } from "./verdicts.js";
 import { register, takeWanted, tell, textsOf, VIEW_KEYS } from "./view_address.js";
@@ -20,6 +21,7 @@ import { newZoom } from "./zoom.js";
 
 const PATIENCE = 400;                 // ms
 const PAINTED_BYTES = 160 * 2 ** 20;
+const PANORAMA = 1.5, PORTRAIT = 0.5; // width over height from which the projector is laid out in another way
 const CRISP_SIDE = 64;                // px: pictures this small are shown as the squares they are made of
 
 // `element`, `props` and `watch` come from Gradio, `address` from modules.py.
@@ -31,7 +33,8 @@ export function mount({ element, props, watch, address }) {
   const view = { step: 0, lanes: [0, 1], factor: null, scale: "own", layer: ALL, against: "reference",
     ruler: "jpeg", wanted: "jpeg",    // the distortion on show, and the one that the visitor chose
     wipe: 0.5, zoom: { scale: 1, x: 0, y: 0 },  // x, y: where the corner lies, in sizes of the frame
-    log: true, moves: true, following: true, playing: false, explored: false };
+    log: true, moves: true, following: true, playing: false, explored: false,
+    projector: null, alone: null };
   const cache = newCache(PAINTED_BYTES);
   let columns = [];
   let columnsOf = null;               // the run that the columns were built for
@@ -47,6 +50,8 @@ export function mount({ element, props, watch, address }) {
   const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
   const downloads = newDownloads(root, model, view, address);
   const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
+  const play = newPlayer(root, model, view, act, schedule);
+  const projector = newProjector(root, model, view, () => columns, act, play);
 
   function receive(message) {
     if (!message || !message.run) return;
@@ -103,9 +108,7 @@ export function mount({ element, props, watch, address }) {
     root.classList.toggle("rv-crisp", Math.max(meta.width, meta.height) <= CRISP_SIDE);
     find("says").hidden = !hasVerdicts(model);
     root.classList.toggle("rv-many", meta.metrics.length > 2);
-    root.style.setProperty("--n", Math.ceil((2 + meta.metrics.length) / 2));
-    root.style.setProperty("--across", Math.min(1, meta.width / meta.height));
-    root.style.setProperty("--down", Math.min(1, meta.height / meta.width));
+    writeShape(meta);
     columns = view.lanes.map((_, index) => newColumn(root, model, view, index, act));
     find("columns").replaceChildren(...columns.map((column) => column.root));
     find("scrubber").max = meta.steps;
@@ -115,9 +118,20 @@ export function mount({ element, props, watch, address }) {
     curves.writeLegend();
     curves.draw();
     zoom.refresh();
+    projector.refresh();
     inside.build();
     const values = takeWanted(host.id, model.run);
     if (values) { open(values); tell(host.id, "view"); }
+  }
+
+  // What the style sheets lay out by. Times --a and --d a square's sides become those of a picture of the same area.
+  function writeShape({ width, height, metrics }) {
+    const aspect = width / height;
+    const pictures = 2 + metrics.length;
+    const shape = { n: Math.ceil(pictures / 2), pictures, metrics: metrics.length, aspect,
+      across: Math.min(1, aspect), down: Math.min(1, 1 / aspect), a: Math.sqrt(aspect), d: 1 / Math.sqrt(aspect) };
+    for (const [name, value] of Object.entries(shape)) root.style.setProperty(`--${name}`, value);
+    root.dataset.shape = aspect > PANORAMA ? "panorama" : aspect < PORTRAIT ? "portrait" : "usual";
   }
 
   // What an address says: values for keys of the view, the default for the others. False if the run is not on show.
@@ -142,6 +156,7 @@ export function mount({ element, props, watch, address }) {
   }
 
   function act(change) {
+    if (view.projector && "layer" in change) view.projector = projected(view, change.layer);
     Object.assign(view, change, { explored: true });
     if ("step" in change) {
       view.step = Math.min(lastStep(model), Math.max(0, view.step));
@@ -169,7 +184,10 @@ export function mount({ element, props, watch, address }) {
     const final = hasVerdicts(model) && model.state !== "running";
     if (final && view.factor === fitting) view.factor = fitting = fittingFactor(model);
     for (const column of columns) showColumn(column, root, model, view, cache);
-    if (shownLayer !== view.layer) zoom.refresh();  // there may be other pictures
+    if (shownLayer !== view.layer) {    // there may be other pictures
+      zoom.refresh();
+      projector.refresh();
+    }
     shownLayer = view.layer;
     writeTable();
     writeBar(root, model, view);
@@ -177,12 +195,13 @@ export function mount({ element, props, watch, address }) {
     curves.moveCursor();
     zoom.probeAgain();
     inside.show();
+    projector.show();
   }
 
   // Keys choose a layer while this viewer is the one on show.
   function chooseLayer(event) {
     const away = event.target !== document.body && !root.contains(event.target);
-    if (!root.isConnected || !root.offsetParent || !model.meta || away) return;
+    if (!root.isConnected || !root.getClientRects().length || !model.meta || away) return;
     const layer = layerOfKey(model, event);
     if (layer === undefined) return;
     event.preventDefault();
@@ -199,7 +218,7 @@ export function mount({ element, props, watch, address }) {
     document.addEventListener("server-away", stop);
     for (const arrival of ["pointerenter", "focusin"]) root.addEventListener(arrival, explore, { once: true });
     find("scrubber").addEventListener("input", (event) => act({ step: Number(event.target.value) }));
-    find("play").addEventListener("click", newPlayer(root, model, view, act, schedule));
+    find("play").addEventListener("click", play);
     find("scale").addEventListener("change", (event) => act({ scale: event.target.value }));
     document.addEventListener("keydown", chooseLayer);
     find("ruler").addEventListener("change", ({ target }) => act({ ruler: target.value, wanted: target.value }));

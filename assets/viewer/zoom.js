@@ -147,7 +147,7 @@ export function newZoom(root, model, view, columns, act, changed) {
     else if (event.key === "+" || event.key === "=") zoomBy(1.4);
     else if (event.key === "-") zoomBy(1 / 1.4);
     else if (event.key === "Enter" && view.inside) choose(0.5, 0.5);
-    else if (event.key === "Escape") reset();
+    else if (event.key === "Escape" && view.zoom.scale > 1) reset();
     else if (turn && view.zoom.scale > 1) panBy(-turn[0] * 0.1, -turn[1] * 0.1);
     else if (turn?.[0]) act({ step: view.step + turn[0] });
     else return;

@@ -241,16 +241,19 @@ PARSE = """async ([hashes, vocabulary]) => {
 
 def test_the_browser_reads_and_writes_addresses(blank):
     hashes = [
-        "", "#duel?picture=chelsea&eps=4&steps=9&step=12&wipe=20&zoom=4,31,62&left=noise", "#robustness", "#how-the-attack",
+        "", "#duel?picture=chelsea&eps=4&steps=9&step=12&wipe=20&zoom=4,31,62&left=noise&projector&alone=1,3", "#robustness", "#how-the-attack",
         "#duel?objective=toward&push=blur&norm=l2&hide=controls,eps,nothing", "#nowhere?eps=5", "#judge?eps=5", "#" + "x" * 3000,
-        "#duel?step=-1&step=1e3&zoom=99,1,1&scale=mine&__proto__=1&constructor=2&wipe=&amplify=5&log=1&ruler=<b>",
+        "#duel?step=-1&step=1e3&zoom=99,1,1&scale=mine&__proto__=1&constructor=2&wipe=&amplify=5&log=1&ruler=<b>&projector=constructor",
         "#<script>alert(1)</script>", "#duel?%E0%A4%A&=&&&eps", "#duel?picture=chelsea#x",
     ]  # fmt: skip
     none, full, page, heading, toward, nowhere, judge, long, bad, script, broken, _ = blank.evaluate(
         PARSE, [hashes, VOCABULARY]
     )
     assert none["page"] == "duel" and none["again"] == "#duel" and none["faults"] == []
-    assert full["view"] == {"step": 12, "wipe": 20, "zoom": [4, 31, 62], "left": "noise"} and full["faults"] == []
+    assert full["faults"] == []
+    assert full["view"] == {
+        "step": 12, "wipe": 20, "zoom": [4, 31, 62], "left": "noise", "projector": "pictures", "alone": [1, 3],
+    }  # fmt: skip
     assert full["again"] == "#duel?picture=chelsea&steps=9"
     assert page["again"] == "#robustness" and (heading["page"], heading["anchor"]) == ("how", "the-attack")
     assert heading["again"] == "#how-the-attack"
@@ -264,7 +267,7 @@ def test_the_browser_reads_and_writes_addresses(blank):
         and script["page"] == "duel"
         and len(script["faults"]) == 1
     )
-    assert bad["view"] == {} and len(bad["faults"]) == 8 and {"__proto__", "constructor"} >= bad["texts"].keys()
+    assert bad["view"] == {} and len(bad["faults"]) == 9 and {"__proto__", "constructor"} >= bad["texts"].keys()
     assert broken["page"] == "duel"
 
 
