@@ -92,7 +92,7 @@ export function mount({ element, props, watch, address }) {
     view.against = meta.start ? "start" : "reference";
     root.dataset.kind = isPair(model) ? "pair" : hasVerdicts(model) ? "fooling" : "attack";
     root.classList.toggle("rv-crisp", Math.max(meta.width, meta.height) <= CRISP_SIDE);
-    find("says").hidden = !hasVerdicts(model);
+    find("says").hidden = isPair(model);
     root.classList.toggle("rv-many", meta.metrics.length > 2);
     root.style.setProperty("--n", Math.ceil((2 + meta.metrics.length) / 2));
     root.style.setProperty("--across", Math.min(1, meta.width / meta.height));

@@ -25,6 +25,7 @@ from rlpips.ui.pages import (
     how_it_works,
     inspect,
     judge,
+    judge_class,
     links,
     pairs,
     robustness,
@@ -35,6 +36,7 @@ from rlpips.ui.runtime.loading import describe_device, warm_up
 log = logging.getLogger(__name__)
 
 TITLE = "R-LPIPS Explorer"
+KEYS = {"duel": duel_address.KEYS, "judge": judge.KEYS}  # of the pages whose controls have addresses
 TAGLINE = "the same small change, two verdicts"
 SELECTED_JS = "() => document.dispatchEvent(new CustomEvent('page-selected', { detail: '%s' }))"
 SESSIONS = 500  # so many Gradio remembers, 0.2 MB each, also when their tab is closed; older ones start again
@@ -47,7 +49,7 @@ def build() -> gr.Blocks:
     opening = gallery.opening()
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
         head = masthead.masthead(
-            TITLE, TAGLINE, pages=[*links.TABS], keys={"duel": address.for_browser(duel_address.KEYS)},
+            TITLE, TAGLINE, pages=[*links.TABS], keys={name: address.for_browser(keys) for name, keys in KEYS.items()},
             samples=[sample.name for sample in SAMPLES], recorded=opening is not None and duel_address.is_recorded(), space=os.environ.get("SPACE_ID", ""),
             help=help_texts.for_browser(),
         )  # fmt: skip
@@ -55,9 +57,9 @@ def build() -> gr.Blocks:
             with _tab("duel"):
                 the_duel = duel.build(opening)
             with _tab("judge") as tab:
-                judge.build(tab)
+                kind = judge.build(tab, os.environ.get("SPACE_ID", ""))
             with _tab("inspect"):
-                inspect.build()
+                inspect.build(pages, the_duel)
             with _tab("pairs") as tab:
                 pairs.build(tab)
             with _tab("robustness") as tab:
@@ -68,7 +70,7 @@ def build() -> gr.Blocks:
                 gallery.build(head, pages, the_duel)
             with _tab("how"):
                 how_it_works.build()
-        links.connect(head, pages, the_duel)
+        links.connect(head, pages, the_duel, {"judge": links.Page(judge.KEYS, {"kind": kind})})
         endpoint.build()
         app.load(partial(_loading_status, opening is not None), None, the_duel.status, **PRIVATE)
     # Work for the device waits in `rlpips.ui.runtime.queue`; no other event of a visitor waits for another visitor's.
@@ -110,7 +112,7 @@ def serve() -> None:
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD,
-        app_kwargs={"routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
+        app_kwargs={"routes": [masthead.ROUTE, *judge_class.routes(judge.stored), *modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

@@ -17,6 +17,7 @@ from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import gallery
+from rlpips.ui.pages.duel import Duel
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
 from rlpips.ui.runtime import device, files, flip, messages, session, uploads, work
 from rlpips.ui.runtime.loading import Loading
@@ -41,8 +42,8 @@ _LATE_JS = f"""(message, result, first, second, backbone, also, shown) =>
   message?.run === result.message.run && {_IS_OF_INPUTS} ? message : shown"""
 
 
-def build() -> None:
-    """Lay out the page in the current Blocks."""
+def build(pages: gr.Tabs, duel: Duel) -> None:
+    """Lay out the page in the current Blocks; it also compares the visitor's two pictures of the page `duel`."""
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
             first = gr.File(label="Original", height=64, elem_id="pair-first", elem_classes="upload")
@@ -65,7 +66,9 @@ def build() -> None:
     for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
         field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
         field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
+    given = duel.compare.click(_given, duel.mine, [pages, first, second], **PRIVATE)
     for comparison in (
+        given.then(_compare, inputs, outputs, **PRIVATE),
         compare.click(_compare, inputs, outputs, **PRIVATE),
         example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE),
         resize.click(_resize_and_compare, inputs, outputs, **PRIVATE),
@@ -73,6 +76,13 @@ def build() -> None:
         shown = comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
         late = shown.then(rest, state, [completed, state], trigger_mode="multiple", **PRIVATE)
         late.then(None, [completed, result, *inputs, view], view, js=_LATE_JS, **PRIVATE)
+
+
+def _given(mine: list[str]) -> tuple:
+    """(tabs, original, changed picture) for the visitor's two pictures of the Duel."""
+    if len(mine) < 2:
+        return (gr.skip(),) * 3
+    return gr.Tabs(selected="inspect"), *mine[:2]
 
 
 def _example() -> list[str]:

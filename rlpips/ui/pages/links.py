@@ -1,9 +1,9 @@
 """Addresses and thumbnails: what they say is shown at once where it is recorded; else the controls are set, and Run makes it."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -13,6 +13,7 @@ from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import duel_address, gallery
 from rlpips.ui.pages.duel import Duel
 from rlpips.ui.runtime import address
+from rlpips.ui.runtime.address import Key
 
 TABS = {
     "duel": "Duel", "judge": "You be the judge", "inspect": "Inspect a pair", "pairs": "Many pairs", "robustness": "Robustness",
@@ -22,16 +23,29 @@ _EMPTY = "This duel is not recorded: press Run to see it."
 _OWN = "A link holds no picture of your own: choose it again."
 
 
-def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
-    """Let the head's script open addresses, and the thumbnails of the Duel their recorded duels."""
+class Page(NamedTuple):
+    """A page whose controls have addresses: its keys, and the control of each key that the server sets."""
+
+    keys: Sequence[Key]
+    fields: Mapping[str, Any]
+
+
+def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page]) -> None:
+    """Let the head's script open addresses, and the thumbnails of the Duel their recorded duels.
+
+    others  the pages but the Duel whose controls have addresses, by name
+    """
     here = [head, *duel.outputs]
 
     def open_link(event: gr.EventData, mine: list[str]) -> tuple:
         page, texts, faults = (getattr(event, name, None) for name in ("page", "texts", "faults"))
-        found = opened(page if page in TABS else "duel", texts, faults, mine, duel)
-        says, shown, updates = found
+        page = page if page in TABS else "duel"
+        says, shown, updates = opened(page, texts, faults, mine, duel)
+        fills = {name: dict.fromkeys(other.fields, gr.skip()) for name, other in others.items()}
+        if page in others:
+            says, shown, fills[page] = filled(others[page], texts, faults)
         reply = masthead.answer(count=getattr(event, "count", None), says=says, **shown)
-        return gr.Tabs(selected=page if page in TABS else "duel"), reply, *updates
+        return gr.Tabs(selected=page), reply, *updates, *(value for fill in fills.values() for value in fill.values())
 
     def pick(event: gr.EventData, mine: list[str], strip: list[str]) -> tuple:
         path = picked(getattr(event, "place", None), getattr(event, "texts", None), strip)
@@ -41,7 +55,8 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
         shown, updates = of_file(path, mine, duel)
         return masthead.answer(count=count, isNew=True, **shown), *updates
 
-    head.open(open_link, duel.mine, [pages, *here], trigger_mode="always_last", **PRIVATE)
+    fields = [field for other in others.values() for field in other.fields.values()]
+    head.open(open_link, duel.mine, [pages, *here, *fields], trigger_mode="always_last", **PRIVATE)
     head.pick(pick, [duel.mine, duel.strip], here, trigger_mode="always_last", **PRIVATE)
 
 
@@ -59,6 +74,13 @@ def opened(page: str, texts: Any, faults: Any, mine: list[str], duel: Duel) -> t
         return note, *of_file(path, mine, duel)
     empty = {"run": secrets.token_hex(4), "state": "empty", "says": _EMPTY}
     return note, {"texts": _texts(settings), "shown": False}, [empty, gr.skip(), *duel.fill(settings, mine)]
+
+
+def filled(page: Page, texts: Any, faults: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """(a note for the visitor, what the head's script has to know, a value for each of the page's fields) for what an address says."""
+    values, more = address.read(page.keys, texts if isinstance(texts, Mapping) else {})
+    note = address.sentence([*(faults if isinstance(faults, list) else []), *more])
+    return note, {"texts": address.write(page.keys, values)}, {name: values[name] for name in page.fields}
 
 
 def picked(place: Any, texts: Any, strip: list[str]) -> Path | None:

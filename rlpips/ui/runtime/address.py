@@ -47,7 +47,22 @@ class Number:
         return int(value) if value.is_integer() else value
 
 
-Rule = Choice | Number
+@dataclass(frozen=True)
+class Text:
+    """Nothing, or a text of a pattern, which `says` describes."""
+
+    pattern: str
+    says: str
+    default: str = ""
+
+    def read(self, text: str) -> str:
+        """The text; ValueError with what is expected."""
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(self.says)
+        return text
+
+
+Rule = Choice | Number | Text
 
 
 @dataclass(frozen=True)
