@@ -78,14 +78,17 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 
   // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
   // which no controls make, if that is false. `run`: which one that is; `isNew`: for an entry that Back returns from;
-  // `says`: to the visitor.
-  function receive({ count: number, texts, shown: isShown, run, isNew, says }) {
+  // `says`: to the visitor; `moved`: to another page.
+  function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
     if (number && number !== opening) return;     // another one was asked for meanwhile
     opening = 0;
+    page = moved ?? page;
     if (run && wantedView) want(VIEWERS.duel, wantedView, run);
     wantedView = null;
-    if (texts && page !== "duel") others[page] = completed(keysOf(page), texts);
-    else if (texts) settings = heard = completed(keys, texts);
+    if (texts && page !== "duel") {
+      others[page] = completed(keysOf(page), texts);
+      for (const { name, press } of keysOf(page)) if (press && texts[name]) pressSoon(press);
+    } else if (texts) settings = heard = completed(keys, texts);
     else adopt({ picture: picture() });
     if (isShown !== undefined) [shown, asked] = [isShown ? settings : null, null];
     if (says !== undefined) say(says);
@@ -217,6 +220,13 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 // A control's value as an address has it, without the last digits that a slider makes of 0.3.
 const textOf = (value) =>
   (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(9))) : String(value ?? ""));
+
+// Press a button, which is there when its tab is.
+function pressSoon(id, tries = 60) {
+  const button = document.getElementById(id);
+  if (button?.offsetParent) button.click();
+  else if (tries) setTimeout(pressSoon, 50, id, tries - 1);
+}
 
 // The heading of "How it works" whose text makes this name: "The attack" is the-attack.
 function scrollTo(name) {

@@ -33,7 +33,7 @@ const said = new WeakMap();           // what a place says already
 function writeSays(place, sentences) {
   if (said.get(place) === String(sentences)) return;
   said.set(place, String(sentences));
-  place.replaceChildren(...sentences.map((textContent) => make("span", { textContent })));
+  place.replaceChildren(...sentences.flatMap((textContent) => [make("span", { textContent }), " "]));
 }
 
 // Only keyframes have a picture of 8 bits: say so where the two differ.

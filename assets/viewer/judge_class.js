@@ -80,6 +80,7 @@ export function mount({ element, props, trigger, watch, address }) {
   function reveal(on) {
     revealed = on;
     find("shown").hidden = !on;
+    find("hidden").hidden = on;
     find("reveal").setAttribute("aria-expanded", on);
     find("reveal").textContent = on ? "Hide the counts" : "Show the counts";
   }
@@ -111,7 +112,7 @@ function newQuestion({ number, index, words, counts, says }, address) {
     return make("div", { className: "jc-bar" }, make("b", { textContent: LETTERS[i] }), make("u", {}, fill),
       make("span", { textContent: `${count}: ${words[i]}` }), make("p", {}, ...who));
   });
-  return make("li", { value: number }, make("h3", { textContent: `Question ${number}` }),
+  return make("li", { value: number }, make("h3", { textContent: `Question ${number}: reference, A, B` }),
     make("img", { src: address(`viewer/questions/${index}`), alt: `question ${number}: reference, A and B`, loading: "lazy" }),
     ...bars);
 }

@@ -90,7 +90,7 @@ def build(opening: dict | None) -> Duel:
                 elem_id="upload",
                 elem_classes="upload",
             )
-            with gr.Column(visible="hidden", elem_id="pair-ask") as ask:
+            with gr.Column(visible=False, elem_id="pair-ask") as ask:
                 gr.HTML("You chose two pictures. What is to be done with them?", elem_classes="hint")
                 with gr.Row():
                     attack = gr.Button("Attack the second", size="sm", elem_id="pair-attack", min_width=80)
@@ -178,7 +178,7 @@ def _uploaded(request: gr.Request, paths: list[str] | None) -> tuple:
             [],
             "itself",
             gr.skip(),
-            gr.Column(visible="hidden"),
+            gr.Column(visible=False),
         )
     mine = paths[:2]
     candidate = "mine" if len(mine) > 1 else "itself"
@@ -187,14 +187,14 @@ def _uploaded(request: gr.Request, paths: list[str] | None) -> tuple:
     except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
         gr.Warning(html.escape(str(error)))
         grid = gr.Gallery(_sample_cards(), selected_index=None)
-        return grid, _SAMPLES, mine, candidate, html.escape(f"Refused: {error}"), gr.Column(visible="hidden")
+        return grid, _SAMPLES, mine, candidate, html.escape(f"Refused: {error}"), gr.Column(visible=False)
     notes = [" ".join(picture.notes) for picture in chosen]
     if len(paths) > 2:
         notes.append("Only the first two of your pictures are used.")
     strip = [*mine, *_SAMPLES]
     text = " ".join(["Loading done: your picture is chosen.", *filter(None, notes)])
     cards = [*map(_card, chosen), *_sample_cards()]
-    ask = gr.Column(visible=True if len(mine) > 1 else "hidden")
+    ask = gr.Column(visible=len(mine) > 1)
     return gr.Gallery(cards, selected_index=0), strip, mine, candidate, html.escape(text), ask
 
 

@@ -87,6 +87,11 @@ class _Turn:
         self.ready.set()
 
 
+def fill(settings: dict[str, Any]) -> list[Any]:
+    """The values of what an address sets."""
+    return [settings["kind"]]
+
+
 @lru_cache(maxsize=1)
 def stored() -> list[tuple[Question, Verdict]]:
     """The stored questions and verdicts; none if they cannot be read, with the reason in the log."""
@@ -97,8 +102,8 @@ def stored() -> list[tuple[Question, Verdict]]:
         return []
 
 
-def build(tab: gr.Tab, space: str = "") -> gr.Dropdown:
-    """Lay out the page in the current Blocks; the first question comes when `tab` is selected. Returns the choice of their kind.
+def build(tab: gr.Tab, space: str = "") -> list[Any]:
+    """Lay out the page in the current Blocks; the first question comes when `tab` is selected. Returns what an address sets.
 
     space  the app's name on Spaces
     """
@@ -108,6 +113,7 @@ def build(tab: gr.Tab, space: str = "") -> gr.Dropdown:
     room = gr.Textbox(visible=False)  # the code in the address
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
+            in_class = judge_class.panel(space)
             score = gr.HTML(
                 None, elem_id="judge-score", html_template=SCORE, css_template=_text("judge_score.css"),
                 js_on_load=modules.load("judge_score.js"), apply_default_css=False, lines=questions.score_lines(PAIR),
@@ -116,7 +122,6 @@ def build(tab: gr.Tab, space: str = "") -> gr.Dropdown:
             kind = gr.Dropdown(KINDS, value="both", label="Questions", elem_id="judge-kind")
             upload = gr.File(label="or of your own picture", height=64, elem_id="judge-upload", elem_classes="upload")
             status = status_line("Loading…", "judge-status")
-            in_class = judge_class.panel(space)
         stage = gr.HTML(
             None, elem_id="judge", html_template=_text("judge.html"), css_template=_text("judge.css"),
             js_on_load=modules.load("judge.js", events=("next", "chosen")), apply_default_css=False,
@@ -131,7 +136,7 @@ def build(tab: gr.Tab, space: str = "") -> gr.Dropdown:
     stage.chosen(_vote, turn, in_class, **PRIVATE)
     requests.change(_live, [upload, kind], [stage, status, turn], **PRIVATE)
     stage.chosen(_answer, turn, [stage, score, status], **PRIVATE)
-    return kind
+    return [kind]
 
 
 def _text(name: str) -> str:

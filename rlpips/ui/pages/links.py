@@ -1,7 +1,8 @@
 """Addresses and thumbnails: what they say is shown at once where it is recorded; else the controls are set, and Run makes it."""
 
+import itertools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,11 @@ _OWN = "A link holds no picture of your own: choose it again."
 
 
 class Page(NamedTuple):
-    """A page whose controls have addresses: its keys, and the control of each key that the server sets."""
+    """A page whose controls have addresses: its keys, what an address sets, and the values for that beside a value for each key."""
 
     keys: Sequence[Key]
-    fields: Mapping[str, Any]
+    outputs: Sequence[Any]
+    fill: Callable[[dict[str, Any]], Sequence[Any]]
 
 
 def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page]) -> None:
@@ -41,11 +43,15 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page
         page, texts, faults = (getattr(event, name, None) for name in ("page", "texts", "faults"))
         page = page if page in TABS else "duel"
         says, shown, updates = opened(page, texts, faults, mine, duel)
-        fills = {name: dict.fromkeys(other.fields, gr.skip()) for name, other in others.items()}
+        fills = {name: [gr.skip()] * len(other.outputs) for name, other in others.items()}
         if page in others:
             says, shown, fills[page] = filled(others[page], texts, faults)
+        elif page == "gallery" and (path := gallery.entry(texts)):
+            page = "duel"
+            shown, updates = of_file(path, mine, duel)
+            shown = {**shown, "moved": page}
         reply = masthead.answer(count=getattr(event, "count", None), says=says, **shown)
-        return gr.Tabs(selected=page), reply, *updates, *(value for fill in fills.values() for value in fill.values())
+        return gr.Tabs(selected=page), reply, *updates, *itertools.chain(*fills.values())
 
     def pick(event: gr.EventData, mine: list[str], strip: list[str]) -> tuple:
         path = picked(getattr(event, "place", None), getattr(event, "texts", None), strip)
@@ -55,8 +61,8 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page
         shown, updates = of_file(path, mine, duel)
         return masthead.answer(count=count, isNew=True, **shown), *updates
 
-    fields = [field for other in others.values() for field in other.fields.values()]
-    head.open(open_link, duel.mine, [pages, *here, *fields], trigger_mode="always_last", **PRIVATE)
+    there = [output for other in others.values() for output in other.outputs]
+    head.open(open_link, duel.mine, [pages, *here, *there], trigger_mode="always_last", **PRIVATE)
     head.pick(pick, [duel.mine, duel.strip], here, trigger_mode="always_last", **PRIVATE)
 
 
@@ -76,11 +82,12 @@ def opened(page: str, texts: Any, faults: Any, mine: list[str], duel: Duel) -> t
     return note, {"texts": _texts(settings), "shown": False}, [empty, gr.skip(), *duel.fill(settings, mine)]
 
 
-def filled(page: Page, texts: Any, faults: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """(a note for the visitor, what the head's script has to know, a value for each of the page's fields) for what an address says."""
+def filled(page: Page, texts: Any, faults: Any) -> tuple[str, dict[str, Any], list[Any]]:
+    """(a note for the visitor, what the head's script has to know, values for the page's outputs) for what an address says."""
     values, more = address.read(page.keys, texts if isinstance(texts, Mapping) else {})
     note = address.sentence([*(faults if isinstance(faults, list) else []), *more])
-    return note, {"texts": address.write(page.keys, values)}, {name: values[name] for name in page.fields}
+    updates = [*page.fill(values)] if isinstance(texts, Mapping) else [gr.skip()] * len(page.outputs)
+    return note, {"texts": address.write(page.keys, values)}, updates
 
 
 def picked(place: Any, texts: Any, strip: list[str]) -> Path | None:
