@@ -51,7 +51,9 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
     if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
     wantedView = isSet ? null : wanted.view;
-    const isOther = page !== "duel" && !isSame(keysOf(page), completed(keysOf(page), wanted.texts), textsOf(page));
+    const isKnown = (name) => keysOf(page).some((key) => key.name === name);
+    const isOther = page !== "duel" && !(Object.keys(wanted.texts).every(isKnown)
+      && isSame(keysOf(page), completed(keysOf(page), wanted.texts), textsOf(page)));
     if (isOther) others[page] = completed(keysOf(page), wanted.texts);
     const needsServer = wanted.faults.length || isOther || (page === "duel" && !isSet);
     if (!needsServer && select()) return scrollTo(anchor);
@@ -73,7 +75,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     for (const part of opening ? document.querySelectorAll(SETTINGS) : held) part.inert = Boolean(opening);
     if (opening) held = [...document.querySelectorAll(SETTINGS)];
     if (opening) holding = setTimeout(hold, HOLD_MS, focused);
-    else if (document.activeElement === document.body) focused.focus({ preventScroll: true });
+    else if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
   }
 
   // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
@@ -82,7 +84,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
     if (number && number !== opening) return;     // another one was asked for meanwhile
     opening = 0;
-    page = moved ?? page;
+    if (moved) { delete others[page]; page = moved; }
     if (run && wantedView) want(VIEWERS.duel, wantedView, run);
     wantedView = null;
     if (texts && page !== "duel") {
@@ -183,7 +185,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   mountHelp(props.help);
   element.querySelector(".notice button").addEventListener("click", () => say(""));
   document.addEventListener("page-controls", ({ detail: { page: of, entries, atOnce } }) => {
-    const texts = Object.fromEntries(entries.map(([name, value]) => [name, textOf(value)]));
+    const filled = entries.filter(([, value]) => of === "duel" || (value ?? null) !== null);  // others are filled late
+    const texts = Object.fromEntries(filled.map(([name, value]) => [name, textOf(value)]));
     if (of === "duel") return adopt({ ...texts, picture: picture() });
     if (opening && of === page) return;
     others[of] = { ...completed(keysOf(of), others[of] ?? {}), ...texts };

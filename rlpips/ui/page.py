@@ -75,7 +75,7 @@ def build() -> gr.Blocks:
                 how_it_works.build()
         others = {
             "judge": (to_judge, judge.fill), "inspect": (to_inspect, inspect.fill), "robustness": (to_robustness, robustness.fill),
-            "classifier": (to_classifier, classifier.fill),
+            "classifier": (to_classifier, classifier.fill), "gallery": ([], lambda _: []),
         }  # fmt: skip
         links.connect(head, pages, the_duel, {name: links.Page(keys[name], *page) for name, page in others.items()})
         endpoint.build()

@@ -115,7 +115,7 @@ def test_a_lecturer_and_a_student(chromium, server):
         lecturer.wait_for_function("document.querySelector('.jc-tally h2').textContent.startsWith('0 answers')")
         with b.visit(chromium, f"{server.url}#judge?room={room}", width=390, height=844) as student:
             student.wait_for_function(
-                "room => document.querySelector('#judge-status').innerText.includes(`question 1 of 45 in room ${room}`)",
+                "room => document.querySelector('#judge-status')?.innerText.includes(`question 1 of 45 in room ${room}`)",
                 arg=room,
             )
             student.wait_for_selector("#judge .jd[data-state=question]")

@@ -98,7 +98,7 @@ def build(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
         settings, known = settings_of(path, view["meta"])
         texts = address.write(duel_address.KEYS, settings) if settings else None
         fill = duel.fill(settings, mine) if settings else duel.nothing[2:]
-        return tabs, masthead.answer(texts=texts, shown=known, isNew=True), view, status, *fill
+        return tabs, masthead.answer(texts=texts, shown=known, isNew=True, moved="duel"), view, status, *fill
 
     def open_recorded(event: gr.SelectData, mine: list[str]) -> tuple:
         path = chosen(event, readable)

@@ -46,7 +46,7 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page
         fills = {name: [gr.skip()] * len(other.outputs) for name, other in others.items()}
         if page in others:
             says, shown, fills[page] = filled(others[page], texts, faults)
-        elif page == "gallery" and (path := gallery.entry(texts)):
+        if page == "gallery" and (path := gallery.entry(texts)):
             page = "duel"
             shown, updates = of_file(path, mine, duel)
             shown = {**shown, "moved": page}
