@@ -4,7 +4,7 @@ import { watchServer } from "./away.js";
 import { watchArea } from "./area.js";
 import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
-import { mountShare } from "./share.js";
+import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
 import { newStoryDoor } from "./story_door.js";
@@ -13,10 +13,11 @@ import { viewTexts, want } from "./view_address.js";
 const QUIET_MS = 300;                 // a browser takes only so many changes of the address
 const PATIENCE_MS = 10000;            // how long the server may take to open an address
 const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer", pairs: "pairs" };
+const HOLD_MS = 50;
+const SETTINGS = "#page-duel .controls > :not(#samples, .stays)";
 const PICTURES = "#samples .thumbnail-item";
 const CHANGED = "Settings changed – press Run.";
 const UNSEEN = "Press Run to see this duel.";
-const SPACES = "https://huggingface.co";
 
 // `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the
 // page opens with a recorded duel, `space`, its name on Spaces, and `help`, what help.js takes.
@@ -30,11 +31,17 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   let settings = completed(keys, {}); // texts of the controls of the Duel
   let heard = settings;               // the same while the server is setting the controls
   let shown = props.recorded ? settings : null;  // those of the duel on show; null if no controls can make it
+  const others = {};                  // the same of other pages, by page
   let asked = null;                   // those that Run was pressed with, until its run is on show
   let wantedView = null;              // the view of the recorded duel that the server is opening
   let opening = 0;                    // the address that the server is opening, by number
   let count = 0;
   let timer = 0;
+  let holding = 0;
+  let held = [];                      // parts of the page that wait for the server
+
+  const keysOf = (name) => props.keys[name] ?? [];
+  const textsOf = (name) => (name === "duel" ? settings : others[name] ?? completed(keysOf(name), {}));
 
   // ---- what the address says, to the page
 
@@ -51,7 +58,11 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
     if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
     wantedView = isSet ? null : wanted.view;
-    const needsServer = wanted.faults.length || (page === "duel" && !isSet);
+    const isKnown = (name) => keysOf(page).some((key) => key.name === name);
+    const isOther = page !== "duel" && !(Object.keys(wanted.texts).every(isKnown)
+      && isSame(keysOf(page), completed(keysOf(page), wanted.texts), textsOf(page)));
+    if (isOther) others[page] = completed(keysOf(page), wanted.texts);
+    const needsServer = wanted.faults.length || isOther || (page === "duel" && !isSet);
     if (!needsServer && select()) return scrollTo(anchor);
     ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
   }
@@ -62,17 +73,31 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     opening = number;
     trigger(event, { ...detail, count: number });
     setTimeout(() => { if (opening === number) opening = 0; }, PATIENCE_MS);
+    hold(document.activeElement);
+  }
+
+  // Until then nobody types into them: the answer would overwrite it. Whoever has the focus there gets it back.
+  function hold(focused) {
+    clearTimeout(holding);
+    for (const part of opening ? document.querySelectorAll(SETTINGS) : held) part.inert = Boolean(opening);
+    if (opening) held = [...document.querySelectorAll(SETTINGS)];
+    if (opening) holding = setTimeout(hold, HOLD_MS, focused);
+    else if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
   }
 
   // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
   // which no controls make, if that is false. `run`: which one that is; `isNew`: for an entry that Back returns from;
-  // `says`: to the visitor.
-  function receive({ count: number, texts, shown: isShown, run, isNew, says }) {
+  // `says`: to the visitor; `moved`: to another page.
+  function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
     if (number && number !== opening) return;     // another one was asked for meanwhile
     opening = 0;
+    if (moved) { delete others[page]; page = moved; }
     if (run && wantedView) want(VIEWERS.duel, wantedView, run);
     wantedView = null;
-    if (texts) settings = heard = completed(keys, texts);
+    if (texts && page !== "duel") {
+      others[page] = completed(keysOf(page), texts);
+      for (const { name, press } of keysOf(page)) if (press && texts[name]) pressSoon(press);
+    } else if (texts) settings = heard = completed(keys, texts);
     else adopt({ picture: picture() });
     if (isShown !== undefined) [shown, asked] = [isShown ? settings : null, null];
     if (says !== undefined) say(says);
@@ -94,7 +119,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 
   function hashNow() {
     if (story) return format({ story, hide });
-    const texts = page === "duel" ? shortened(keys, settings) : {};
+    const texts = shortened(keysOf(page), textsOf(page));
     const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
     return format({ page, anchor, texts, view, hide });
   }
@@ -108,6 +133,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     // In full: a part of it alone would belong to Gradio's <base>.
     history[isNew ? "pushState" : "replaceState"](history.state, "", location.pathname + location.search + hash);
     tellParent(hash);
+    document.dispatchEvent(new Event("page-address"));
   }
 
   const keepSoon = () => { clearTimeout(timer); timer = setTimeout(keep, QUIET_MS); };
@@ -120,16 +146,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     window.parent.postMessage({ queryString: String(query), hash }, SPACES);
   }
 
-  function isInSpaces() {
-    if (window.parent === window) return false;
-    const above = location.ancestorOrigins?.[0] ?? new URL(document.referrer || "about:blank").origin;
-    return above === SPACES;
-  }
-
-  const linkNow = () => {
-    const here = isInSpaces() && props.space ? `${SPACES}/spaces/${props.space}` : location.origin + location.pathname;
-    return here + hashNow();
-  };
+  const linkNow = () => pageLink(hashNow(), props.space);
 
   // ---- what the visitor does
 
@@ -176,8 +193,15 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   mountKeys(element, () => page);
   mountHelp(props.help);
   element.querySelector(".notice button").addEventListener("click", () => say(""));
-  document.addEventListener("page-controls", ({ detail }) =>
-    adopt({ ...Object.fromEntries(detail.map(([name, value]) => [name, textOf(value)])), picture: picture() }));
+  document.addEventListener("page-controls", ({ detail: { page: of, entries, atOnce } }) => {
+    const filled = entries.filter(([, value]) => of === "duel" || (value ?? null) !== null);  // others are filled late
+    const texts = Object.fromEntries(filled.map(([name, value]) => [name, textOf(value)]));
+    if (of === "duel") return adopt({ ...texts, picture: picture() });
+    if (opening && of === page) return;
+    others[of] = { ...completed(keysOf(of), others[of] ?? {}), ...texts };
+    if (of === page && atOnce) keep();
+    else if (of === page) keepSoon();
+  });
   document.addEventListener("page-selected", ({ detail }) => {
     if (detail === page || opening) return;
     [page, story] = [detail, null];
@@ -210,6 +234,13 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 // A control's value as an address has it, without the last digits that a slider makes of 0.3.
 const textOf = (value) =>
   (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(9))) : String(value ?? ""));
+
+// Press a button, which is there when its tab is.
+function pressSoon(id, tries = 60) {
+  const button = document.getElementById(id);
+  if (button?.offsetParent) button.click();
+  else if (tries) setTimeout(pressSoon, 50, id, tries - 1);
+}
 
 // The heading of "How it works" whose text makes this name: "The attack" is the-attack.
 function scrollTo(name) {

@@ -1,6 +1,7 @@
 // The bar below the columns: step, scrubber, badges, and the choice of the ruler; and the texts that follow the step.
 
 import { make, options } from "./dom.js";
+import { duelText } from "./duel_text.js";
 import { lecture } from "./lecture.js";
 import { frameAt, isPair, lastStep } from "./model.js";
 import { hasVerdicts } from "./verdicts.js";
@@ -22,8 +23,17 @@ export function writeBar(root, model, view) {
   find("origin").textContent = isPair(model) ? "measured" : ORIGINS[model.state] ?? model.state;
   find("device").textContent = [SCHEDULES[model.meta.schedule], model.meta.backbone, model.meta.device]
     .filter(Boolean).join(" · ");
-  if (hasVerdicts(model)) find("says").textContent = lecture(model, view.step);
+  writeSays(find("says"), hasVerdicts(model) ? [lecture(model, view.step)] : duelText(model, view.step, view.ruler));
   writeNumbersTitle(root, model, view);
+}
+
+const said = new WeakMap();           // what a place says already
+
+// The numbers of this step in sentences, each a node of its own.
+function writeSays(place, sentences) {
+  if (said.get(place) === String(sentences)) return;
+  said.set(place, String(sentences));
+  place.replaceChildren(...sentences.flatMap((textContent) => [make("span", { textContent }), " "]));
 }
 
 // Only keyframes have a picture of 8 bits: say so where the two differ.

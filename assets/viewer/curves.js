@@ -1,13 +1,16 @@
 // The curves: one SVG, drawn when the data change and never while scrubbing; the cursor is a div above it. Its colours
 // are the style sheet's, so that it follows the dark mode by itself.
 
+import { newReadout } from "./curves_readout.js";
 import { make, makeSvg } from "./dom.js";
-import { isPair, reading } from "./model.js";
+import { isPair, lastStep, reading } from "./model.js";
 import { laneShortName, metricColor, metricTitle } from "./names.js";
 import { rulerMark } from "./ruler.js";
 import { boundMarks, hasVerdicts } from "./verdicts.js";
 
 const MARGIN = { left: 3.6, right: 1.3, top: 0.73, bottom: 2.3 };   // in sizes of the text; .rv-cursor knows it too
+
+const TURN = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };  // steps
 
 // Round numbers from low to high, `about` of them: multiples of 1, 2 or 5 times a power of ten.
 function roundNumbers(low, high, about) {
@@ -22,6 +25,11 @@ export function newCurves(root, model, view, act) {
     ["chart", "plot", "cursor", "legend", "log"].map((name) => root.querySelector(`.rv-${name}`));
   let scheduled = false;
   let size = { width: 0, height: 0 };     // of the chart; to ask the page for it would make the browser lay it out
+  let pointed = null;                     // the step that the pointer is above
+  let focused = false;                    // by the keyboard: then the readout stays at the step on show
+  const readout = newReadout(chart, model, view);
+  const markItem = make("li", { className: "rv-line rv-mark-item", hidden: true });
+  let markText = "";
   let em = 11;                            // px, of its text
   const INSET = {};                       // px
 
@@ -51,8 +59,9 @@ export function newCurves(root, model, view, act) {
       ...marks.map(({ m, distance }) => inked(m, makeSvg("path",
         { class: "rv-mark-line", d: `M${INSET.left} ${yOf(distance).toFixed(1)}H${right}` }))),
       ...model.meta.lanes.flatMap((_, lane) => model.meta.metrics.map((__, m) => curve(lane, m, yOf))),
-      ...marks.map((mark) => markLabel(mark, marks, high - low, yOf)),
+      ...(hasVerdicts(model) ? marks.map((mark) => markLabel(mark, marks, high - low, yOf)) : []),
     );
+    writeMark(marks);
     moveCursor();
   }
 
@@ -137,21 +146,51 @@ export function newCurves(root, model, view, act) {
     return inked(mark.m, text(x, yOf(mark.distance) + (above ? -0.4 : 1.1) * em, anchor, mark.text));
   }
 
-  function moveCursor() {
-    cursor.style.transform = `translateX(${xOf(view.step)}px)`;
+  // The ruler's lines have one name, and the colours of the metrics: the legend says it once.
+  function writeMark(marks) {
+    markItem.hidden = hasVerdicts(model) || !marks.length;
+    if (marks.length && marks[0].text !== markText) markItem.textContent = markText = marks[0].text;
   }
+
+  function moveCursor() {
+    if (!model.meta) return;
+    cursor.style.transform = `translateX(${xOf(view.step)}px)`;
+    const step = pointed ?? (focused ? view.step : null);
+    readout.show(step, step === null ? 0 : xOf(step) / size.width);
+  }
+
+  const known = (step) => Math.min(lastStep(model), Math.max(0, step));
 
   function stepAt(event) {
     const across = event.clientX - chart.getBoundingClientRect().left - INSET.left;
-    act({ step: Math.round((across / innerWidth()) * model.meta.steps) });
+    return known(Math.round((across / innerWidth()) * model.meta.steps));
+  }
+
+  function point(step) {
+    if (step === pointed) return;
+    pointed = step;
+    moveCursor();
   }
 
   chart.addEventListener("pointerdown", (event) => {
+    if (!model.meta) return;
     chart.setPointerCapture(event.pointerId);
-    stepAt(event);
+    act({ step: stepAt(event) });
   });
   chart.addEventListener("pointermove", (event) => {
-    if (chart.hasPointerCapture(event.pointerId)) stepAt(event);
+    if (!model.meta) return;
+    point(stepAt(event));
+    if (chart.hasPointerCapture(event.pointerId)) act({ step: pointed });
+  });
+  for (const end of ["pointerleave", "pointercancel"]) chart.addEventListener(end, () => point(null));
+  chart.addEventListener("focus", () => { focused = chart.matches(":focus-visible"); moveCursor(); });
+  chart.addEventListener("blur", () => { focused = false; moveCursor(); });
+  chart.addEventListener("keydown", (event) => {
+    const step = { Home: 0, End: lastStep(model) }[event.key] ?? view.step + TURN[event.key];
+    if (Number.isNaN(step) || event.ctrlKey || event.metaKey || event.altKey) return;
+    focused = true;
+    act({ step });
+    event.preventDefault();
   });
 
   logButton.addEventListener("click", () => {
@@ -169,10 +208,11 @@ export function newCurves(root, model, view, act) {
     const names = hasVerdicts(model)
       ? [0, 1].map((lane) => laneShortName(model, lane))
       : ["own attack", "other attack"];
+    markItem.hidden = true;
     const styles = [["solid", names[0]], ["dashed", names[1]], ["dotted", "noise"]]
       .slice(0, model.meta.lanes.includes("noise") ? 3 : 2)
       .map(([line, text]) => make("li", { className: `rv-line rv-${line}`, textContent: text }));
-    legend.replaceChildren(...colors, ...styles);
+    legend.replaceChildren(...colors, ...styles, markItem);
   }
 
   new ResizeObserver(([entry]) => { measure(entry.contentRect); draw(); }).observe(chart);

@@ -3,6 +3,7 @@
 import { paint } from "./canvas.js";
 import { bold, LETTERS, newCard } from "./judge_card.js";
 import { decodePng } from "./png.js";
+import { voteOf } from "./room.js";
 import { columnsOf, rowsOf } from "./strip.js";
 
 // `element`, `props`, `trigger` and `watch` come from Gradio.
@@ -58,7 +59,7 @@ export function mount({ element, props, trigger, watch }) {
       button.classList.toggle("jd-chosen", i === choice);
     });
     find("said").textContent = "The metrics are judging…";
-    trigger("chosen", { id: question.id, choice });
+    trigger("chosen", { id: question.id, choice, ...voteOf() });
   }
 
   function next() {

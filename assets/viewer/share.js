@@ -1,6 +1,19 @@
 // Copy link, and its QR code for whoever sits in the back row.
 
 const SAID_MS = 2500;
+export const SPACES = "https://huggingface.co";
+
+export const isLocal = () => /^(localhost|127\.|\[::1\])/.test(location.hostname);
+
+export function isInSpaces() {
+  if (window.parent === window) return false;
+  const above = location.ancestorOrigins?.[0] ?? new URL(document.referrer || "about:blank").origin;
+  return above === SPACES;
+}
+
+// The link of a state of the page, for others; `space` is the app's name on Spaces.
+export const pageLink = (hash, space) =>
+  (isInSpaces() && space ? `${SPACES}/spaces/${space}` : location.origin + location.pathname) + hash;
 
 // `link()` is the address of what is on show; `addressOf` makes the address of a file of the server.
 export function mountShare(root, link, addressOf) {
@@ -15,7 +28,7 @@ export function mountShare(root, link, addressOf) {
     const url = link();
     image.src = addressOf(`viewer/qr?link=${encodeURIComponent(url)}`);
     text.textContent = url;
-    note.hidden = !/^(localhost|127\.|\[::1\])/.test(location.hostname);
+    note.hidden = !isLocal();
     dialog.showModal();
   }
 

@@ -106,7 +106,7 @@ export function mount({ element, props, watch, address }) {
     view.against = meta.start ? "start" : "reference";
     root.dataset.kind = isPair(model) ? "pair" : hasVerdicts(model) ? "fooling" : "attack";
     root.classList.toggle("rv-crisp", Math.max(meta.width, meta.height) <= CRISP_SIDE);
-    find("says").hidden = !hasVerdicts(model);
+    find("says").hidden = isPair(model);
     root.classList.toggle("rv-many", meta.metrics.length > 2);
     writeShape(meta);
     columns = view.lanes.map((_, index) => newColumn(root, model, view, index, act));

@@ -25,6 +25,7 @@ from rlpips.ui.pages import (
     how_it_works,
     inspect,
     judge,
+    judge_class,
     links,
     pairs,
     robustness,
@@ -46,9 +47,13 @@ def build() -> gr.Blocks:
     """The app. Does not import torch."""
     cleaning = (CLEAN_EVERY_S, MAX_AGE_S)
     opening = gallery.opening()
+    keys = {
+        "duel": duel_address.KEYS, "judge": judge.KEYS, "inspect": inspect.KEYS, "robustness": robustness.KEYS,
+        "classifier": classifier.keys(), "gallery": gallery.keys(),
+    }  # fmt: skip
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
         head = masthead.masthead(
-            TITLE, TAGLINE, pages=[*links.TABS], keys={"duel": address.for_browser(duel_address.KEYS)},
+            TITLE, TAGLINE, pages=[*links.TABS], keys={name: address.for_browser(of_page) for name, of_page in keys.items()},
             samples=[sample.name for sample in SAMPLES], recorded=opening is not None and duel_address.is_recorded(), space=os.environ.get("SPACE_ID", ""),
             help=help_texts.for_browser(),
         )  # fmt: skip
@@ -56,20 +61,24 @@ def build() -> gr.Blocks:
             with _tab("duel"):
                 the_duel = duel.build(opening)
             with _tab("judge") as tab:
-                judge.build(tab)
+                to_judge = judge.build(tab, os.environ.get("SPACE_ID", ""))
             with _tab("inspect"):
-                inspect.build()
+                to_inspect = inspect.build(pages, the_duel)
             with _tab("pairs") as tab:
                 pairs.build(tab)
             with _tab("robustness") as tab:
-                robustness.build(tab)
+                to_robustness = robustness.build(tab)
             with _tab("classifier") as tab:
-                classifier.build(tab)
+                to_classifier = classifier.build(tab)
             with _tab("gallery"):
                 gallery.build(head, pages, the_duel)
             with _tab("how"):
                 how_it_works.build()
-        links.connect(head, pages, the_duel)
+        others = {
+            "judge": (to_judge, judge.fill), "inspect": (to_inspect, inspect.fill), "robustness": (to_robustness, robustness.fill),
+            "classifier": (to_classifier, classifier.fill), "gallery": ([], lambda _: []),
+        }  # fmt: skip
+        links.connect(head, pages, the_duel, {name: links.Page(keys[name], *page) for name, page in others.items()})
         endpoint.build()
         app.load(partial(_loading_status, opening is not None), None, the_duel.status, **PRIVATE)
     # Work for the device waits in `rlpips.ui.runtime.queue`; no other event of a visitor waits for another visitor's.
@@ -112,7 +121,10 @@ def serve() -> None:
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD,
         app_kwargs={
-            "routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES],
+            "routes": [
+                masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES,
+                *judge_class.routes(judge.stored),
+            ],
             "middleware": [Middleware(limits.Limits)],
         },
     )  # fmt: skip

@@ -13,7 +13,7 @@ from rlpips import Trace, paths
 from rlpips.attacks.request import AttackRequest
 from rlpips.ui.components import masthead
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.pages import duel, duel_address, gallery, help_texts, links
+from rlpips.ui.pages import classifier, duel, duel_address, gallery, help_texts, inspect, judge, links, robustness
 from rlpips.ui.runtime import address, work
 from rlpips.ui.runtime.address import Choice, Key, Number
 
@@ -85,6 +85,7 @@ def test_bounds_and_defaults_go_by_another_key():
         "name": "eps",
         "control": "eps",
         "by": "norm",
+        "press": "",
         "default": {"linf": "4", "l2": "3"},
     }
 
@@ -201,6 +202,64 @@ def test_a_saved_trace_sets_the_controls_as_far_as_they_go(tmp_path):
     assert not known and settings == duel_address.DEFAULTS | {"picture": "chelsea"}
     assert gallery.settings_of(tmp_path / "mine.zip", {**meta, "objective": "pair"}) == (None, False)
     assert np.array_equal(trace.reference, SAMPLES[1].picture().pixels)
+
+
+# ---- other pages
+
+PAGES = {
+    "judge": judge.KEYS,
+    "inspect": inspect.KEYS,
+    "robustness": robustness.KEYS,
+    "classifier": classifier.keys(),
+    "gallery": gallery.keys(),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nonsense_leaves_the_controls_of_every_page_at_their_defaults(name):
+    keys = PAGES[name]
+    defaults, faults = address.read(keys, {})
+    assert not faults and address.write(keys, defaults) == {}
+    page = links.Page(keys, [None], lambda values: [values])
+    for text in NONSENSE:
+        texts = {key.name: text for key in keys if not (key.rules.default == "" and text == "")}
+        note, told, updates = links.filled(page, texts, ["hide knows no x"])
+        assert told == {"texts": {}} or text == 4
+        assert note.startswith("Left out of this link: hide knows no x")
+        assert updates == [defaults] or text == 4
+    assert links.filled(page, None, None) == ("", {"texts": {}}, [gr.skip()])
+
+
+def test_a_room_in_an_address_is_of_its_letters():
+    for text, value in (("ACDEF", "ACDEF"), ("acdef", ""), ("ACDE", ""), ("ACDEI", ""), ("ACDEF\n", "")):
+        values, faults = address.read(judge.KEYS, {"room": text})
+        assert values == {"kind": "both", "room": value} and bool(faults) == (not value)
+
+
+def test_the_classifiers_page_is_filled_as_its_address_says(served):
+    texts = {"recorded": "ship-03-at-l2-lpa-r-lpa", "picture": "cat-01", "a": "lpa", "b": "r-lpa", "steps": "7"}
+    hash = "#classifier?" + "&".join(f"{key}={value}" for key, value in texts.items())
+    assert address.texts_of(hash) == texts
+    for nonsense in (None, 4, "", "#classifier?" + "&" * 3000, "#?" + "a=1&" * 99 + "x", "#x?%E0%A4%A&=&&&eps"):
+        assert isinstance(address.texts_of(nonsense), dict)
+    _, grid, files, network, *_, recorded, first, second, _, steps, seed, message, _, _ = classifier._fill(False, hash)
+    assert files[grid.selected_index].endswith("cat-01.png") and recorded.value.endswith("ship-03-at-l2-lpa-r-lpa.zip")
+    assert (first, second, steps, seed) == ("lpa", "r-lpa", 7, 0) and message["meta"]["name"] == "ship-03"
+    assert network.value == classifier.keys()[2].rules.default
+    settings, _ = address.read(classifier.keys(), texts)
+    grid, model, path, *plain, message, _ = classifier.fill(settings)
+    assert (grid.selected_index, model, path) == (
+        files.index(files[grid.selected_index]),
+        network.value,
+        recorded.value,
+    )
+    assert plain == ["lpa", "r-lpa", "matched", 7, 0] and message["meta"]["name"] == "ship-03"
+
+
+def test_an_entry_of_the_gallery_is_a_recorded_duel():
+    assert gallery.entry({"entry": "coffee-away-l2-3"}).name == "coffee-away-l2-3.zip"
+    for texts in (None, {}, {"entry": ""}, {"entry": "../judge/questions"}, {"entry": 3}, {"entry": "nothing"}):
+        assert gallery.entry(texts) is None
 
 
 # ---- QR code, help

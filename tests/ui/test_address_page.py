@@ -70,12 +70,14 @@ def test_back_forward_reload_and_what_is_not_recorded(chromium, server):
         shows(page, "recorded", "5", "Settings changed – press Run.")
         b.tab(page, "Robustness")
         at(page, "#robustness")
-        page.wait_for_timeout(2500)  # until that page is filled
         page.go_back()
         at(page, "#duel?eps=5")
         page.wait_for_selector("#page-duel-button[aria-selected=true]")
         shows(page, "recorded", "5", "Settings changed – press Run.")
-        page.wait_for_timeout(1500)  # the server answers what the address says, which nothing on the page tells
+        page.evaluate("location.hash = '#duel?eps=5&seed=3'")
+        at(page, "#duel?eps=5&seed=3")
+        page.go_back()
+        page.click("#eps input[type=number]")  # waits, as people must, until the server has set the controls
         b.enter(page, "#eps", 4)
         at(page, "#duel")
         shows(page, "recorded", "4")
@@ -125,6 +127,31 @@ def test_other_pages_and_headings_have_addresses(chromium, server):
         page.wait_for_selector("#judge canvas", state="visible")
         page.evaluate("location.hash = '#how-the-attack'")
         page.wait_for_function("document.activeElement?.textContent === 'The attack'")
+
+
+def test_the_controls_of_other_pages_have_addresses(chromium, server):
+    with opened(chromium, server, "#robustness?norm=l2") as page:
+        page.wait_for_selector("#robust-norm input[value=l2]:checked")
+        page.wait_for_function("document.querySelector('#robust-tiles').innerText.includes('l2')")
+        page.get_by_label("l∞", exact=True).first.check()
+        at(page, "#robustness")
+        page.evaluate(
+            "location.hash = '#classifier?picture=cat-01&a=lpa&b=r-lpa&steps=7&recorded=ship-03-at-l2-lpa-r-lpa'"
+        )
+        page.wait_for_function(
+            "document.querySelector('#fool-status')?.innerText.startsWith('Done: a recorded example')"
+        )
+        page.wait_for_function("document.querySelector('#fool-steps input').value === '7'")
+        assert page.input_value("#fool-recorded input").startswith("ship")
+        assert page.locator("#fool-samples .thumbnail-item.selected .caption-label").inner_text() == "cat"
+        b.enter(page, "#fool-steps", 8)
+        at(page, "#classifier?recorded=ship-03-at-l2-lpa-r-lpa&picture=cat-01&a=lpa&b=r-lpa&steps=8")
+        page.evaluate("location.hash = '#inspect?pair=example'")
+        page.wait_for_function("document.querySelector('#pair-status')?.innerText.startsWith('Done: measured')")
+        at(page, "#inspect?pair=example")
+        page.evaluate("location.hash = '#gallery?entry=coffee-away-l2-3'")
+        shows(page, "recorded", "3")
+        at(page, "#duel?picture=coffee&norm=l2&eps=3")
 
 
 def test_controls_are_left_out_for_a_lesson(chromium, server):

@@ -19,6 +19,7 @@ ENTRIES = {
     ("chart.js", "mount"),
     ("judge.js", "mount"),
     ("pairs.js", "mount"),
+    ("judge_class.js", "mount"),
     ("judge_score.js", "mount"),
     ("papers.js", "mount"),
     ("replies.js", "mount"),

@@ -168,15 +168,21 @@ def test_scrubber_moves_everything_without_the_server(page):
 def test_stop_keeps_what_is_there(page):
     b.enter(page, "#steps", 200)
     b.watch(page)
+    assert page.is_enabled("#run") and page.is_disabled("#stop")
     page.click("#run")
     page.wait_for_function("window.states.includes('running') && window.steps.at(-1) >= 20")
+    assert page.is_disabled("#run") and page.is_enabled("#stop")
     page.click("#stop")
+    page.wait_for_selector("#run:enabled:focus")
+    assert page.is_disabled("#stop")
     status = b.wait_for_status(page, "Stopped")
     state, step, steps = viewer(page)
     assert state == "stopped" and 18 <= step < 200 and steps == 200
     assert status.startswith(f"Stopped: {step} steps in")
     wait_painted(page)
     assert all(text.endswith(f"step {step}") for text in page.locator("#viewer .rv-keyframe").all_inner_texts())
+    assert page.inner_text("#viewer .rv-numbers h3") == f"Numbers at step {step}"
+    assert page.inner_text("#viewer .rv-says").startswith(f"After {step} of 200 steps within l∞ 4/255")
     assert len(curves(page)) == 6 and min(readings(page)) > 0
     b.enter(page, "#steps", STEPS)
     b.run(page)
@@ -249,6 +255,7 @@ def test_without_the_server_the_status_says_so(chromium, tmp_path):
         page.wait_for_function("window.steps.at(-1) >= 3")
         os.kill(server.pid, signal.SIGKILL)
         assert "the server does not answer" in b.wait_for_status(page, "Stopped")
+        page.wait_for_selector("#run:enabled")
         assert viewer(page)[0] == "stopped"
         wait_painted(page)
 
@@ -440,6 +447,45 @@ def test_inspect_a_pair(page, tmp_path):
     assert "Choose two pictures" in page.inner_text("#pair-viewer")
 
 
+def test_two_pictures_are_attacked_or_compared(page, tmp_path):
+    one, two = tmp_path / "one.png", tmp_path / "two.png"
+    one.write_bytes(png(scene(64, 96)))
+    two.write_bytes(png(scene(64, 96, seed=1)))
+    assert not page.is_visible("#pair-ask")
+    b.upload(page, "#upload", one, two)
+    b.watch(page)
+    page.click("#pair-attack")
+    assert b.wait_for_status(page, "Done").startswith(f"Done: {STEPS} steps")
+    assert page.locator("#viewer .rv-against").count() == LANES  # the second picture was pushed
+    page.click("#pair-compare")
+    page.wait_for_selector("#page-inspect-button[aria-selected=true]")
+    page.wait_for_function("document.querySelector('#pair-status')?.innerText.startsWith('Done: measured')")
+    wait_painted(page, "#pair-viewer")
+    assert min(readings(page, "#pair-viewer")) > 0
+
+
+def test_the_curves_are_read_at_the_cursor(page):
+    box = page.locator("#viewer .rv-chart").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    page.wait_for_selector("#viewer .rv-readout", state="visible")
+    pointed = page.inner_text("#viewer .rv-readout").splitlines()
+    assert re.fullmatch(r"step \d+", pointed[0]) and len(pointed) == 3
+    assert (
+        pointed[1].startswith("LPIPS 0.") and "JPEG" in pointed[2] and viewer(page)[1] == 40
+    )  # pointing moves nothing
+    page.mouse.move(5, 5)
+    page.wait_for_selector("#viewer .rv-readout", state="hidden")
+    page.press("#viewer .rv-chart", "ArrowLeft")
+    page.wait_for_function("document.querySelector('#viewer .rv').dataset.step === '39'")
+    page.wait_for_selector("#viewer .rv-readout", state="visible")
+    value = page.get_attribute("#viewer .rv-chart", "aria-valuetext")
+    assert value == "; ".join(page.inner_text("#viewer .rv-readout").splitlines()) and value.startswith(
+        "step 39; LPIPS 0."
+    )
+    assert page.locator("#viewer .rv-chart text").get_by_text("JPEG").count() == 0  # the legend says it, once
+    assert page.locator("#viewer .rv-legend").get_by_text("JPEG").count() == 1
+
+
 def test_how_it_works_is_rendered_here(page):
     b.tab(page, "How it works")
     page.wait_for_selector(".prose-page .katex-display")
@@ -451,7 +497,7 @@ def test_how_it_works_is_rendered_here(page):
 
 def test_the_other_objective_and_norm(page):
     choose, run = b.choose, b.run
-    choose(page, "#objective", "pull toward")
+    page.get_by_label("pull toward").check()
     page.wait_for_function("document.querySelector('#candidate input').value === 'a blurred copy'")
     choose(page, "#norm", "l2")
     page.wait_for_function("document.querySelector('#eps').innerText.includes('l2 norm')")

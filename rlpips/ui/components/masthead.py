@@ -1,7 +1,9 @@
 """The head of the page: its name, Copy link and QR code, the list of keys; and the script that keeps the page's address."""
 
+import json
 import re
 import secrets
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from rlpips.ui.components import modules
+from rlpips.ui.components.events import PRIVATE
 
 LONGEST_LINK = 1500  # characters; a QR code of more is too fine for a camera across a room
 _KEYS = {
@@ -26,6 +29,11 @@ _KEYS = {
     "j, k": "the next pair and the one before, in Many pairs",
     "?": "this list",
 }
+_TELL_JS = """(...values) => {
+  const [page, ...keys] = %s;
+  const entries = keys.map((key, place) => [key, values[place]]);
+  document.dispatchEvent(new CustomEvent('page-controls', { detail: { page, entries } }));
+}"""
 _MARKUP = """<a class="skip" href="#run">Skip to Run</a>
 <header><h1>{title}</h1><p>{tagline}</p><div class="tools">
 <button type="button" id="copy-link"><span aria-live="polite">Copy link</span></button>
@@ -43,6 +51,14 @@ def masthead(title: str, tagline: str, **script: Any) -> gr.HTML:
     return gr.HTML(
         None, html_template=_MARKUP.format(title=title, tagline=tagline, keys=keys), elem_id="masthead", apply_default_css=False,
         js_on_load=modules.load("address.js", events=("open", "pick")), **script,
+    )  # fmt: skip
+
+
+def tell(page: str, fields: Mapping[str, Any]) -> None:
+    """Let the page's address follow the controls of a page, each beside its key."""
+    gr.on(
+        [field.change for field in fields.values()], None, [*fields.values()], js=_TELL_JS % json.dumps([page, *fields]),
+        trigger_mode="multiple", **PRIVATE,
     )  # fmt: skip
 
 

@@ -17,16 +17,18 @@ import gradio as gr
 from PIL import Image
 
 from rlpips import paths
-from rlpips.attacks.request import FoolRequest
+from rlpips.attacks.request import MAX_SEED, FoolRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
+from rlpips.ui.components import masthead
 from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import classifier_text
-from rlpips.ui.runtime import device, messages, session, uploads, work
+from rlpips.ui.runtime import address, device, messages, session, uploads, work
+from rlpips.ui.runtime.address import Choice, Key, Number
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
@@ -40,6 +42,18 @@ STEPS, MAX_STEPS = 10, 60  # of an attack; each takes several passes through the
 ATTACKS = [(attack.title, name) for name, attack in attack_cards.ATTACKS.items()]
 PLAIN: dict[str, Any] = {"apply_default_css": False}
 SMALL: dict[str, Any] = {"min_width": 90}
+_PLAIN_KEYS = ("a", "b", "bounds", "steps", "seed")  # of the address, each the value of its control
+# Tells the page's address the selected sample, once it is; and what else it names by a file.
+_TELL_PICTURE_JS = """() => setTimeout(() => {
+  const all = [...document.querySelectorAll('#fool-samples .thumbnail-item')], names = %s;
+  const place = all.findIndex((each) => each.matches('.selected')) - (all.length - names.length);
+  const detail = { page: 'classifier', entries: [['picture', names[place] ?? '']] };
+  document.dispatchEvent(new CustomEvent('page-controls', { detail }));
+}, 100)"""
+_TELL_RECORDED_JS = """(path) => {
+  const name = String(path ?? '').split(/[\\\\/]/).pop().replace(/[.]zip$/, '');
+  document.dispatchEvent(new CustomEvent('page-controls', { detail: { page: 'classifier', entries: [['recorded', name]] } }));
+}"""
 
 
 class Controls(NamedTuple):
@@ -58,8 +72,54 @@ class Controls(NamedTuple):
     seed: Any
 
 
-def build(tab: gr.Tab) -> None:
-    """Lay out the page in the current Blocks; it is filled when `tab` is first opened."""
+def keys() -> list[Key]:
+    """The keys of the page's address. `recorded` and `picture` are names of files without their ending."""
+    examples, pictures, names = _names(recorded_files()), _names(samples()), classifier_text.available()
+    attacks = [name for _, name in ATTACKS]
+    return [
+        Key("recorded", "fool-recorded", Choice(examples[0] if examples else "", examples or [""])),
+        Key("picture", "fool-samples", Choice("", ["", *pictures])),
+        Key("model", "fool-classifier", Choice(names[0] if names else "", names or [""])),
+        Key("a", "fool-attack-0", Choice("ppgd", attacks)),
+        Key("b", "fool-attack-1", Choice("r-ppgd", attacks)),
+        Key("bounds", "fool-bounds", Choice("matched", [name for _, name in classifier_text.BOUNDS])),
+        Key("steps", "fool-steps", Number(STEPS, 1, MAX_STEPS, whole=True)),
+        Key("seed", "fool-seed", Number(0, 0, MAX_SEED, whole=True)),
+    ]
+
+
+def _names(files: Iterable[str | Path]) -> list[str]:
+    return [Path(file).stem for file in files]
+
+
+def recorded_files() -> list[Path]:
+    """The files of the recorded examples."""
+    return sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"))
+
+
+def fill(settings: dict[str, Any]) -> list[Any]:
+    """The values of what an address sets."""
+    recorded = next((path for path in recorded_files() if path.stem == settings["recorded"]), None)
+    place = _place(settings["picture"] or _picture_of(recorded))
+    return [
+        gr.skip() if place is None else gr.Gallery(selected_index=place), settings["model"], str(recorded) if recorded else gr.skip(),
+        *(settings[name] for name in _PLAIN_KEYS), *_show_recorded(str(recorded) if recorded else None),
+    ]  # fmt: skip
+
+
+def _picture_of(recorded: Path | None) -> str:
+    """The sample of a recorded example, with which the name of its file begins: cat-02-undefended-ppgd-r-ppgd.zip."""
+    return "-".join(recorded.stem.split("-")[:2]) if recorded else ""
+
+
+def _place(picture: str) -> int | None:
+    """Where a sample is among them."""
+    names = _names(samples())
+    return names.index(picture) if picture in names else None
+
+
+def build(tab: gr.Tab) -> list[Any]:
+    """Lay out the page in the current Blocks; it is filled when `tab` is first opened. Returns what an address sets."""
     state = gr.State(time_to_live=2 * device.DEADLINE_S)  # see the Duel page
     mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # see the Duel page
     is_filled = gr.State(False)
@@ -95,8 +155,10 @@ def build(tab: gr.Tab) -> None:
         )
     table = gr.HTML(elem_id="fool-table", **PLAIN)
 
-    contents = [is_filled, grid, strip, network, trained, allowed, recorded, view, status, table]
-    tab.select(_fill, is_filled, contents, **PRIVATE)
+    plain = [first, second, bounds, steps, seed]
+    contents = [is_filled, grid, strip, network, trained, allowed, recorded, *plain, view, status, table]
+    asked = gr.Textbox(visible=False)  # what the address says as the tab opens
+    tab.select(_fill, [is_filled, asked], contents, js="(is_filled) => [is_filled, location.hash]", **PRIVATE)
     upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
     network.change(classifier_text.trained, network, trained, **PRIVATE)
     for attack, bound in zip((first, second), visitor_bounds):
@@ -113,25 +175,34 @@ def build(tab: gr.Tab) -> None:
     controls = Controls(place, mine, upload, network, first, second, bounds, *visitor_bounds, steps, seed)
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
 
+    masthead.tell("classifier", dict(zip(("model", *_PLAIN_KEYS), (network, *plain))))
+    grid.select(None, None, None, js=_TELL_PICTURE_JS % json.dumps(_names(samples())), **PRIVATE)
+    recorded.select(None, recorded, None, js=_TELL_RECORDED_JS, **PRIVATE)
+    return [grid, network, recorded, *plain, view, status]
+
 
 # ---- what the tab opens with
 
 
-def _fill(is_filled: bool) -> tuple:
-    """Fill the page, once a visit."""
+def _fill(is_filled: bool, asked: str = "") -> tuple:
+    """Fill the page, once a visit, as the address asks."""
     if is_filled:
-        return (gr.skip(),) * 10
+        return (gr.skip(),) * 15
     grid, examples = samples(), list(_examples())
     names = classifier_text.available()
-    network = names[0] if names else None
-    message, status = _show_recorded(examples[0][1]) if examples else (gr.skip(), _without_examples(names))
-    picture = message["meta"]["name"] if "meta" in message else None
-    place = next((index for index, path in enumerate(grid) if Path(path).stem == picture), 0)
+    settings, _ = address.read(keys(), address.texts_of(asked))
+    network = settings["model"] or None
+    shown = next(
+        (path for _, path in examples if Path(path).stem == settings["recorded"]), examples[0][1] if examples else None
+    )
+    message, status = _show_recorded(shown) if shown else (gr.skip(), _without_examples(names))
+    place = _place(settings["picture"] or _picture_of(Path(shown) if shown else None)) or 0
+    plain = [settings[name] for name in _PLAIN_KEYS]
     return (
         True, _grid(grid, selected_index=place if grid else None), grid,
         gr.Radio(classifier_text.classifiers(names), value=network), classifier_text.trained(network),
-        classifier_text.allowed("matched", "ppgd", "r-ppgd", None, None),
-        gr.Dropdown(examples, value=examples[0][1] if examples else None), message, status, classifier_text.experiment(),
+        classifier_text.allowed(settings["bounds"], settings["a"], settings["b"], None, None),
+        gr.Dropdown(examples, value=shown), *plain, message, status, classifier_text.experiment(),
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """The Duel page: choose a picture and an attack, press Run, and see the same change get two verdicts."""
 
 import html
-import json
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
+from rlpips.ui.components import masthead
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
@@ -33,10 +33,10 @@ BUDGET_JS = """(eps, norm) => {
 }"""
 BUDGET = "4/255 = 0.0157 on [0, 1], 0.0314 on [−1, 1]"  # for the values that the page opens with
 
-# Tells the page's address the values of the controls, each beside its key.
-TELL_JS = """(...values) => {
-  const detail = %s.map((key, place) => [key, values[place]]);
-  document.dispatchEvent(new CustomEvent('page-controls', { detail }));
+# Attacks the visitor's pair: the second picture is pushed, and Run does it when the control has its value.
+ATTACK_JS = """() => {
+  setTimeout(() => document.querySelector('#run').click(), 100);
+  return 'mine';
 }"""
 
 _SAMPLES = [str(sample.path) for sample in SAMPLES]
@@ -51,6 +51,7 @@ class Duel(NamedTuple):
     fields: dict[str, Any]  # the control of each key of the page's address but "picture"
     mine: gr.State
     strip: gr.State
+    compare: gr.Button  # the visitor's two pictures, on the page Inspect
 
     @property
     def outputs(self) -> list[Any]:
@@ -91,6 +92,11 @@ def build(opening: dict | None) -> Duel:
                 elem_id="upload",
                 elem_classes="upload",
             )
+            with gr.Column(visible=False, elem_id="pair-ask") as ask:
+                gr.HTML("You chose two pictures. What is to be done with them?", elem_classes="hint")
+                with gr.Row():
+                    attack = gr.Button("Attack the second", size="sm", elem_id="pair-attack", min_width=80)
+                    compare = gr.Button("Compare them", size="sm", elem_id="pair-compare", min_width=80)
             # Before the settings: it stays in sight, and few stops from the start of the page.
             with gr.Column(elem_classes="stays"):
                 with gr.Row():
@@ -98,14 +104,13 @@ def build(opening: dict | None) -> Duel:
                     stop = gr.Button("Stop", elem_id="stop", min_width=80)
                 gr.HTML('<p role="status"></p>', elem_id="changed")
                 status = status_line("Loading the network… The recorded duel can be explored meanwhile.", "status")
+            objective = gr.Radio(duel_controls.OBJECTIVES, value="away", label="Attack", elem_id="objective")
             with gr.Row():
-                objective = gr.Dropdown(
-                    duel_controls.OBJECTIVES, value="away", label="Attack", elem_id="objective", min_width=90
-                )
                 norm = gr.Dropdown(duel_controls.THREATS, value="linf", label="Norm", elem_id="norm", min_width=70)
-            candidate = gr.Dropdown(
-                duel_controls.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate"
-            )
+                candidate = gr.Dropdown(
+                    duel_controls.CANDIDATES, value="itself", label="What is pushed", elem_id="candidate",
+                    min_width=130, scale=2,
+                )  # fmt: skip
             eps = _eps_slider("linf", elem_id="eps")
             budget = gr.HTML(BUDGET, elem_id="budget", elem_classes="hint")
             steps = gr.Slider(1, device.MAX_STEPS, value=duel_controls.STEPS, step=1, label="Steps", elem_id="steps")
@@ -130,14 +135,15 @@ def build(opening: dict | None) -> Duel:
                 )
                 restarts = gr.Slider(1, device.MAX_RESTARTS, value=1, step=1, label="Restarts", elem_id="restarts")
                 size = gr.Dropdown(duel_controls.SIZES, value=256, label="Longest side of your picture", elem_id="size")
-                precision = gr.Dropdown(duel_controls.PRECISIONS, value="auto", label="Precision", elem_id="precision")
+                precision = gr.Radio(duel_controls.PRECISIONS, value="auto", label="Precision", elem_id="precision")
         view = viewer(
             opening,
             empty="The recorded duel cannot be read; please install this project's files again. Or choose a picture and press Run.",
             scores=inside.known_scores(),
         )
 
-    upload.change(_uploaded, upload, [grid, strip, mine, candidate, status], **PRIVATE)
+    upload.change(_uploaded, upload, [grid, strip, mine, candidate, status, ask], **PRIVATE)
+    attack.click(None, None, candidate, js=ATTACK_JS, **PRIVATE)
     # Of the visitor, not of a link, which sets all of them.
     objective.input(_candidate_for, [objective, candidate], candidate, **PRIVATE)
     norm.input(_eps_slider, norm, eps, **PRIVATE)
@@ -153,11 +159,8 @@ def build(opening: dict | None) -> Duel:
         objective=objective, norm=norm, push=candidate, eps=eps, steps=steps, a=first, b=second, backbone=backbone, seed=seed,
         schedule=schedule, stepsize=step_size, restarts=restarts, side=size, precision=precision,
     )  # fmt: skip
-    gr.on(
-        [field.change for field in fields.values()], None, [*fields.values()], js=TELL_JS % json.dumps([*fields]),
-        trigger_mode="multiple", **PRIVATE,
-    )  # fmt: skip
-    return Duel(view, status, grid, fields, mine, strip)
+    masthead.tell("duel", fields)
+    return Duel(view, status, grid, fields, mine, strip, compare)
 
 
 def _sample_cards() -> list[tuple[Image.Image, str]]:
@@ -169,9 +172,16 @@ def _card(picture: Picture) -> tuple[Image.Image, str]:
 
 
 def _uploaded(request: gr.Request, paths: list[str] | None) -> tuple:
-    """The visitor's pictures go first in the strip; a pair is attacked as one, and its second picture is pushed."""
+    """The visitor's pictures go first in the strip; a pair may be attacked, its second picture pushed, or compared."""
     if not paths:
-        return gr.Gallery(_sample_cards(), selected_index=0), _SAMPLES, [], "itself", gr.skip()
+        return (
+            gr.Gallery(_sample_cards(), selected_index=0),
+            _SAMPLES,
+            [],
+            "itself",
+            gr.skip(),
+            gr.Column(visible=False),
+        )
     mine = paths[:2]
     candidate = "mine" if len(mine) > 1 else "itself"
     try:
@@ -179,14 +189,15 @@ def _uploaded(request: gr.Request, paths: list[str] | None) -> tuple:
     except ValueError as error:  # it stays selected, so that Run does not silently attack another picture
         gr.Warning(html.escape(str(error)))
         grid = gr.Gallery(_sample_cards(), selected_index=None)
-        return grid, _SAMPLES, mine, candidate, html.escape(f"Refused: {error}")
+        return grid, _SAMPLES, mine, candidate, html.escape(f"Refused: {error}"), gr.Column(visible=False)
     notes = [" ".join(picture.notes) for picture in chosen]
     if len(paths) > 2:
         notes.append("Only the first two of your pictures are used.")
     strip = [*mine, *_SAMPLES]
     text = " ".join(["Loading done: your picture is chosen.", *filter(None, notes)])
     cards = [*map(_card, chosen), *_sample_cards()]
-    return gr.Gallery(cards, selected_index=0), strip, mine, candidate, html.escape(text)
+    ask = gr.Column(visible=len(mine) > 1)
+    return gr.Gallery(cards, selected_index=0), strip, mine, candidate, html.escape(text), ask
 
 
 def _candidate_for(objective: str, candidate: str) -> str:

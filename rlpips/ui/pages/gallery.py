@@ -5,9 +5,11 @@ import json
 import logging
 import secrets
 import zipfile
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -22,6 +24,7 @@ from rlpips.ui.components.samples import thumbnail
 from rlpips.ui.pages import duel_address
 from rlpips.ui.pages.duel import Duel
 from rlpips.ui.runtime import address, cache, files, messages, session, uploads
+from rlpips.ui.runtime.address import Choice, Key
 from rlpips.ui.runtime.queue import Client
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,18 @@ NOTE = """<p>Recorded duels, made by <code>python -m rlpips.precompute</code>. C
 open a trace that you saved, of a duel or of a pair (<i>Download</i>, then <i>The whole trace</i>).</p>"""
 DAMAGED = "<p>{} of the recorded duels cannot be read: {}. Please install this project's files again.</p>"
 MISSING = "<p>The recorded duels are missing. Please install this project's files again.</p>"
+
+
+def keys() -> list[Key]:
+    """The key of the page's address: the file of a recorded duel without its ending, which opens on the Duel page."""
+    return [Key("entry", "recorded", Choice("", ("", *(path.stem for path in _paths()))))]
+
+
+def entry(texts: Any) -> Path | None:
+    """The recorded duel that an address of this page names."""
+    name = address.read(keys(), texts if isinstance(texts, Mapping) else {})[0]["entry"]
+    path = paths.PRECOMPUTED / f"{name}.zip"
+    return path if name and duel_address.of_recorded(path) else None
 
 
 def recorded() -> list[Path]:
@@ -83,7 +98,7 @@ def build(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
         settings, known = settings_of(path, view["meta"])
         texts = address.write(duel_address.KEYS, settings) if settings else None
         fill = duel.fill(settings, mine) if settings else duel.nothing[2:]
-        return tabs, masthead.answer(texts=texts, shown=known, isNew=True), view, status, *fill
+        return tabs, masthead.answer(texts=texts, shown=known, isNew=True, moved="duel"), view, status, *fill
 
     def open_recorded(event: gr.SelectData, mine: list[str]) -> tuple:
         path = chosen(event, readable)

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -14,12 +15,15 @@ from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.traces.schema import Eye
 from rlpips.traces.trace import Trace
+from rlpips.ui.components import masthead
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import gallery
+from rlpips.ui.pages.duel import Duel
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
 from rlpips.ui.runtime import device, files, flip, messages, session, uploads, work
+from rlpips.ui.runtime.address import Choice, Key
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
@@ -42,8 +46,23 @@ _LATE_JS = f"""(message, result, first, second, backbone, also, shown) =>
   message?.run === result.message.run && {_IS_OF_INPUTS} ? message : shown"""
 
 
-def build() -> None:
-    """Lay out the page in the current Blocks."""
+KEYS = (
+    Key("pair", "pair-example", Choice("", ("", "example")), press="pair-example"),
+    Key("backbone", "pair-backbone", Choice("alex", [name for _, name in BACKBONES])),
+    Key("also", "pair-also", Choice("none", [name for _, name in ALSO])),
+)
+_TELL_JS = """() => document.dispatchEvent(
+  new CustomEvent('page-controls', { detail: { page: 'inspect', entries: [['pair', '%s']] } }))"""
+
+
+def fill(settings: dict[str, Any]) -> list[Any]:
+    """The values of what an address sets."""
+    return [settings["backbone"], settings["also"]]
+
+
+def build(pages: gr.Tabs, duel: Duel) -> list[Any]:
+    """Lay out the page in the current Blocks; it also compares the visitor's two pictures of the page `duel`. Returns what an address
+    sets."""
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
             first = gr.File(label="Original", height=64, elem_id="pair-first", elem_classes="upload")
@@ -66,7 +85,9 @@ def build() -> None:
     for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
         field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
         field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
+    given = duel.compare.click(_given, duel.mine, [pages, first, second], **PRIVATE)
     for comparison in (
+        given.then(_compare, inputs, outputs, **PRIVATE),
         compare.click(_compare, inputs, outputs, **PRIVATE),
         example.click(_example, None, [first, second], **PRIVATE).then(_compare, inputs, outputs, **PRIVATE),
         resize.click(_resize_and_compare, inputs, outputs, **PRIVATE),
@@ -74,6 +95,24 @@ def build() -> None:
         shown = comparison.then(None, [result, status, *inputs], [view, status], js=_SHOW_JS, **PRIVATE)
         late = shown.then(rest, state, [completed, state], trigger_mode="multiple", **PRIVATE)
         late.then(None, [completed, result, *inputs, view], view, js=_LATE_JS, **PRIVATE)
+
+    masthead.tell("inspect", {"backbone": backbone, "also": also})
+    example.click(None, None, None, js=_TELL_JS % "example", **PRIVATE)
+    gr.on(
+        [first.upload, first.clear, second.upload, second.clear, duel.compare.click],
+        None,
+        None,
+        js=_TELL_JS % "",
+        **PRIVATE,
+    )
+    return [backbone, also]
+
+
+def _given(mine: list[str]) -> tuple:
+    """(tabs, original, changed picture) for the visitor's two pictures of the Duel."""
+    if len(mine) < 2:
+        return (gr.skip(),) * 3
+    return gr.Tabs(selected="inspect"), *mine[:2]
 
 
 def _example() -> list[str]:

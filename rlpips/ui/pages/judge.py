@@ -25,10 +25,12 @@ from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.quiz import archive, questions
 from rlpips.quiz.questions import Question, Verdict
-from rlpips.ui.components import modules
+from rlpips.ui.components import masthead, modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
-from rlpips.ui.runtime import device, session, uploads, work
+from rlpips.ui.pages import judge_class
+from rlpips.ui.runtime import device, rooms, session, uploads, work
+from rlpips.ui.runtime.address import Choice, Key, Text
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
@@ -38,6 +40,18 @@ from rlpips.zoo.catalog import PAIR
 log = logging.getLogger(__name__)
 
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
+KEYS = (
+    Key("kind", "judge-kind", Choice("both", [name for _, name in KINDS])),
+    Key("room", "judge-class", Text(rooms.CODE, f"{rooms.CODE_LENGTH} of the letters {rooms.LETTERS}")),
+)
+# The last input is the room that the page's address names; the one before the kind of questions.
+ROOM_JS = """(...values) => [...values.slice(0, -1), new URLSearchParams(location.hash.split("?")[1] ?? "").get("room") ?? ""]"""
+# As the tab opens, its controls do not have yet what the address says.
+ADDRESS_JS = """(...values) => {
+  const query = new URLSearchParams(location.hash.split("?")[1] ?? "");
+  const kind = ["both", "one", "mixed"].find((each) => each === query.get("kind")) ?? values.at(-2);
+  return [...values.slice(0, -2), kind, query.get("room") ?? ""];
+}"""
 LARGEST_SIDE = 512  # of the visitor's picture, so that patches show something
 MISSING = "Refused: the stored questions cannot be read. Choose a picture of your own."
 SCORE = """<section class="jscore" aria-label="Score of this visit"><table>
@@ -53,10 +67,14 @@ choice, right or wrong: PGD of 40 steps on stored questions, of 20 on your own p
 class _Turn:
     """A question for one visitor, and its verdict as soon as there is one."""
 
-    def __init__(self, question: Question, verdict: Verdict | None = None):
+    def __init__(
+        self, question: Question, verdict: Verdict | None = None, index: int | None = None, swap: bool | None = None
+    ):
         self.id = secrets.token_hex(8)
-        self._swap = secrets.randbelow(2)  # which candidate is called A is drawn anew every time
-        self.question = question.swapped() if self._swap else question
+        self.index = index  # among the stored questions
+        # Which candidate is called A is drawn anew every time; but a class speaks of the same one.
+        self.is_swapped = bool(secrets.randbelow(2)) if swap is None else swap
+        self.question = question.swapped() if self.is_swapped else question
         self.is_answered = False
         self.ready = threading.Event()  # set when the verdict is there, or never will be
         self.verdict: Verdict | None = None
@@ -65,8 +83,13 @@ class _Turn:
 
     def judge(self, verdict: Verdict) -> None:
         """Take the verdict on the question as it was before the swap."""
-        self.verdict = verdict.swapped() if self._swap else verdict
+        self.verdict = verdict.swapped() if self.is_swapped else verdict
         self.ready.set()
+
+
+def fill(settings: dict[str, Any]) -> list[Any]:
+    """The values of what an address sets."""
+    return [settings["kind"]]
 
 
 @lru_cache(maxsize=1)
@@ -79,13 +102,18 @@ def stored() -> list[tuple[Question, Verdict]]:
         return []
 
 
-def build(tab: gr.Tab) -> None:
-    """Lay out the page in the current Blocks; the first question comes when `tab` is selected."""
+def build(tab: gr.Tab, space: str = "") -> list[Any]:
+    """Lay out the page in the current Blocks; the first question comes when `tab` is selected. Returns what an address sets.
+
+    space  the app's name on Spaces
+    """
     threading.Thread(target=stored, daemon=True).start()
     deck, turn = gr.State(None), gr.State(None)
     requests = gr.State(0)  # how many live questions the visitor has requested
+    room = gr.Textbox(visible=False)  # the code in the address
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
+            in_class = judge_class.panel(space)
             score = gr.HTML(
                 None, elem_id="judge-score", html_template=SCORE, css_template=_text("judge_score.css"),
                 js_on_load=modules.load("judge_score.js"), apply_default_css=False, lines=questions.score_lines(PAIR),
@@ -99,12 +127,16 @@ def build(tab: gr.Tab) -> None:
             js_on_load=modules.load("judge.js", events=("next", "chosen")), apply_default_css=False,
         )  # fmt: skip
 
-    inputs, outputs = [deck, requests, upload, kind], [stage, status, deck, turn, requests]
-    tab.select(_first, inputs, outputs, **PRIVATE)
+    inputs, outputs = [deck, requests, upload, kind, room], [stage, status, deck, turn, requests]
+    tab.select(_first, inputs, outputs, js=ADDRESS_JS, **PRIVATE)
     for event in (stage.next, upload.change, kind.input):
-        event(_next, inputs, outputs, **PRIVATE)
+        event(_next, inputs, outputs, js=ROOM_JS, **PRIVATE)
+    in_class.opened(_anew, inputs, outputs, js=ROOM_JS, **PRIVATE)
+    masthead.tell("judge", {"kind": kind})
+    stage.chosen(_vote, turn, in_class, **PRIVATE)
     requests.change(_live, [upload, kind], [stage, status, turn], **PRIVATE)
     stage.chosen(_answer, turn, [stage, score, status], **PRIVATE)
+    return [kind]
 
 
 def _text(name: str) -> str:
@@ -116,7 +148,12 @@ def _first(deck: list[int] | None, *others: Any) -> tuple:
     return _next(deck, *others) if deck is None else (gr.skip(),) * 5
 
 
-def _next(deck: list[int] | None, requests: int, upload: str | None, kind: str) -> tuple:
+def _anew(deck: list[int] | None, *others: Any) -> tuple:
+    """The first question of a room that has just been opened."""
+    return _next(None, *others)
+
+
+def _next(deck: list[int] | None, requests: int, upload: str | None, kind: str, room: str = "") -> tuple:
     """(stage message, status, deck, turn, requests): a stored question, or a request for one from the visitor's picture."""
     if upload:
         return _message("waiting"), session.WAITING, deck or [], None, requests + 1
@@ -126,10 +163,25 @@ def _next(deck: list[int] | None, requests: int, upload: str | None, kind: str) 
     deck = deck or []
     if not set(deck) & set(fitting):  # each comes once before any comes again
         deck = deck + random.sample(fitting, len(fitting))
-    index = next(index for index in deck if index in fitting)
-    turn = _Turn(*stored()[index])
+    in_room = judge_class.ROOMS.is_open(room)
+    order = judge_class.order(room, len(stored())) if in_room else deck
+    index = next(index for index in order if index in fitting and index in deck)
+    turn = _Turn(*stored()[index], index, swap=False if in_room else None)
     text = "Done: a stored question, cut from the sample pictures."
+    if in_room:
+        text = f"Done: question {order.index(index) + 1} of {len(order)} in room {room}."
+    elif room:
+        text = f"{text} {rooms.CLOSED}"
     return _question(turn), text, [other for other in deck if other != index], turn, requests
+
+
+def _vote(turn: _Turn | None, event: gr.EventData, request: gr.Request) -> dict | Any:
+    """The reply to whoever answers in a room: what became of the answer."""
+    room, choice = (getattr(event, name, None) for name in ("room", "choice"))
+    if not room or turn is None or turn.index is None or getattr(event, "id", None) != turn.id or turn.is_swapped:
+        return gr.skip()
+    says = judge_class.vote(room, getattr(event, "token", None), turn.index, choice, Client.of(request).address)
+    return {"id": turn.id, "says": says}
 
 
 def _is_of_kind(question: Question, kind: str) -> bool:

@@ -1,9 +1,10 @@
 """Addresses and thumbnails: what they say is shown at once where it is recorded; else the controls are set, and Run makes it."""
 
+import itertools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -13,6 +14,7 @@ from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import duel_address, gallery
 from rlpips.ui.pages.duel import Duel
 from rlpips.ui.runtime import address
+from rlpips.ui.runtime.address import Key
 
 TABS = {
     "duel": "Duel", "judge": "You be the judge", "inspect": "Inspect a pair", "pairs": "Many pairs", "robustness": "Robustness",
@@ -22,16 +24,34 @@ _EMPTY = "This duel is not recorded: press Run to see it."
 _OWN = "A link holds no picture of your own: choose it again."
 
 
-def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
-    """Let the head's script open addresses, and the thumbnails of the Duel their recorded duels."""
+class Page(NamedTuple):
+    """A page whose controls have addresses: its keys, what an address sets, and the values for that beside a value for each key."""
+
+    keys: Sequence[Key]
+    outputs: Sequence[Any]
+    fill: Callable[[dict[str, Any]], Sequence[Any]]
+
+
+def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page]) -> None:
+    """Let the head's script open addresses, and the thumbnails of the Duel their recorded duels.
+
+    others  the pages but the Duel whose controls have addresses, by name
+    """
     here = [head, *duel.outputs]
 
     def open_link(event: gr.EventData, mine: list[str]) -> tuple:
         page, texts, faults = (getattr(event, name, None) for name in ("page", "texts", "faults"))
-        found = opened(page if page in TABS else "duel", texts, faults, mine, duel)
-        says, shown, updates = found
+        page = page if page in TABS else "duel"
+        says, shown, updates = opened(page, texts, faults, mine, duel)
+        fills = {name: [gr.skip()] * len(other.outputs) for name, other in others.items()}
+        if page in others:
+            says, shown, fills[page] = filled(others[page], texts, faults)
+        if page == "gallery" and (path := gallery.entry(texts)):
+            page = "duel"
+            shown, updates = of_file(path, mine, duel)
+            shown = {**shown, "moved": page}
         reply = masthead.answer(count=getattr(event, "count", None), says=says, **shown)
-        return gr.Tabs(selected=page if page in TABS else "duel"), reply, *updates
+        return gr.Tabs(selected=page), reply, *updates, *itertools.chain(*fills.values())
 
     def pick(event: gr.EventData, mine: list[str], strip: list[str]) -> tuple:
         path = picked(getattr(event, "place", None), getattr(event, "texts", None), strip)
@@ -41,7 +61,8 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel) -> None:
         shown, updates = of_file(path, mine, duel)
         return masthead.answer(count=count, isNew=True, **shown), *updates
 
-    head.open(open_link, duel.mine, [pages, *here], trigger_mode="always_last", **PRIVATE)
+    there = [output for other in others.values() for output in other.outputs]
+    head.open(open_link, duel.mine, [pages, *here, *there], trigger_mode="always_last", **PRIVATE)
     head.pick(pick, [duel.mine, duel.strip], here, trigger_mode="always_last", **PRIVATE)
 
 
@@ -59,6 +80,14 @@ def opened(page: str, texts: Any, faults: Any, mine: list[str], duel: Duel) -> t
         return note, *of_file(path, mine, duel)
     empty = {"run": secrets.token_hex(4), "state": "empty", "says": _EMPTY}
     return note, {"texts": _texts(settings), "shown": False}, [empty, gr.skip(), *duel.fill(settings, mine)]
+
+
+def filled(page: Page, texts: Any, faults: Any) -> tuple[str, dict[str, Any], list[Any]]:
+    """(a note for the visitor, what the head's script has to know, values for the page's outputs) for what an address says."""
+    values, more = address.read(page.keys, texts if isinstance(texts, Mapping) else {})
+    note = address.sentence([*(faults if isinstance(faults, list) else []), *more])
+    updates = [*page.fill(values)] if isinstance(texts, Mapping) else [gr.skip()] * len(page.outputs)
+    return note, {"texts": address.write(page.keys, values)}, updates
 
 
 def picked(place: Any, texts: Any, strip: list[str]) -> Path | None:

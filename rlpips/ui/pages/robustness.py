@@ -11,6 +11,7 @@ import numpy as np
 
 from rlpips import paths
 from rlpips.evaluate import comparison_tables, tables
+from rlpips.ui.components import masthead
 from rlpips.ui.components.chart import SWEEPS, chart, chart_value
 from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.pages import (
@@ -22,6 +23,7 @@ from rlpips.ui.pages import (
     sweep,
 )  # fmt: skip
 from rlpips.ui.pages.duel_controls import NORMS
+from rlpips.ui.runtime.address import Choice, Key
 from rlpips.validation import check_choice, check_real
 from rlpips.zoo import cards, catalog
 
@@ -33,8 +35,21 @@ _MISSING = (
 )
 
 
-def build(tab: gr.Tab) -> None:
-    """Lay out the page in the current Blocks; it is filled when `tab` is opened."""
+KEYS = (Key("norm", "robust-norm", Choice("linf", _NORM_NAMES)),)
+# As the tab opens, its control may not have yet what the address says.
+_ADDRESS_JS = """(norm) => {
+  const asked = new URLSearchParams(location.hash.split("?")[1] ?? "").get("norm");
+  return [["linf", "l2"].includes(asked) ? asked : norm];
+}"""
+
+
+def fill(settings: dict[str, Any]) -> list[Any]:
+    """The values of what an address sets."""
+    return [settings["norm"]]
+
+
+def build(tab: gr.Tab) -> list[Any]:
+    """Lay out the page in the current Blocks; it is filled when `tab` is opened. Returns what an address sets."""
     with gr.Column(elem_id="robustness-page"):
         head = gr.HTML(_head(), elem_id="robust-head", **PLAIN)
         with gr.Column(elem_id="robust-stored") as charts:
@@ -64,9 +79,11 @@ def build(tab: gr.Tab) -> None:
         sweep.build()
     by_eps, by_norm = [opt, families], [tiles, *sweeps]
     always = [head, charts, tradeoff, transfer, layers, weights, masking, judged]
-    tab.select(refusing(_fill), norm, [*always, eps, *by_norm, *by_eps], **PRIVATE)
-    norm.input(refusing(_of_norm), norm, [eps, *by_norm, *by_eps], **PRIVATE)
+    tab.select(refusing(_fill), norm, [*always, eps, *by_norm, *by_eps], js=_ADDRESS_JS, **PRIVATE)
+    norm.change(refusing(_of_norm), norm, [eps, *by_norm, *by_eps], **PRIVATE)
     eps.input(refusing(_of_eps), [norm, eps], by_eps, **PRIVATE)
+    masthead.tell("robustness", {"norm": norm})
+    return [norm]
 
 
 def stored(part: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 LONGEST = 60  # characters of a value, and of an unknown key in a sentence
 MOST_FAULTS = 5  # that a sentence lists
@@ -47,7 +48,22 @@ class Number:
         return int(value) if value.is_integer() else value
 
 
-Rule = Choice | Number
+@dataclass(frozen=True)
+class Text:
+    """Nothing, or a text of a pattern, which `says` describes."""
+
+    pattern: str
+    says: str
+    default: str = ""
+
+    def read(self, text: str) -> str:
+        """The text; ValueError with what is expected."""
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(self.says)
+        return text
+
+
+Rule = Choice | Number | Text
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,14 @@ class Key:
 
     control  the elem_id of the control
     rules    the rule of its value; or one for each value of the key `by`, which stands before this one
+    press    the elem_id of a button that does what the key says: an address that has the key presses it
     """
 
     name: str
     control: str
     rules: Rule | Mapping[str, Rule]
     by: str = ""
+    press: str = ""
 
     def rule(self, values: Mapping[str, Any]) -> Rule:
         """The rule beside the values of the keys before this one."""
@@ -102,12 +120,19 @@ def for_browser(keys: Iterable[Key]) -> list[dict[str, Any]]:
             "name": key.name,
             "control": key.control,
             "by": key.by,
+            "press": key.press,
             "default": {value: _text(rule.default) for value, rule in key.rules.items()}
             if isinstance(key.rules, Mapping)
             else _text(key.rules.default),
         }
         for key in keys
     ]
+
+
+def texts_of(hash: Any) -> dict[str, str]:
+    """The keys and texts of an address's part after the #, which may be anything."""
+    query = str(hash)[:2000].partition("?")[2]
+    return dict(parse_qsl(query, max_num_fields=100)) if query.count("&") < 100 else {}
 
 
 def sentence(faults: Iterable[Any]) -> str:

@@ -6,7 +6,7 @@ import math
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -44,6 +44,18 @@ def look(trace: Trace) -> Iterator[Eye | str | None]:
         except (OSError, EOFError) as error:  # the process is gone
             log.error("FLIP was not measured.", exc_info=error)
             yield FAILED
+
+
+def distances(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """What FLIP finds of pairs of pictures, each uint8 (H, W, 3); none where it is not installed, or fails."""
+    if not eye.is_installed():
+        return []
+    try:
+        with _TURN, _process() as flip:
+            return [flip(x, y)[0] for x, y in pairs]
+    except (OSError, EOFError) as error:
+        log.error("FLIP was not measured.", exc_info=error)
+        return []
 
 
 def _look(trace):

@@ -7,6 +7,7 @@ button.
 
 import errno
 import html
+import json
 import logging
 import secrets
 import weakref
@@ -31,6 +32,21 @@ FAILED = "Refused: something failed on the server, and its log says what. Try ag
 NO_MEMORY = "Refused: the server has too little memory for this. A smaller picture or fewer steps may help."
 DISK_FULL = "Refused: the server's disk is full. Your pictures are not the reason; try again later."
 ENDED = "ended"  # the state of a page whose run is over: Stop has nothing to cut off
+
+# What Run and Stop look like. A button that is disabled loses the focus: Run has it again when it can be pressed again.
+_BEGIN_JS = """() => {
+  const [run, stop] = %s.map((id) => document.getElementById(id));
+  stop.dataset.runs = Number(stop.dataset.runs ?? 0) + 1;
+  stop.dataset.focus = run === document.activeElement ? run.id : "";
+  return ['%s', { interactive: false, __type__: "update" }, { interactive: true, __type__: "update" }];
+}"""
+_END_JS = """() => {
+  const [run, stop] = %s.map((id) => document.getElementById(id));
+  stop.dataset.runs = Math.max(0, Number(stop.dataset.runs ?? 0) - 1);
+  if (stop.dataset.focus === run.id)
+    setTimeout(() => document.activeElement === document.body && run.focus({ preventScroll: true }), 100);
+  return [{ interactive: true, __type__: "update" }, { interactive: stop.dataset.runs > 0, __type__: "update" }];
+}"""
 
 FINISHED = cache.FinishedRuns(64 * 1024**2)  # bytes, for fifteen duels and more
 
@@ -249,6 +265,8 @@ def connect(
 ) -> None:
     """Let the button `run` start `updates(client, *values of inputs)`, and the button `stop` end them.
 
+    While they run, `stop` can be pressed and `run` cannot; else it is the other way round. Several runs may have one `stop`.
+
     outputs  the components for the content (of several, content is a tuple), the status line, and a `gr.State` for the state
     js       changes the values of the inputs in the browser
     """
@@ -278,8 +296,12 @@ def connect(
                 *values, _, _ = output_values(update, len(components))
                 yield *values, gr.skip(), gr.skip()  # which may be those of the next run already
 
-    run.click(None, None, status, js=f"() => '{WAITING}'", **PRIVATE)  # by the browser, so that it appears at once
+    stop.interactive = False
+    buttons = json.dumps([run.elem_id, stop.elem_id])
+    # By the browser, so that it appears at once; and so that it ends even where the server has gone.
+    run.click(None, None, [status, run, stop], js=_BEGIN_JS % (buttons, WAITING), **PRIVATE)
     event = run.click(start, inputs, outputs, js=js, **PRIVATE)
+    event.then(None, None, [run, stop], js=_END_JS % buttons, **PRIVATE)
     event.then(finish, outputs[-1], outputs, trigger_mode="multiple", **PRIVATE)  # the next run may end before this has
     stop.click(None, cancels=[event], api_visibility="private")
 
