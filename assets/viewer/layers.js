@@ -4,7 +4,7 @@
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
 import { DECADES } from "./heat.js";
-import { heatImage, layerValues, summedValues } from "./maps.js";
+import { hasLayerMaps, heatImage, layerValues, summedValues } from "./maps.js";
 import { reading } from "./model.js";
 import { metricColor, metricTitle } from "./names.js";
 import { newLayerPicture } from "./picture.js";
@@ -15,6 +15,8 @@ export const ALL = "all";
 export const GRID = "grid";
 
 // ---- the bar and its keys
+
+const EARLIER = "This trace was saved before the maps of single layers and the channels were kept.";
 
 export function writeLayerBar(root, model, act) {
   const button = (value, text, key, title) => {
@@ -27,7 +29,8 @@ export function writeLayerBar(root, model, act) {
   const layers = model.meta.layers.map((name, index) =>
     button(index, name, index < 9 ? String(index + 1) : "", `Maps of ${name} alone`));
   const grid = button(GRID, "All layers", "", "Every layer's map at its own resolution");
-  const single = layers.length < 2 ? [] : [...layers, grid];
+  const single = !hasLayerMaps(model) ? [make("span", { className: "rv-earlier", textContent: EARLIER })]
+    : layers.length < 2 ? [] : [...layers, grid];
   root.querySelector(".rv-choices").replaceChildren(button(ALL, "sum", "0", "The sum of all layers"), ...single);
 }
 
@@ -43,7 +46,7 @@ export function layerOfKey(model, event) {
   const editing = event.target.closest?.("textarea, [contenteditable], select, input:not([type=range])");
   if (editing || event.ctrlKey || event.metaKey || event.altKey || !/^[0-9]$/.test(event.key)) return undefined;
   if (event.key === "0") return ALL;
-  return Number(event.key) <= model.meta.layers.length ? Number(event.key) - 1 : undefined;
+  return hasLayerMaps(model) && Number(event.key) <= model.meta.layers.length ? Number(event.key) - 1 : undefined;
 }
 
 // ---- values and colours

@@ -3,12 +3,16 @@
 // The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds
 // grey tiles, one for each lane, metric and layer, in this order, one below the other at the left edge of a
 // picture `frame.decoded.mapsWidth` wide. `frame.map_size[metric][layer]` is [height, width], or null where the
-// metric has no such layer, and so no tile. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the
+// metric has no such layer, and so no tile. In traces of an earlier format each metric has one map, the sum. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the
 // mean of a map is the layer's share of the distance.
 
 import { HEAT, heatIndex } from "./heat.js";
 
 const LONGEST = 256;                  // px: beyond it a sum of layers is enlarged by the style sheet alone
+
+// Whether every layer has a map of its own.
+export const hasLayerMaps = (model) => model.frames.every(({ map_size: sizes }) =>
+  sizes.every((layers) => layers.length === model.meta.layers.length));
 
 // The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric
 // has none.
