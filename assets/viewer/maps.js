@@ -39,27 +39,29 @@ function firstRow(frame, row, metric, layer) {
   return row * sum(heights.map(sum)) + before;
 }
 
-// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's
-// distance map.
-export function summedValues(model, frame, lane, metric) {
+// The same of all layers together: the metric's distance map.
+export const summedValues = (model, frame, lane, metric) => enlargedSum(model,
+  frame.map_size[metric].map((_, layer) => layerValues(frame, lane, metric, layer)));
+
+// The values of some layers (null for none), enlarged bilinearly to the size of the picture and summed.
+export function enlargedSum(model, layers) {
   const shrink = Math.min(1, LONGEST / Math.max(model.meta.width, model.meta.height));
   const [width, height] = [model.meta.width, model.meta.height].map((side) => Math.max(1, Math.round(side * shrink)));
   const data = new Float32Array(width * height);
-  for (const values of sumsOfOneSize(frame, lane, metric)) addEnlarged(data, width, height, values);
+  for (const values of sumsOfOneSize(layers)) addEnlarged(data, width, height, values);
   let top = 0;
   for (const value of data) if (value > top) top = value;
   return { data, width, height, top };
 }
 
 // The layers of one size summed before they are enlarged, which is linear.
-function sumsOfOneSize(frame, lane, metric) {
+function sumsOfOneSize(layers) {
   const sums = new Map();
-  frame.map_size[metric].forEach((size, layer) => {
-    const values = layerValues(frame, lane, metric, layer);
-    const sum = sums.get(String(size));
+  for (const values of layers.filter(Boolean)) {
+    const size = `${values.width} ${values.height}`, sum = sums.get(size);
     if (sum) for (let i = 0; i < sum.data.length; i++) sum.data[i] += values.data[i];
-    else if (values) sums.set(String(size), values);
-  });
+    else sums.set(size, { ...values, data: values.data.slice() });
+  }
   return sums.values();
 }
 

@@ -1,6 +1,6 @@
 // What the opened metric shows of a trace: the metrics on one of its trunks, and the squared differences on it.
 
-import { channelsOf, placeOf, weightsOf } from "./channels.js";
+import { channelsOf, jpegChannels, placeOf, weightsOf } from "./channels.js";
 import { sum } from "./heads.js";
 import { frameAt } from "./model.js";
 import { metricColor, metricTitle, YOURS } from "./names.js";
@@ -42,13 +42,6 @@ export const keyframesOf = (model, lane, trunk) => model.frames
 
 // JPEG copies of the picture: [{words, q}], in ascending strength.
 export function jpegCopies(model, trunk) {
-  const jpeg = model.ruler?.distortions.find(({ name }) => name === "jpeg");
-  if (!jpeg?.channels) return [];
-  const bytes = Uint8Array.from(atob(jpeg.channels.values[trunk]), (letter) => letter.charCodeAt(0));
-  const vectors = new Float32Array(bytes.buffer);
-  const { every } = jpeg.channels;
-  const count = Math.floor((jpeg.words.length - 1) / every) + 1;
-  const size = vectors.length / count;
-  return Array.from({ length: count }, (_, s) =>
-    ({ words: jpeg.words[s * every], q: vectors.subarray(s * size, (s + 1) * size) }));
+  const { words, every, vectors } = jpegChannels(model, trunk) ?? { vectors: [] };
+  return vectors.map((q, s) => ({ words: words[s * every], q }));
 }

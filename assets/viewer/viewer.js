@@ -44,7 +44,7 @@ export function mount({ element, props, watch, address }) {
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
-  const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
+  const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"), cache);
 
   function receive(message) {
     if (!message || !message.run) return;
