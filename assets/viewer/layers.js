@@ -169,9 +169,11 @@ export function paintLayerGrid(pictures, model, view, frame, lane, cache) {
   }
 }
 
-// It is never cached: it changes with every move of a slider. On a common scale nothing is brighter than the brightest.
+// Not from the cache, as it changes with every move of a slider. On a common scale nothing is brighter than the brightest.
 export function paintOwn(picture, model, view, values) {
-  const { top, log } = scaleOf(model, view, values);
-  picture.values = values;
-  paint(picture.canvas, heatImage(values, Math.max(top, values.top), log));
+  const scale = scaleOf(model, view, values), top = Math.max(scale.top, values.top);
+  const same = picture.values === values && picture.top === top && picture.log === scale.log;
+  if (same && picture.canvas.width === values.width) return;
+  Object.assign(picture, { values, top, log: scale.log });
+  paint(picture.canvas, heatImage(values, top, scale.log));
 }

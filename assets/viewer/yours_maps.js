@@ -4,10 +4,11 @@
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
 import { ALL, GRID, paintOwn, valuesOf } from "./layers.js";
-import { heatImage } from "./maps.js";
 import { YOURS } from "./names.js";
 import { describe, frameOf, pairOn } from "./opened.js";
 import { shortNumber } from "./text.js";
+
+const nothing = new ImageData(1, 1);
 
 export function newYoursMaps(part, model, view, own, cache) {
   const host = part.querySelector(".rv-yours-maps"), says = part.querySelector(".rv-yours-maps-say");
@@ -16,10 +17,10 @@ export function newYoursMaps(part, model, view, own, cache) {
   function build() {
     pictures = [...pairOn(model, view.trunk).map((m) => ({ metric: m, ...describe(model, m) })), { ...YOURS }]
       .map(({ metric = null, title, color }) => {
-        const picture = { metric, title, canvas: make("canvas", { role: "img" }), top: make("span") };
+        const picture = { metric, title, canvas: make("canvas", { role: "img" }), most: make("span") };
         const name = make("span", { className: "rv-ink", textContent: title });
         name.style.setProperty("--raw", color);
-        picture.figure = make("figure", {}, picture.canvas, make("figcaption", {}, name, picture.top));
+        picture.figure = make("figure", {}, picture.canvas, make("figcaption", {}, name, picture.most));
         return picture;
       });
     host.replaceChildren(...pictures.map(({ figure }) => figure));
@@ -33,10 +34,10 @@ export function newYoursMaps(part, model, view, own, cache) {
     for (const picture of pictures) {
       const values = picture.metric === null ? own.values(frame, lane, layer === ALL ? null : layer)
         : valuesOf(model, frame, lane, picture.metric, layer, cache);
-      picture.top.textContent = values ? `max ${shortNumber(values.top)}` : "–";
+      picture.most.textContent = values ? `max ${shortNumber(values.top)}` : "–";
       picture.canvas.setAttribute("aria-label", `Where ${picture.title} sees a difference, ${where}`);
       if (values) paintOwn(picture, model, view, values);
-      else paint(picture.canvas, heatImage({ data: new Float32Array(1), width: 1, height: 1 }, 1, false));
+      else { picture.values = null; paint(picture.canvas, nothing); }
     }
     const missing = pictures.at(-1).values ? "" : own.reason(frame, lane);
     says.textContent = missing || `Where each sees a difference: ${where}, in the picture chosen at the top of the panel.`;
