@@ -26,7 +26,8 @@ export async function readHeads(file) {
     if (file.size > LARGEST) throw new Error();
     const bytes = await file.arrayBuffer();
     const start = 8 + Number(new DataView(bytes).getBigUint64(0, true));
-    const { __metadata__: metadata, ...tensors } = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, start - 8)));
+    const header = new TextDecoder().decode(new Uint8Array(bytes, 8, start - 8));
+    const { __metadata__: metadata, ...tensors } = JSON.parse(header);
     about = JSON.parse(metadata.heads);
     about.mixture.some(Boolean);      // a list
     layers = Object.keys(tensors).sort((a, b) => a - b).map((name) => floats(bytes, start, tensors[name]));
@@ -35,7 +36,7 @@ export async function readHeads(file) {
   }
   const wrong = layers.findIndex((weights) => !weights.every((weight) => weight >= 0 && weight <= MOST_WEIGHT));
   if (wrong >= 0)
-    throw new Error(`Weights must be finite, at least 0 and at most 10,000; those of layer ${wrong} in ${file.name} are not.`);
+    throw new Error(`Weights must be finite, at least 0 and at most 10,000; those of layer ${wrong} are not.`);
   return { about, weights: layers.flatMap((weights) => [...weights]) };
 }
 

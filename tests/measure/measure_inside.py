@@ -6,6 +6,8 @@ The recorded duel is opened with its panel. Each control is moved, at various mo
 the frame after runs, which is after the paint. "Work" is the page's own part of it, without the wait for a frame. Nothing else should run meanwhile.
 """
 
+# ruff: noqa: E402
+
 import argparse
 import statistics
 import sys

@@ -81,18 +81,32 @@ def test_a_score_comes_with_its_progress(request_text, monkeypatch):
     monkeypatch.setattr(sample_score, "STEPS", 1)
     monkeypatch.setattr(
         "rlpips.evaluate.sample_score.score",
-        lambda metric, lpips, pictures, score=sample_score.score: score(metric, lpips, pictures[:1], 8, 12),
+        lambda metric, judges, pictures, judged, score=sample_score.score: score(metric, judges, pictures[:1], 8, 12),
     )
     *before, last = inside.score_updates(VISITOR, request_text())
     assert [update.progress for update in before if update.progress][-1] == (100, 100)
-    assert last.text.startswith("Done: scored in") and set(last.content) == {"agreement", "attacked"}
+    assert last.text.startswith("Done: scored in") and set(last.content) == {"agreement", "judges", "attacked"}
+    assert set(last.content["judges"]) == {"R-LPIPS l∞"}
 
 
 def test_the_score_of_lpips_agrees_with_itself():
     lpips, pictures = rlpips.load_metric("lpips"), [np.random.default_rng(0).integers(0, 256, (96, 120, 3), np.uint8)]
-    steps = list(sample_score.score(lpips, lpips, pictures, triplets=6, mixed=10))
+    steps = list(sample_score.score(lpips, {"LPIPS": lpips}, pictures, triplets=6, mixed=10))
     assert steps[0][1]["agreement"]["value"] == 1 and steps[-1][0] == 1
     assert 0 <= steps[-1][1]["attacked"]["value"] <= 1
+
+
+def test_what_somebody_else_chose_is_a_judge_of_the_same_triplets_alone():
+    lpips, mse = rlpips.load_metric("lpips"), rlpips.load_metric("mse")
+    pictures = [np.random.default_rng(seed).integers(0, 256, (96, 120, 3), np.uint8) for seed in range(2)]
+    judged = sample_score.judgements(lambda reference, candidate: -mse(reference, candidate), pictures[:1], 10)
+    assert judged["choices"] == judged["pixels"] and set(judged["choices"]) <= {"0", "1"}
+
+    def agreement(pictures):
+        figures = next(sample_score.score(mse, {"LPIPS": lpips}, pictures, triplets=6, mixed=10, judged=judged))[1]
+        return figures["judges"].get(judged["title"])
+
+    assert agreement(pictures[:1])["value"] == 1 and agreement(pictures[1:]) is None
 
 
 def test_the_known_scores_are_there():
