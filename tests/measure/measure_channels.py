@@ -2,9 +2,10 @@
 
     python tests/measure/measure_channels.py [alex] [vgg] [--side 128] [--steps 20] [--pictures 6]
 
-For sample pictures, both norms and both objectives, within the budgets of the recorded duels: how many channels, the heaviest first, make 50 and 90 % of LPIPS's distance in the picture attacked against LPIPS, in the one against R-LPIPS l_inf,
-in noise of the same budget, and in two JPEG copies: the one that LPIPS finds nearest in distance to the attack on it, and the one of quality
-16; and which channel is the heaviest, with its share. R-LPIPS's own counts follow. "Toward" pulls the next sample to look like this one.
+For sample pictures, both norms and both objectives, within the budgets of the recorded duels: how many channels, the heaviest first, make 50
+and 90 % of LPIPS's distance in the picture attacked against LPIPS, in the one against R-LPIPS l_inf, in noise of the same budget, and in two
+JPEG copies: the one that LPIPS finds nearest in distance to the attack on it, and the one of quality 16; and which channel is the heaviest, with
+its share. R-LPIPS's own counts follow. "Toward" pulls the next sample to look like this one.
 """
 
 import argparse
@@ -58,8 +59,7 @@ def rows(
     backbone: str, pictures: list[np.ndarray], names: list[str], norm: str, objective: str, options: argparse.Namespace
 ):
     """One row for each picture: {column: parts (2, C) under both metrics}, its trunk and the JPEG that is as far."""
-    batch = torch.cat([images.to_tensor(picture) for picture in pictures])
-    candidate = batch.roll(-1, 0) if objective == "toward" else None
+    others = [*pictures[1:], pictures[0]] if objective == "toward" else [None] * len(pictures)
     eps = BUDGETS[objective][norm] * (options.side / 256 if norm == "l2" else 1)
     settings = {
         "backbone": backbone,
@@ -70,7 +70,8 @@ def rows(
         "seed": 0,
     }
     metric = rlpips.load_metric("lpips", backbone)
-    for picture, name, trace in zip(pictures, names, rlpips.attack(batch, candidate, metrics=METRICS, **settings)):
+    for picture, candidate, name in zip(pictures, others, names):
+        trace = rlpips.attack(picture, candidate, metrics=METRICS, **settings)
         trunk, (attacked, robust, noise) = trace.trunks[0], trace.per_channel[-1]
         words, jpeg = copies(metric, picture)
         distance = jpeg @ trunk.heads[0]

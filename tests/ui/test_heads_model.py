@@ -136,7 +136,7 @@ OWN = """async ([recipe, maps, weights, squared, frame]) => {
   const at = (there) => newOwnMaps(model, view, () => heads[0].map((w) => 2 * w), () => there);
   const plain = (map) => map && { ...map, data: [...map.data] };
   return { layers: layers.map((_, l) => plain(at(known).values(frame, 0, l))), sum: plain(at(known).values(frame, 0)),
-    missing: at(undefined).values(frame, 0), noise: at(known).values(frame, 1, 0) };
+    missing: at(undefined).values(frame, 0), noise: recipe.silenced.length ? at(known).values(frame, 1, 0) : null };
 }"""
 
 
