@@ -56,7 +56,8 @@ export function newFew(panel, model, view) {
     const other = metrics.slice(1).map(({ title }, k) =>
       `${half(mine, k + 1)} of ${title === YOURS.title ? title : `${title}’s`}`).join(", ");
     const natural = jpeg ? ` For the same picture as ${jpeg.name} it takes ${half(jpeg, 0)}`
-      + `${metrics.length > 1 ? ` and ${half(jpeg, 1)}` : ""}: to ${metrics[0].title} ${spread(half(mine, 0), half(jpeg, 0))}.` : "";
+      + `${metrics.length > 1 ? ` and ${half(jpeg, 1)}` : ""}: `
+      + `to ${metrics[0].title} ${spread(half(mine, 0), half(jpeg, 0))}.` : "";
     says.textContent = `${channels(half(mine, 0))} half of ${metrics[0].title}’s distance`
       + `${other ? `, ${other}` : ""}.${natural}`;
   }

@@ -18,8 +18,9 @@ export function headsFile(weights, layers, about) {
   return bytes;
 }
 
-// The heads of a file that `headsFile` or `Heads.save` wrote: {about, weights}, `about` what they are made of, `weights`
-// those of all layers (C). An Error with a sentence for any other file, and for weights that no metric can have.
+// The heads of a file that `headsFile` or `Heads.save` wrote: {about, weights}, `about` what they are made of,
+// `weights` those of all layers (C).
+// An Error with a sentence for any other file, and for weights that no metric can have.
 export async function readHeads(file) {
   let about, layers;
   try {

@@ -169,7 +169,8 @@ export function paintLayerGrid(pictures, model, view, frame, lane, cache) {
   }
 }
 
-// Not from the cache, as it changes with every move of a slider. On a common scale nothing is brighter than the brightest.
+// Not from the cache, as it changes with every move of a slider. On a common scale nothing is brighter than the
+// brightest colour.
 export function paintOwn(picture, model, view, values) {
   const scale = scaleOf(model, view, values), top = Math.max(scale.top, values.top);
   const same = picture.values === values && picture.top === top && picture.log === scale.log;

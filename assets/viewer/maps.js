@@ -3,8 +3,9 @@
 // The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds
 // grey tiles, one for each lane, metric and layer, in this order, one below the other at the left edge of a
 // picture `frame.decoded.mapsWidth` wide. `frame.map_size[metric][layer]` is [height, width], or null where the
-// metric has no such layer, and so no tile. In traces of an earlier format each metric has one map, the sum. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the
-// mean of a map is the layer's share of the distance.
+// metric has no such layer, and so no tile. In traces of an earlier format each metric has one map, the sum of its
+// layers. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the mean of a map is the layer's share of
+// the distance.
 
 import { HEAT, heatIndex } from "./heat.js";
 

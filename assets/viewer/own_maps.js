@@ -5,7 +5,6 @@
 import { newCache } from "./cache.js";
 import { products, sum } from "./heads.js";
 import { enlargedSum, layerValues } from "./maps.js";
-import { laneShortName } from "./names.js";
 import { layersOf, pairOn, squaredAt } from "./opened.js";
 
 const KEPT_BYTES = 16 * 2 ** 20;
@@ -46,7 +45,7 @@ export function newOwnMaps(model, view, weights, differences) {
 
   // Why there is no map of a lane at a frame.
   function reason(frame, lane) {
-    if (model.meta.lanes[lane] === "noise") return `With silent channels there is no map of ${laneShortName(model, lane)}.`;
+    if (model.meta.lanes[lane] === "noise") return "With silent channels there is no map of noise.";
     if (!model.files?.trace) return "With silent channels the map comes when the run is over and saved.";
     return known(frame, lane) === undefined ? `The silent channels of step ${frame.step} are being fetched…`
       : `With silent channels there is no map at step ${frame.step}.`;

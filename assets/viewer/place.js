@@ -1,5 +1,5 @@
-// "A position": what the channels of each layer answer at one place of the picture, what the layer contributes there, and
-// the channel that contributes most.
+// "A position": what the channels of each layer answer at one place of the picture, what the layer contributes there,
+// and the channel that contributes most.
 
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
@@ -26,8 +26,8 @@ export function newPlace(panel, model, view, act) {
     const layers = layersOf(model, view.trunk);
     const metrics = pairOn(model, view.trunk).map((m) => describe(model, m));
     const [x, y] = [place[0] * model.meta.width, place[1] * model.meta.height].map(Math.floor);
-    says.textContent = `At x ${x}, y ${y}: every channel’s answer to the original, to the attacked picture, and the squared `
-      + "difference; what each layer adds to the maps, and the channel that adds most.";
+    says.textContent = `At x ${x}, y ${y}: every channel’s answer to the original, to the attacked picture, and the `
+      + "squared difference; what each layer adds to the maps, and the channel that adds most.";
     const values = metrics.map(({ w }) => layers.map(({ first, count }) => {
       let total = 0;
       for (let c = first; c < first + count; c++) total += w[c] * local.squared[c];
@@ -46,7 +46,8 @@ export function newPlace(panel, model, view, act) {
     tops[0] = tops[1] = Math.max(tops[0], tops[1]);
     const image = new ImageData(count, rows.length);
     const pixels = new Uint32Array(image.data.buffer);
-    rows.forEach((row, y) => row.forEach((value, x) => { pixels[y * count + x] = HEAT[heatIndex(value, tops[y])]; }));
+    for (const [y, row] of rows.entries())
+      for (let x = 0; x < count; x++) pixels[y * count + x] = HEAT[heatIndex(row[x], tops[y])];
     const canvas = make("canvas", { className: "rv-vectors", role: "img",
       ariaLabel: `${name}: the answers of its ${count} channels here, before and after, and the squared differences` });
     paint(canvas, image);

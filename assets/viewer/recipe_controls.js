@@ -9,9 +9,10 @@ import { channelName, squaredAt } from "./opened.js";
 const MOST_SILENT = 100;
 const CHIPS = 12;
 
-// `ends` gives the weights of the two metrics that are mixed; `set` shows a recipe while a control moves, `keep` makes
-// the recipe before it one to come back to, and `silence` takes [channel, silent].
-export function newRecipeControls(box, model, view, { ends, set, keep, silence }) {
+// `box` is for the sliders, `silent` for the names of the silent channels. `ends` gives the weights of the two metrics
+// that are mixed; `set` shows a recipe while a control moves, `keep` makes the recipe before it one to come back to,
+// and `silence` takes [channel, silent].
+export function newRecipeControls(box, silent, model, view, { ends, set, keep, silence }) {
   let layers = [], controls = null;
 
   function slider(label, max, step, recipeOf) {
@@ -32,11 +33,10 @@ export function newRecipeControls(box, model, view, { ends, set, keep, silence }
       ({ ...view.recipe, gains: view.recipe.gains.map((gain, i) => (i === l ? value : gain)) })));
     const heaviest = slider("silence the heaviest", MOST_SILENT, 1, (value) =>
       ({ ...view.recipe, silenced: heaviestOf(value) }));
-    const silent = make("p", { className: "rv-silent" });
     box.replaceChildren(share.root, make("fieldset", { className: "rv-gains" },
-      make("legend", { textContent: "gain of each layer" }), ...gains.map((gain) => gain.root)), heaviest.root, silent);
+      make("legend", { textContent: "gain of each layer" }), ...gains.map((gain) => gain.root)), heaviest.root);
     share.root.hidden = pair.length < 2;
-    controls = { share, gains, heaviest, silent };
+    controls = { share, gains, heaviest };
   }
 
   // The k channels that contribute most to this metric under the attack on show, all its channels audible.
@@ -51,9 +51,9 @@ export function newRecipeControls(box, model, view, { ends, set, keep, silence }
     controls.share.show(share, `${Math.round(100 * share)} %`);
     for (const [l, gain] of gains.entries()) controls.gains[l].show(gain, `× ${gain.toFixed(2)}`);
     controls.heaviest.show(Math.min(MOST_SILENT, silenced.length), String(silenced.length));
-    controls.silent.replaceChildren(...silenced.slice(0, CHIPS).map(chip),
+    silent.replaceChildren(...silenced.slice(0, CHIPS).map(chip),
       ...(silenced.length > CHIPS ? [` and ${silenced.length - CHIPS} more`] : []));
-    controls.silent.hidden = !silenced.length;
+    silent.hidden = !silenced.length;
   }
 
   function chip(c) {

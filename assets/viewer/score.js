@@ -66,7 +66,8 @@ export function scoreText({ text, figures }) {
   const { agreement, attacked, judges = {} } = figures;
   const range = ({ value, low, high }) => `${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
   const others = Object.entries(judges).map(([title, figure]) => ` with ${title} on ${range(figure)},`).join("");
-  return `${text} Agrees with LPIPS on ${range(agreement)},${others} and chooses right under attack ${range(attacked)}.`;
+  return `${text} Agrees with LPIPS on ${range(agreement)},${others} and chooses right under attack `
+    + `${range(attacked)}.`;
 }
 
 // Whether the last score is further right and further up than a metric that was made for it.
@@ -75,7 +76,8 @@ export function challenge(scores, mine) {
   if (!known) return "";
   if (!mine) return `Can yours get further right and further up than ${RIVAL}?`;
   const [right, up] = ["agreement", "attacked"].map((key) => mine[key].value > known[key].value);
-  const chance = up && mine.attacked.low <= known.attacked.value ? " Its bar reaches down to it: this may be chance." : "";
+  const chance = up && mine.attacked.low <= known.attacked.value
+    ? " Its bar reaches down to it: this may be chance." : "";
   return right && up ? `Yours is further right and further up than ${RIVAL}.${chance}`
     : right ? `Yours is further right than ${RIVAL}, but not further up.`
     : up ? `Yours is further up than ${RIVAL}, but not further right.${chance}`

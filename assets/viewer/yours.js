@@ -19,7 +19,7 @@ export function newYours(panel, model, view, act, scores) {
   const [undo, redo, reset, trouble] = ["undo", "redo", "start-over", "trouble"].map(find);
   const [attack, score, save, load] = ["attack", "score", "save", "load"].map((name) => find(`do-${name}`));
   const numbers = newYoursNumbers(part, model, view);
-  const controls = newRecipeControls(find("recipe"), model, view,
+  const controls = newRecipeControls(find("recipe"), find("silent"), model, view,
     { ends: () => ends().heads, set: (recipe) => act({ recipe }), keep, silence });
   let layers = [], pair = [], scored = [], scoring = false;
   const past = [], future = [];       // recipes

@@ -40,7 +40,8 @@ export function newYoursMaps(part, model, view, own, cache) {
       else { picture.values = null; paint(picture.canvas, nothing); }
     }
     const missing = pictures.at(-1).values ? "" : own.reason(frame, lane);
-    says.textContent = missing || `Where each sees a difference: ${where}, in the picture chosen at the top of the panel.`;
+    says.textContent = missing
+      || `Where each sees a difference: ${where}, in the picture chosen at the top of the panel.`;
   }
 
   return { build, show };

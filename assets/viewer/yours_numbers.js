@@ -50,10 +50,9 @@ export function newYoursNumbers(part, model, view) {
     const half = (name, distance, says) => make("p", {}, make("span", { textContent: `attack made for ${name}` }),
       make("b", { textContent: number(distance) }), make("span", { textContent: says }));
     lesson.replaceChildren(half(first, before, read(before)),
-      half(same || !attacked ? YOURS.title : "yours before you changed it", after,
-        attacked ? read(after) : "not attacked yet"));
+      half(YOURS.title, after, attacked ? read(after) : "not attacked yet"));
     warning.textContent = plain ? `This is ${first} itself. Move something.` : !attacked ? SAME
-      : !same ? "You have changed it since it was attacked: whoever knows the new one may get further. Attack it again."
+      : !same ? "You have changed it since it was attacked: whoever knows it now may get further."
         : before && after ? outcome(first, after / before) : "";
   }
 
