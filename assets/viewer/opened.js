@@ -3,11 +3,12 @@
 import { channelsOf, jpegChannels, placeOf, weightsOf } from "./channels.js";
 import { sum } from "./heads.js";
 import { frameAt } from "./model.js";
-import { metricColor, metricTitle, YOURS } from "./names.js";
+import { BEFORE, metricColor, metricTitle, YOURS } from "./names.js";
 
 // The places, among the trace's metrics, of the two that are opened: the first two on the trunk that are no visitor's.
 export const pairOn = (model, trunk) => model.meta.metrics.map((_, m) => m)
-  .filter((m) => placeOf(model, m)?.trunk === trunk && model.meta.metrics[m] !== YOURS.name).slice(0, 2);
+  .filter((m) => placeOf(model, m)?.trunk === trunk && ![YOURS.name, BEFORE].includes(model.meta.metrics[m]))
+  .slice(0, 2);
 
 // The layers of the trunk: [{name, first, count}], `first` the index of the layer's first channel.
 export function layersOf(model, trunk) {

@@ -4,7 +4,7 @@
 import { make } from "./dom.js";
 import { isPlain, mixedWeights, newRecipe, recipeFrom } from "./heads.js";
 import { headsFile, readHeads } from "./heads_file.js";
-import { metricTitle } from "./names.js";
+import { metricTitle, YOURS } from "./names.js";
 import { headsOf, layersOf, pairOn } from "./opened.js";
 import { newRecipeControls } from "./recipe_controls.js";
 import { challenge, drawScores, progressBar, scoreText } from "./score.js";
@@ -12,6 +12,8 @@ import { newYoursNumbers } from "./yours_numbers.js";
 
 const SCORED = 5;                     // points of one's own that stay
 const KEPT = 100;                     // recipes to come back to
+
+const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 export function newYours(panel, model, view, act, scores) {
   const part = panel.querySelector(".rv-part-yours");
@@ -23,6 +25,9 @@ export function newYours(panel, model, view, act, scores) {
     { ends: () => ends().heads, set: (recipe) => act({ recipe }), keep, silence });
   let layers = [], pair = [], scored = [], scoring = false;
   const past = [], future = [];       // recipes
+  let pressed = null, attacked = null;  // the recipe that is to be attacked, and the one that was, in the last duel
+  const both = find("do-both");
+  const hasBefore = () => attacked && attacked.gains.length === layers.length && !isSame(attacked, view.recipe);
 
   undo.onclick = () => step(past, future);
   redo.onclick = () => step(future, past);
@@ -55,13 +60,16 @@ export function newYours(panel, model, view, act, scores) {
   }
 
   // The page's buttons do the work; what it is about is left for them to read.
-  function press(id) {
-    panel.dataset.request = JSON.stringify({ ...view.recipe, trace: model.files?.trace?.path ?? "",
+  function press(id, before = null) {
+    panel.dataset.request = JSON.stringify({ ...view.recipe, before, trace: model.files?.trace?.path ?? "",
       metrics: ends().names, backbone: model.meta.receipt.backbone });
     document.getElementById(id)?.click();
   }
 
-  attack.onclick = () => press("attack-yours");
+  attack.onclick = () => {
+    press("attack-yours", hasBefore() && both.checked ? attacked : null);
+    pressed = view.recipe;
+  };
   score.onclick = () => {
     press(scoring ? "cancel-yours" : "score-yours");
     scoring = !scoring;
@@ -128,6 +136,7 @@ export function newYours(panel, model, view, act, scores) {
       view.recipe = newRecipe(layers);
       past.length = future.length = 0;
     }
+    if (model.meta.metrics.includes(YOURS.name)) attacked = pressed;
     controls.build(layers, pair);
     drawScores(find("scores"), scores, scored);
     find("challenge").textContent = challenge(scores, scored.at(-1));
@@ -156,6 +165,7 @@ export function newYours(panel, model, view, act, scores) {
     const isDuel = panel.closest("#viewer") && model.meta.lanes.includes("noise");
     attack.hidden = score.hidden = !isDuel;
     attack.disabled = plain || !model.files?.trace;
+    both.parentElement.hidden = attack.hidden || !hasBefore();
     numbers.show(weights(), plain);
   }
 

@@ -50,6 +50,16 @@ def test_ones_own_metric_is_attacked_as_the_recording_was(recorded, request_text
     assert trace.distance[-1, 2, 2] > trace.distance[-1, :2, 2].max()
 
 
+def test_two_metrics_of_ones_own_are_attacked_side_by_side(request_text):
+    warm_up().wait()
+    before = {"share": 0, "gains": [1] * 5, "silenced": [489, 3]}
+    *_, last = session.completed(inside.attack_updates(VISITOR, request_text(before=before), duel._verdict))
+    assert "yours before 0." in last.text and "yours 0." in last.text
+    trace = Trace.load(last.content["files"]["trace"]["path"])
+    assert trace.lanes == ("lpips", "rlpips-linf", "yours before", "yours", "noise")
+    np.testing.assert_array_equal(trace.trunks[0].heads[2], Heads.of("lpips").silence([489, 3]).vector)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -67,6 +77,8 @@ def test_ones_own_metric_is_attacked_as_the_recording_was(recorded, request_text
         ({"metrics": ["lpips"]}, "not the recipe"),
         ({"silenced": "x"}, "not the recipe"),
         ({"silenced": [float("inf")]}, "not the recipe"),
+        ({"before": {"share": 0}}, "not the recipe"),
+        ({"before": {"share": 0, "gains": [-1] * 5, "silenced": []}}, "each gain must be"),
     ],
 )
 def test_what_is_no_metric_is_refused(request_text, monkeypatch, changes, message):
