@@ -1,5 +1,8 @@
 """Reads the receipt of a trace that may come from a stranger: its settings, versions and digests."""
 
+from collections.abc import Callable
+from typing import Any
+
 from rlpips.traces.plain import list_of, real, require, text, whole
 from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
@@ -7,7 +10,7 @@ from rlpips.zoo.attack_cards import ATTACKS
 _MOST_BOUND = 10_000  # of an attack on a classifier: more than the l2 norm of any picture
 
 
-def read_receipt(value):
+def read_receipt(value: Any) -> dict[str, Any]:
     """The known entries of a receipt, each of its type."""
     receipt = {key: _RECEIPT[key](entry) for key, entry in value.items() if key in _RECEIPT and entry is not None}
     objective = receipt.get("objective", "")
@@ -47,7 +50,7 @@ _NEEDED = {
 }
 
 
-_RECEIPT = {
+_RECEIPT: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("objective", "norm", "schedule", "backbone", "device", "precision", "rlpips", "torch"), text),
     **dict.fromkeys(("reference_sha256", "start_sha256"), text),
     **dict.fromkeys(("steps", "restarts", "seed"), whole),
