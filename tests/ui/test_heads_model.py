@@ -152,7 +152,7 @@ def test_the_map_of_a_mixture_is_the_mixture_of_the_maps(blank):
     for values, layer in zip(read["layers"], expected, strict=True):
         np.testing.assert_allclose(values["data"], layer.ravel(), rtol=1e-5, atol=1e-7)
         assert (values["height"], values["width"]) == layer.shape and values["top"] == pytest.approx(layer.max())
-    whole = sum(merge_maps([torch.tensor(layer)[None]], (7, 9))[0].numpy() for layer in expected)
+    whole = sum(merge_maps([torch.tensor(layer)[None, None]], (7, 9)).numpy().reshape(7, 9) for layer in expected)
     np.testing.assert_allclose(np.reshape(read["sum"]["data"], (7, 9)), whole, rtol=1e-4, atol=1e-6)
     assert read["missing"] is not None  # the maps of a mixture need nothing from the server
 
