@@ -20,5 +20,6 @@ OPENING = "astronaut-away-linf-4.zip"  # of them, what the page shows first
 PRECOMPUTED_STORY = PRECOMPUTED / "story"  # what the lesson shows beside the duels of the gallery
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"
 SCORES = PRECOMPUTED / "scores.json"  # of the known metrics on the samples, beside which a visitor's own is shown
+JUDGED = PRECOMPUTED / "judged.json"  # what ColorVideoVDP chose on the samples, with which metrics are compared
 PAIRS_EXAMPLE = PRECOMPUTED / "pairs.json"  # what is measured of the recorded duels, as many pairs
 QUESTIONS = PRECOMPUTED / "judge" / "questions.zip"

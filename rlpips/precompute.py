@@ -4,6 +4,7 @@
     python -m rlpips.precompute             # all
     python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
     python -m rlpips.precompute story       # only the duel that the lesson shows beside those of the gallery
+    python -m rlpips.precompute judged      # only what ColorVideoVDP chooses, with which scores are compared
     python -m rlpips.precompute scores      # only the scores of the known metrics on the samples
     python -m rlpips.precompute pairs       # only what is measured of the recorded duels as many pairs
     python -m rlpips.precompute questions   # only these, in four minutes on one core
@@ -30,7 +31,8 @@ from rlpips.device import pick_device
 from rlpips.engine.differences import differences_of
 from rlpips.engine.eye import look
 from rlpips.engine.ruler import Ruler, make_ruler
-from rlpips.evaluate.sample_score import score
+from rlpips.evaluate.judge import load_judge
+from rlpips.evaluate.sample_score import judged, judgements, score
 from rlpips.metrics import eye
 from rlpips.pairs import example
 from rlpips.quiz import archive, draw, verdicts
@@ -130,13 +132,24 @@ def make_eye() -> None:
         print(f"{path.name}: {', '.join(lanes)}; {path.stat().st_size / 1e6:.2f} MB")
 
 
+def make_judged() -> None:
+    """Ask ColorVideoVDP, where its package is installed, about the triplets by which metrics are scored."""
+    try:
+        judge = load_judge()
+    except ValueError as error:
+        print(error)
+        return
+    pictures = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
+    saving.write(paths.JUDGED, json.dumps(judgements(judge, pictures), indent=1).encode() + b"\n")
+
+
 def make_scores() -> None:
     """Score the known metrics on the samples, as the page scores a visitor's own."""
     pictures = [images.read_picture(path).pixels for path in sorted(paths.SAMPLES.glob("*.png"))]
-    lpips = rlpips.load_metric("lpips")
+    judges = {catalog.card(name).title: rlpips.load_metric(name) for name in PAIR}
     scores = {}
     for name in SCORED:
-        *_, (_, scores[name]) = score(rlpips.load_metric(name), lpips, pictures)
+        *_, (_, scores[name]) = score(rlpips.load_metric(name), judges, pictures, judged=judged())
         print(f"{name}: {scores[name]}")
     saving.write(paths.SCORES, json.dumps(scores, indent=1).encode() + b"\n")
 
@@ -214,6 +227,7 @@ MAKERS = {
     "duels": make_duels,
     "story": make_story,
     "eye": make_eye,
+    "judged": make_judged,
     "scores": make_scores,
     "pairs": make_pairs,
     "questions": make_questions,

@@ -44,19 +44,32 @@ export function distanceUnder(weights, channels) {
   return sum;
 }
 
+const decoded = new WeakMap();        // a ruler's "jpeg" -> its channels, for each trunk
+
+// The mean squared differences of the JPEG copies that the ruler measured: {words, every, vectors: [(C)]}, in
+// ascending strength, one at every `every`-th of the words; null where the ruler has no channels.
+export function jpegChannels(model, trunk = 0) {
+  const jpeg = model.ruler?.distortions.find(({ name }) => name === "jpeg");
+  if (!jpeg?.channels) return null;
+  const { words, channels: { every, values } } = jpeg;
+  if (!decoded.has(jpeg)) decoded.set(jpeg, values.map(floatsOf));
+  const rows = decoded.get(jpeg)[trunk];
+  const vectors = Array.from({ length: rows.length / width(model, trunk) }, (_, s) => rowOf(model, trunk, rows, s));
+  return { words, every, vectors };
+}
+
+const floatsOf = (text) => new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+
 // The distances of the entries of the ruler's "jpeg" under weights w, in ascending strength: as
 // rlpips.engine.ruler makes them, interpolated linearly between the entries that were measured, and never falling.
 // null where the ruler has no channels.
 export function jpegUnder(model, weights, trunk = 0) {
-  const jpeg = model.ruler?.distortions.find((each) => each.name === "jpeg");
-  if (!jpeg?.channels) return null;
-  const bytes = Uint8Array.from(atob(jpeg.channels.values[trunk]), (letter) => letter.charCodeAt(0));
-  const vectors = new Float32Array(bytes.buffer);
-  const { every } = jpeg.channels;
-  const measured = Array.from({ length: vectors.length / width(model, trunk) },
-    (_, s) => distanceUnder(weights, rowOf(model, trunk, vectors, s)));
+  const jpeg = jpegChannels(model, trunk);
+  if (!jpeg) return null;
+  const { words, every, vectors } = jpeg;
+  const measured = vectors.map((vector) => distanceUnder(weights, vector));
   let most = 0;
-  return jpeg.words.map((_, i) => {
+  return words.map((_, i) => {
     const [before, share] = [Math.floor(i / every), (i % every) / every];
     const value = share ? measured[before] * (1 - share) + measured[before + 1] * share : measured[before];
     most = Math.max(most, value);

@@ -42,12 +42,13 @@ export function newColumn(root, model, view, index, act) {
 
 // The pictures, or in their place the grid of every layer's map, which is built when it is wanted.
 function layOut(column, root, model, view) {
-  const grid = view.layer === GRID;
-  if (column.grid.hidden !== grid) return;
+  const grid = view.layer === GRID, opened = Boolean(view.own);
+  if (column.grid.hidden !== grid && (!grid || column.opened === opened)) return;
+  column.opened = opened;             // whether the visitor's own metric has a place in it
   column.grid.hidden = !grid;
   column.root.querySelector(".rv-pictures").hidden = grid;
   column.grid.replaceChildren();
-  column.pictures = grid ? newLayerGrid(root, model, column.grid) : column.main;
+  column.pictures = grid ? newLayerGrid(root, model, column.grid, opened) : column.main;
 }
 
 export function showColumn(column, root, model, view, cache) {

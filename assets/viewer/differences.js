@@ -13,7 +13,7 @@ const PAUSE = 250;                    // ms for which a step stays on show befor
 
 const ANSWERS = Float32Array.from({ length: 256 }, (_, byte) => (byte / 255) ** 2);
 
-// {step, lanes, channel, squaredAt, layerMap}; a lane is given by its name.
+// {step, lanes, channel, vectorsAt, layerMap}; a lane is given by its name.
 async function decodeDifferences(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
   const { octaves, step, lanes, layers } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
@@ -44,15 +44,19 @@ async function decodeDifferences(buffer) {
       difference: Float32Array.from(codes, (byte) => squares[l][byte]) };
   }
 
-  // The squared differences of all channels at a place of the picture, in fractions of its sides.
-  function squaredAt(lane, u, v) {
-    const squared = new Float64Array(first);
+  // What all channels answer at a place of the picture, in fractions of its sides: {original, attacked, squared}, (C).
+  function vectorsAt(lane, u, v) {
+    const [original, attacked, squared] = [0, 1, 2].map(() => new Float64Array(first));
     for (const [l, part] of parts.entries()) {
-      const place = start(part, lane) + Math.floor(v * part.height) * part.width + Math.floor(u * part.width);
-      for (let c = 0; c < part.channels; c++)
-        squared[part.first + c] = squares[l][part.bytes[place + c * part.height * part.width]];
+      const place = Math.floor(v * part.height) * part.width + Math.floor(u * part.width), of = start(part, lane);
+      for (let c = 0; c < part.channels; c++) {
+        const at = place + c * part.height * part.width, code = part.bytes[of + at], to = part.first + c;
+        original[to] = ANSWERS[part.bytes[at]];
+        attacked[to] = Math.max(0, original[to] + part.table[code]);
+        squared[to] = squares[l][code];
+      }
     }
-    return squared;
+    return { original, attacked, squared };
   }
 
   // A layer's map under weights w (C,), at its own resolution, as values for maps.js: {data, width, height, top}.
@@ -67,7 +71,7 @@ async function decodeDifferences(buffer) {
     return { data, width, height, top: data.reduce((a, b) => Math.max(a, b), 0) };
   }
 
-  return { step, lanes, channel, squaredAt, layerMap };
+  return { step, lanes, channel, vectorsAt, layerMap };
 }
 
 // The differences of a run's steps. `address` is Gradio's; `changed` is called when some have come.

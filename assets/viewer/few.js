@@ -56,10 +56,15 @@ export function newFew(panel, model, view) {
     const other = metrics.slice(1).map(({ title }, k) =>
       `${half(mine, k + 1)} of ${title === YOURS.title ? title : `${title}’s`}`).join(", ");
     const natural = jpeg ? ` For the same picture as ${jpeg.name} it takes ${half(jpeg, 0)}`
-      + `${metrics.length > 1 ? ` and ${half(jpeg, 1)}` : ""}.` : "";
+      + `${metrics.length > 1 ? ` and ${half(jpeg, 1)}` : ""}: `
+      + `to ${metrics[0].title} ${spread(half(mine, 0), half(jpeg, 0))}.` : "";
     says.textContent = `${channels(half(mine, 0))} half of ${metrics[0].title}’s distance`
       + `${other ? `, ${other}` : ""}.${natural}`;
   }
+
+  // What the counts of the first metric say. A change may well sit in no fewer channels than a JPEG's.
+  const spread = (mine, jpeg) => (mine < 0.6 * jpeg ? "this change sits in fewer channels"
+    : mine > 1.67 * jpeg ? "this change is spread over more channels" : "this change is spread about as widely");
 
   function writeTable(rows, metrics) {
     const corner = make("td", { textContent: "for 50 · 90 %" });

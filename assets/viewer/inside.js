@@ -7,19 +7,25 @@ import { newFew } from "./few.js";
 import { isPlain } from "./heads.js";
 import { laneName, metricTitle, YOURS } from "./names.js";
 import { frameOf, pairOn, squaredAt } from "./opened.js";
+import { newOwnMaps } from "./own_maps.js";
 import { newPlace } from "./place.js";
 import { newSum } from "./sum.js";
 import { newYours } from "./yours.js";
+import { newYoursMaps } from "./yours_maps.js";
 
 // `address` is Gradio's; `scores` are the known points of the trade-off.
-export function newInside(root, model, view, act, address, scores) {
+export function newInside(root, model, view, act, address, scores, cache) {
   const panel = root.querySelector(".rv-inside");
   if (root.closest("#viewer")) panel.id = "inside";  // one page has several viewers
   const lane = panel.querySelector(".rv-inside-lane"), network = panel.querySelector(".rv-network");
   Object.assign(view, { inside: false, insideLane: 0, trunk: 0, sort: "both", channel: null, place: null, local: null,
-    recipe: null, yours: [], silenced: new Set() });
-  const differences = newDifferences(model, address, () => act({}));
+    recipe: null, yours: [], silenced: new Set(),
+    own: null });                     // the maps of the visitor's metric, while it is open
+  const changed = () => act({});
+  const differences = newDifferences(model, address, changed);
   const yours = newYours(panel, model, view, change, scores);
+  const own = newOwnMaps(model, view, yours.weights, differences);
+  const maps = newYoursMaps(panel, model, view, own, cache);
   const parts = { sum: newSum(panel, model, view, change), channel: newChannel(panel, model, view),
     few: newFew(panel, model, view), place: newPlace(panel, model, view, change) };
   const last = {};                    // what each part shows
@@ -40,6 +46,7 @@ export function newInside(root, model, view, act, address, scores) {
   function build() {
     const trunks = (model.meta.trunks || []).map((_, trunk) => trunk);
     panel.hidden = !trunks.length;
+    view.own = null;
     if (panel.hidden) return;
     Object.assign(view, { insideLane: 0, trunk: 0, place: null });
     lane.replaceChildren(...options(model.meta.lanes.map((_, k) => [k, laneName(model, k)]), 0));
@@ -53,18 +60,24 @@ export function newInside(root, model, view, act, address, scores) {
     view.channel = null;
     parts.sum.build();
     yours.build();
+    maps.build();
     for (const part of Object.keys(last)) delete last[part];
   }
 
   function show() {
     panel.open = view.inside;
-    if (panel.hidden || !view.inside || !model.heads) return;
-    if (!pairOn(model, view.trunk).length || !squaredAt(model, view.insideLane, view.step, view.trunk)) return;
+    const ready = !panel.hidden && view.inside && model.heads && pairOn(model, view.trunk).length
+      && squaredAt(model, view.insideLane, view.step, view.trunk);
+    if (Boolean(view.own) !== Boolean(ready)) {
+      view.own = ready ? own : null;
+      changed();                      // the grid of all layers has a place for it
+    }
+    if (!ready) return;
     lane.value = view.insideLane;
     const frame = frameOf(model, view.insideLane, view.step);
     const name = model.meta.lanes[view.insideLane];
     const known = name === "noise" ? null : differences(frame.step, view.trunk);
-    view.local = view.place && known ? { squared: known.squaredAt(name, ...view.place) } : null;
+    view.local = view.place && known ? known.vectorsAt(name, ...view.place) : null;
     view.silenced = new Set(view.recipe.silenced);
     view.yours = isPlain(view.recipe) ? [] : [{ ...YOURS, w: yours.weights() }];
     // Each part follows what it shows and nothing else, so that a slider moves without a wait.
@@ -79,7 +92,9 @@ export function newInside(root, model, view, act, address, scores) {
     unless("channel", [...picture, view.channel], () => parts.channel.show(name, known));
     unless("few", [...picture, recipe, Boolean(model.ruler)], () => parts.few.show(view.insideLane));
     unless("place", [...picture, view.place], () => parts.place.show(known));
-    unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace)], () => yours.show());
+    unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace), yours.kept()],
+      () => yours.show());
+    unless("maps", [...picture, recipe, view.layer, view.scale], () => maps.show(view.insideLane));
   }
 
   function unless(part, shown, write) {

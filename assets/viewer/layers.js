@@ -4,9 +4,9 @@
 import { paint } from "./canvas.js";
 import { make } from "./dom.js";
 import { DECADES } from "./heat.js";
-import { heatImage, layerValues, summedValues } from "./maps.js";
+import { hasLayerMaps, heatImage, layerValues, summedValues } from "./maps.js";
 import { reading } from "./model.js";
-import { metricColor, metricTitle } from "./names.js";
+import { metricColor, metricTitle, YOURS } from "./names.js";
 import { newLayerPicture } from "./picture.js";
 import { growth, number, percent, shortNumber } from "./text.js";
 
@@ -15,6 +15,8 @@ export const ALL = "all";
 export const GRID = "grid";
 
 // ---- the bar and its keys
+
+const EARLIER = "This trace was saved before the maps of single layers and the channels were kept.";
 
 export function writeLayerBar(root, model, act) {
   const button = (value, text, key, title) => {
@@ -27,7 +29,8 @@ export function writeLayerBar(root, model, act) {
   const layers = model.meta.layers.map((name, index) =>
     button(index, name, index < 9 ? String(index + 1) : "", `Maps of ${name} alone`));
   const grid = button(GRID, "All layers", "", "Every layer's map at its own resolution");
-  const single = layers.length < 2 ? [] : [...layers, grid];
+  const single = !hasLayerMaps(model) ? [make("span", { className: "rv-earlier", textContent: EARLIER })]
+    : layers.length < 2 ? [] : [...layers, grid];
   root.querySelector(".rv-choices").replaceChildren(button(ALL, "sum", "0", "The sum of all layers"), ...single);
 }
 
@@ -44,13 +47,13 @@ export function layerOfKey(model, event) {
   const editing = event.target.closest?.("textarea, [contenteditable], select, input:not([type=range])");
   if (editing || event.ctrlKey || event.metaKey || event.altKey || !/^[0-9]$/.test(event.key)) return undefined;
   if (event.key === "0") return ALL;
-  return Number(event.key) <= model.meta.layers.length ? Number(event.key) - 1 : undefined;
+  return hasLayerMaps(model) && Number(event.key) <= model.meta.layers.length ? Number(event.key) - 1 : undefined;
 }
 
 // ---- values and colours
 
 // The values of a map on show; null where the metric has no such layer.
-function valuesOf(model, frame, lane, metric, layer, cache) {
+export function valuesOf(model, frame, lane, metric, layer, cache) {
   const key = `values ${frame.decoded.id}.${lane} ${metric} ${layer}`;
   const none = { data: [] };
   const values = cache.get(key, () =>
@@ -120,13 +123,14 @@ export function paintMaps(pictures, model, view, frame, lane, cache) {
 
 // ---- the grid of all layers
 
-// Rows are layers, columns metrics; returns its pictures.
-export function newLayerGrid(root, model, host) {
-  const metrics = model.meta.metrics.map((_, m) => m);
+// Rows are layers, columns metrics, and last the visitor's own if it is `opened`; returns its pictures.
+export function newLayerGrid(root, model, host, opened) {
+  const metrics = [...model.meta.metrics.map((_, m) => m), ...(opened ? [null] : [])];
   host.style.setProperty("--metrics", metrics.length);
+  host.classList.toggle("rv-three", metrics.length > 2);
   const heads = metrics.map((m) => {
-    const head = make("span", { className: "rv-ink", textContent: metricTitle(model, m) });
-    head.style.setProperty("--raw", metricColor(model, m));
+    const head = make("span", { className: "rv-ink", textContent: titleOf(model, m) });
+    head.style.setProperty("--raw", m === null ? YOURS.color : metricColor(model, m));
     return head;
   });
   const rows = model.meta.layers.map((name, layer) => {
@@ -137,20 +141,41 @@ export function newLayerGrid(root, model, host) {
   return rows.flatMap((row) => row.pictures);
 }
 
+const titleOf = (model, m) => (m === null ? YOURS.title : metricTitle(model, m));
+
 export function paintLayerGrid(pictures, model, view, frame, lane, cache) {
-  const distance = (m) => reading(model, "distance", view.step, lane, m);
+  const shareOf = (m, layer) => {
+    if (m === null) return view.own.share(lane, layer);
+    const distance = reading(model, "distance", view.step, lane, m);
+    const share = reading(model, "per_layer", view.step, lane, m, layer);
+    return share === null || !distance ? null : share / distance;
+  };
+  const rows = model.meta.layers.map((_, layer) => [
+    ...model.meta.metrics.map((_, m) => valuesOf(model, frame, lane, m, layer, cache)),
+    ...(view.own ? [view.own.values(frame, lane, layer)] : [])]);
   for (const picture of pictures) {
-    const { metric, layer } = picture;
-    const row = model.meta.metrics.map((_, m) => valuesOf(model, frame, lane, m, layer, cache));
-    const values = row[metric];
+    const { metric, layer } = picture, row = rows[layer];
+    const place = metric ?? row.length - 1;
+    const values = row[place];
     picture.figure.classList.toggle("rv-no-map", !values);
     if (!values) { paintNothing(picture); continue; }
-    paintValues(picture, model, view, values, `${frame.decoded.id}.${lane} ${metric} ${layer}`, cache);
-    const share = reading(model, "per_layer", view.step, lane, metric, layer);
+    if (metric === null) paintOwn(picture, model, view, values);
+    else paintValues(picture, model, view, values, `${frame.decoded.id}.${lane} ${metric} ${layer}`, cache);
+    const share = shareOf(metric, layer);
     picture.most.textContent = `max ${number(values.top)}`;
-    picture.ratio.textContent = ratioText(row, metric);
-    picture.share.textContent = share === null || !distance(metric) ? "" : `share ${percent(share / distance(metric))}`;
-    const name = `${model.meta.layers[layer]}: where ${metricTitle(model, metric)} sees a difference`;
+    picture.ratio.textContent = ratioText(row, place);
+    picture.share.textContent = share === null ? "" : `share ${percent(share)}`;
+    const name = `${model.meta.layers[layer]}: where ${titleOf(model, metric)} sees a difference`;
     picture.canvas.setAttribute("aria-label", name);
   }
+}
+
+// Not from the cache, as it changes with every move of a slider. On a common scale nothing is brighter than the
+// brightest colour.
+export function paintOwn(picture, model, view, values) {
+  const scale = scaleOf(model, view, values), top = Math.max(scale.top, values.top);
+  const same = picture.values === values && picture.top === top && picture.log === scale.log;
+  if (same && picture.canvas.width === values.width) return;
+  Object.assign(picture, { values, top, log: scale.log });
+  paint(picture.canvas, heatImage(values, top, scale.log));
 }

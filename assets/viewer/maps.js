@@ -3,12 +3,17 @@
 // The data (written by rlpips/traces/writer.py, described in rlpips/traces/schema.py): `frame.decoded.maps` holds
 // grey tiles, one for each lane, metric and layer, in this order, one below the other at the left edge of a
 // picture `frame.decoded.mapsWidth` wide. `frame.map_size[metric][layer]` is [height, width], or null where the
-// metric has no such layer, and so no tile. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the
-// mean of a map is the layer's share of the distance.
+// metric has no such layer, and so no tile. In traces of an earlier format each metric has one map, the sum of its
+// layers. A value is `frame.map_peak[lane][metric][layer]` * (byte / 255)^2; the mean of a map is the layer's share of
+// the distance.
 
 import { HEAT, heatIndex } from "./heat.js";
 
 const LONGEST = 256;                  // px: beyond it a sum of layers is enlarged by the style sheet alone
+
+// Whether every layer has a map of its own.
+export const hasLayerMaps = (model) => model.frames.every(({ map_size: sizes }) =>
+  sizes.every((layers) => layers.length === model.meta.layers.length));
 
 // The values of one layer at its own resolution, {data, width, height, top}, `top` the largest; null if the metric
 // has none.
@@ -35,27 +40,29 @@ function firstRow(frame, row, metric, layer) {
   return row * sum(heights.map(sum)) + before;
 }
 
-// The same of all layers together, enlarged bilinearly to the size of the picture and summed: the metric's
-// distance map.
-export function summedValues(model, frame, lane, metric) {
+// The same of all layers together: the metric's distance map.
+export const summedValues = (model, frame, lane, metric) => enlargedSum(model,
+  frame.map_size[metric].map((_, layer) => layerValues(frame, lane, metric, layer)));
+
+// The values of some layers (null for none), enlarged bilinearly to the size of the picture and summed.
+export function enlargedSum(model, layers) {
   const shrink = Math.min(1, LONGEST / Math.max(model.meta.width, model.meta.height));
   const [width, height] = [model.meta.width, model.meta.height].map((side) => Math.max(1, Math.round(side * shrink)));
   const data = new Float32Array(width * height);
-  for (const values of sumsOfOneSize(frame, lane, metric)) addEnlarged(data, width, height, values);
+  for (const values of sumsOfOneSize(layers)) addEnlarged(data, width, height, values);
   let top = 0;
   for (const value of data) if (value > top) top = value;
   return { data, width, height, top };
 }
 
 // The layers of one size summed before they are enlarged, which is linear.
-function sumsOfOneSize(frame, lane, metric) {
+function sumsOfOneSize(layers) {
   const sums = new Map();
-  frame.map_size[metric].forEach((size, layer) => {
-    const values = layerValues(frame, lane, metric, layer);
-    const sum = sums.get(String(size));
+  for (const values of layers.filter(Boolean)) {
+    const size = `${values.width} ${values.height}`, sum = sums.get(size);
     if (sum) for (let i = 0; i < sum.data.length; i++) sum.data[i] += values.data[i];
-    else if (values) sums.set(String(size), values);
-  });
+    else sums.set(size, { ...values, data: values.data.slice() });
+  }
   return sums.values();
 }
 

@@ -5,7 +5,8 @@ import { attackOf, boundText, hasVerdicts } from "./verdicts.js";
 export const metricTitle = (model, m) => model.meta.titles[model.meta.metrics[m]] || model.meta.metrics[m];
 
 // A visitor's own metric.
-export const YOURS = { name: "yours", title: "yours", color: "#009E73" };
+export const BEFORE = "yours before";  // the one that was attacked last, in a duel with the new one
+export const YOURS = { name: "yours", title: "yours", color: "#CC79A7" };
 
 const color = (model, name) => model.meta.colors[name] || (name === YOURS.name ? YOURS.color : null);
 

@@ -1,13 +1,14 @@
 // What the opened metric shows of a trace: the metrics on one of its trunks, and the squared differences on it.
 
-import { channelsOf, placeOf, weightsOf } from "./channels.js";
+import { channelsOf, jpegChannels, placeOf, weightsOf } from "./channels.js";
 import { sum } from "./heads.js";
 import { frameAt } from "./model.js";
-import { metricColor, metricTitle, YOURS } from "./names.js";
+import { BEFORE, metricColor, metricTitle, YOURS } from "./names.js";
 
 // The places, among the trace's metrics, of the two that are opened: the first two on the trunk that are no visitor's.
 export const pairOn = (model, trunk) => model.meta.metrics.map((_, m) => m)
-  .filter((m) => placeOf(model, m)?.trunk === trunk && model.meta.metrics[m] !== YOURS.name).slice(0, 2);
+  .filter((m) => placeOf(model, m)?.trunk === trunk && ![YOURS.name, BEFORE].includes(model.meta.metrics[m]))
+  .slice(0, 2);
 
 // The layers of the trunk: [{name, first, count}], `first` the index of the layer's first channel.
 export function layersOf(model, trunk) {
@@ -42,13 +43,6 @@ export const keyframesOf = (model, lane, trunk) => model.frames
 
 // JPEG copies of the picture: [{words, q}], in ascending strength.
 export function jpegCopies(model, trunk) {
-  const jpeg = model.ruler?.distortions.find(({ name }) => name === "jpeg");
-  if (!jpeg?.channels) return [];
-  const bytes = Uint8Array.from(atob(jpeg.channels.values[trunk]), (letter) => letter.charCodeAt(0));
-  const vectors = new Float32Array(bytes.buffer);
-  const { every } = jpeg.channels;
-  const count = Math.floor((jpeg.words.length - 1) / every) + 1;
-  const size = vectors.length / count;
-  return Array.from({ length: count }, (_, s) =>
-    ({ words: jpeg.words[s * every], q: vectors.subarray(s * size, (s + 1) * size) }));
+  const { words, every, vectors } = jpegChannels(model, trunk) ?? { vectors: [] };
+  return vectors.map((q, s) => ({ words: words[s * every], q }));
 }

@@ -1,6 +1,9 @@
-// "A position": what each layer, and in it which channels, contribute at one place of the picture.
+// "A position": what the channels of each layer answer at one place of the picture, what the layer contributes there,
+// and the channel that contributes most.
 
+import { paint } from "./canvas.js";
 import { make } from "./dom.js";
+import { HEAT, heatIndex } from "./heat.js";
 import { descending } from "./heads.js";
 import { describe, layersOf, pairOn } from "./opened.js";
 import { number } from "./text.js";
@@ -23,7 +26,8 @@ export function newPlace(panel, model, view, act) {
     const layers = layersOf(model, view.trunk);
     const metrics = pairOn(model, view.trunk).map((m) => describe(model, m));
     const [x, y] = [place[0] * model.meta.width, place[1] * model.meta.height].map(Math.floor);
-    says.textContent = `At x ${x}, y ${y}: what each layer adds to the maps, and the channel that adds most.`;
+    says.textContent = `At x ${x}, y ${y}: every channel’s answer to the original, to the attacked picture, and the `
+      + "squared difference; what each layer adds to the maps, and the channel that adds most.";
     const values = metrics.map(({ w }) => layers.map(({ first, count }) => {
       let total = 0;
       for (let c = first; c < first + count; c++) total += w[c] * local.squared[c];
@@ -31,7 +35,23 @@ export function newPlace(panel, model, view, act) {
     }));
     const highest = Math.max(1e-12, ...values.flat());
     list.replaceChildren(...layers.map((layer, l) => make("li", {}, make("span", { textContent: layer.name }),
-      make("span", {}, ...metrics.map((metric, k) => bar(metric, layer, values[k][l], highest))))));
+      make("span", {}, strip(layer), ...metrics.map((metric, k) => bar(metric, layer, values[k][l], highest))))));
+  }
+
+  // The vectors of a layer as three rows, a channel in each column.
+  function strip({ name, first, count }) {
+    const { original, attacked, squared } = view.local;
+    const rows = [original, attacked, squared].map((vector) => vector.subarray(first, first + count));
+    const tops = rows.map((row) => row.reduce((a, b) => Math.max(a, b), 0));
+    tops[0] = tops[1] = Math.max(tops[0], tops[1]);
+    const image = new ImageData(count, rows.length);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (const [y, row] of rows.entries())
+      for (let x = 0; x < count; x++) pixels[y * count + x] = HEAT[heatIndex(row[x], tops[y])];
+    const canvas = make("canvas", { className: "rv-vectors", role: "img",
+      ariaLabel: `${name}: the answers of its ${count} channels here, before and after, and the squared differences` });
+    paint(canvas, image);
+    return canvas;
   }
 
   function bar({ title, color, w }, { first, count }, value, highest) {

@@ -146,7 +146,7 @@ export function newSum(panel, model, view, act) {
 
   const scale = (node, share) => { node.style.transform = `scaleX(${Math.min(1, share || 0)})`; };
 
-  // All rows have one scale, from 0 to the largest contribution of this channel to either metric.
+  // Each row has its own scale, from 0 to the channel's largest contribution to either metric.
   function drawCurves(row, c, heads, steps, curves) {
     const highest = Math.max(1e-12, ...heads.flatMap((w) => curves.map((q) => w[c] * q[c])));
     const x = (step) => 2 + (step / Math.max(1, model.meta.steps)) * (CURVE.width - 4);

@@ -7,6 +7,7 @@
 import { FACTORS, fittingFactor } from "./amplification.js";
 import { isPlain, newRecipe, recipeFrom, recipeText } from "./heads.js";
 import { ALL, GRID } from "./layers.js";
+import { hasLayerMaps } from "./maps.js";
 import { lastStep } from "./model.js";
 import { layersOf } from "./opened.js";
 
@@ -49,7 +50,8 @@ export const VIEW_KEYS = {
   layer: {                            // a place, counted from 1, or all of them side by side
     read: (text) => (text === GRID ? text : whole(1, 20)(text)),
     of: ({ layer }) => (layer === ALL ? null : layer === GRID ? GRID : layer + 1),
-    to: (value, model) => ({ layer: value === GRID ? GRID : model.meta.layers[value - 1] ? value - 1 : ALL }),
+    to: (value, model) => ({ layer: !hasLayerMaps(model) ? ALL
+      : value === GRID ? GRID : model.meta.layers[value - 1] ? value - 1 : ALL }),
   },
   moves: { read: among("0"), of: (view) => (view.moves ? null : "0"), to: (value) => ({ moves: value !== "0" }) },
   inside: { read: among("1"), of: (view) => (view.inside ? "1" : null), to: (value) => ({ inside: value === "1" }) },

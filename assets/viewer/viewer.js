@@ -49,7 +49,7 @@ export function mount({ element, props, watch, address }) {
   const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
   const downloads = newDownloads(root, model, view, address);
-  const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
+  const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"), cache);
   const play = newPlayer(root, model, view, act, schedule);
   const projector = newProjector(root, model, view, () => columns, act, play);
 

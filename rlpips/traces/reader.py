@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import re
 import zipfile
 from functools import partial
 from typing import Any, BinaryIO
@@ -16,24 +15,18 @@ from PIL import Image
 
 from rlpips.data import zips
 from rlpips.data.images import LARGEST_SIDE, SMALLEST_SIDE
+from rlpips.traces.plain import list_of, numbers, require, text, whole
+from rlpips.traces.receipt import read_receipt
 from rlpips.traces.schema import CURVES, EARLIER, FORMAT, NOISE, Eye, SharedTrunk
-from rlpips.zoo import catalog
-from rlpips.zoo.attack_cards import ATTACKS
 
 # What a file may hold. Our own files stay below: 16 frames, 6 of them where a picture has 1024×1024 pixels; maps of 128 pixels.
 _MOST_JSON = 10 * 2**20  # bytes; a duel of 10,000 steps takes 8 million
 _MOST_FRAMES = 256
 _MOST_DECODED = 256 * 2**20  # bytes of all frames together
-_MOST_BOUND = 10_000  # of an attack on a classifier: more than the l2 norm of any picture
 _MOST_MAP = 256  # pixels a side
 _MOST_CLASSES = 1000  # as many as ImageNet has
 _MOST_CHANNELS = 10_000  # of a trunk; SqueezeNet has 2,496
 _MOST_RULER = 2**20  # characters of its channels
-
-
-def _require(right, otherwise):
-    if not right:
-        raise zips.Refused(otherwise)
 
 
 def read(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
@@ -56,19 +49,20 @@ def read(path: str | os.PathLike | BinaryIO) -> dict[str, Any]:
 
 def _trace(value, unpack):
     named = value.get("format") if isinstance(value, dict) else None
-    _require(named not in EARLIER, f"an earlier version saved it, in the format {named}; this one reads {FORMAT}")
-    _require(named == FORMAT, f"its format is not {FORMAT}")
+    if named == EARLIER:
+        value = _as_today(value)
+    require(named in (FORMAT, EARLIER), f"its format is not {FORMAT}")
     meta, curve = value["meta"], value["curve"]
-    metrics, lanes, layers = (tuple(_list(meta[key], _text)) for key in ("metrics", "lanes", "layers"))
-    _require(metrics, "it has no metrics")
-    receipt = _receipt(meta["receipt"])
+    metrics, lanes, layers = (tuple(list_of(meta[key], text)) for key in ("metrics", "lanes", "layers"))
+    require(metrics, "it has no metrics")
+    receipt = read_receipt(meta["receipt"])
     attacks = tuple(attack["name"] for attack in receipt.get("attacks", ()))
     expected = {"pair": ("pair",), "fool": attacks}.get(receipt["objective"], (*metrics, NOISE))
     distinct = len(set(metrics)) == len(metrics) and len(set(lanes)) == len(lanes)
-    _require(distinct and lanes == expected, "its lanes do not fit its metrics and objective")
-    _require(set(receipt.get("weights", ())) <= set(metrics), "its weights are of other metrics")
-    _require(layers, "it has no layers")
-    _require(receipt["objective"] != "fool" or len(attacks) == 2, "it does not have two attacks")
+    require(distinct and lanes == expected, "its lanes do not fit its metrics and objective")
+    require(set(receipt.get("weights", ())) <= set(metrics), "its weights are of other metrics")
+    require(layers, "it has no layers")
+    require(receipt["objective"] != "fool" or len(attacks) == 2, "it does not have two attacks")
     verdicts = _verdicts(meta["verdicts"]) if attacks else {}
 
     shapes: dict[str, tuple[int, ...]] = {
@@ -78,17 +72,19 @@ def _trace(value, unpack):
     }
     shapes["per_layer"] = (*shapes["distance"], len(layers))
     entries = len(curve["linf"])
-    _require(1 <= entries <= receipt["steps"] + 1, "its curves do not fit its number of steps")
-    curves = {key: _numbers(curve[key], (entries, *shapes[key])) for key in CURVES}
+    require(1 <= entries <= receipt["steps"] + 1, "its curves do not fit its number of steps")
+    curves = {key: numbers(curve[key], (entries, *shapes[key])) for key in CURVES}
     classes = len(verdicts.get("classes", ()))
     if classes:
         curves["probabilities"] = _probabilities(curve["probabilities"], (entries, len(lanes), classes))
 
-    sides = height, width = _whole(meta["height"]), _whole(meta["width"])
+    sides = height, width = whole(meta["height"]), whole(meta["width"])
     allowed = all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in sides)
-    _require(allowed, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
-    trunks = tuple(_list(meta["trunks"], partial(_trunk, metrics=metrics, layers=layers, unpack=unpack), len(metrics)))
-    _require(
+    require(allowed, f"its pictures must have {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side")
+    trunks = tuple(
+        list_of(meta["trunks"], partial(_trunk, metrics=metrics, layers=layers, unpack=unpack), len(metrics))
+    )
+    require(
         len({each for trunk in trunks for each in trunk.metrics}) == sum(len(trunk.metrics) for trunk in trunks),
         "a metric has two trunks",
     )
@@ -107,22 +103,37 @@ def _trace(value, unpack):
         base[which] = frames[-1]["attacked"]
         if flow_size:
             frames[-1]["flow"] = _flow(saved, (len(which), 2, *flow_size), unpack)
-    _require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
+    require(value["state"] in ("done", "stopped"), "its state is neither done nor stopped")
     return {
-        "name": _text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
+        "name": text(meta["name"]), "lanes": lanes, "metrics": metrics, "layers": layers, **curves, "frames": frames,
         "reference": reference, "start": start, "receipt": receipt, "ruler": _ruler(value["ruler"], channels),
         "state": value["state"], "trunks": trunks, **verdicts, "eye": _eye(value.get("eye"), len(lanes), unpack),
     }  # fmt: skip
 
 
+def _as_today(value):
+    """The JSON of a trace of the earlier format, which has one map for each metric and no channels."""
+    metrics = len(list_of(value["meta"]["metrics"], text))
+    frames = [
+        {
+            **frame,
+            "map_size": [[frame["map_size"]]] * metrics,
+            "map_peak": [[[peak] for peak in lane] for lane in frame["map_peak"]],
+            "channels": [],
+        }
+        for frame in value["frames"]
+    ]
+    return {**value, "meta": {**value["meta"], "trunks": []}, "frames": frames}
+
+
 def _trunk(value, metrics, layers, unpack):
-    some, its_layers = (tuple(_list(value[key], _text)) for key in ("metrics", "layers"))
-    channels = tuple(_list(value["channels"], _whole))
-    _require(some and set(some) <= set(metrics) and len(set(some)) == len(some), "a trunk has other metrics")
-    _require(
+    some, its_layers = (tuple(list_of(value[key], text)) for key in ("metrics", "layers"))
+    channels = tuple(list_of(value["channels"], whole))
+    require(some and set(some) <= set(metrics) and len(set(some)) == len(some), "a trunk has other metrics")
+    require(
         its_layers and set(its_layers) <= set(layers) and len(channels) == len(its_layers), "a trunk has other layers"
     )
-    _require(min(channels) > 0 and sum(channels) <= _MOST_CHANNELS, f"a trunk has at most {_MOST_CHANNELS} channels")
+    require(min(channels) > 0 and sum(channels) <= _MOST_CHANNELS, f"a trunk has at most {_MOST_CHANNELS} channels")
     return SharedTrunk(some, its_layers, channels, _floats(unpack, value["heads"], (len(some), sum(channels))))
 
 
@@ -133,69 +144,70 @@ def _floats(unpack, name, shape):
 
 
 def _finite(data, shape):
-    _require(len(data) == 4 * math.prod(shape), f"float32 numbers of shape {shape} were expected")
+    require(len(data) == 4 * math.prod(shape), f"float32 numbers of shape {shape} were expected")
     array = np.frombuffer(data, "<f4").reshape(shape).astype(np.float32)
-    _require(np.isfinite(array).all(), "finite numbers were expected")
+    require(np.isfinite(array).all(), "finite numbers were expected")
     return array
 
 
 def _verdicts(value):
     """The fields of a classifier's verdicts that do not change from step to step."""
-    classes = tuple(_list(value["classes"], _text, _MOST_CLASSES))
-    label = _whole(value["label"])
-    _require(len(classes) > 1 and 0 <= label < len(classes), "its label is none of its classes")
+    classes = tuple(list_of(value["classes"], text, _MOST_CLASSES))
+    label = whole(value["label"])
+    require(len(classes) > 1 and 0 <= label < len(classes), "its label is none of its classes")
     return {"classes": classes, "label": label, "clean": _probabilities(value["clean"], (len(classes),))}
 
 
 def _probabilities(value, shape):
     """Probabilities that add up to one over the last dimension."""
-    probabilities = _numbers(value, shape)
+    probabilities = numbers(value, shape)
     add_up = (probabilities >= 0).all() and np.allclose(probabilities.sum(-1), 1, atol=1e-3)
-    _require(add_up, "probabilities were expected that add up to one")
+    require(add_up, "probabilities were expected that add up to one")
     return probabilities
 
 
 def _check_frames(frames, lanes, maps, entries, pixels, channels):
     """Refuse impossible or too many frames before any is decoded; returns the sizes of their maps, [metric][layer]. `maps` is how
-    many there are, (metrics, layers)."""
+    many there are, (metrics, layers); an earlier trace has one for each metric."""
     counted = isinstance(frames, list) and 1 <= len(frames) <= _MOST_FRAMES
-    _require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
+    require(counted, f"it must have 1 to {_MOST_FRAMES} frames")
     sizes = [[_map_size(each) for each in layers] for layers in frames[0]["map_size"]]
-    _require((len(sizes), *{len(layers) for layers in sizes}) == maps, "its maps do not fit its metrics and layers")
-    _require(all(any(layers) for layers in sizes), "its maps do not fit its metrics and layers")
-    _require(all(frame["map_size"] == frames[0]["map_size"] for frame in frames), "its maps differ in size")
-    shown = [(_whole(frame["step"]), _whole(lane)) for frame in frames for lane in frame["lanes"]]
-    _require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
-    _require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
-    _require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
-    _require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
+    kept = (len(sizes), *{len(layers) for layers in sizes})
+    require(kept in (maps, (maps[0], 1)), "its maps do not fit its metrics and layers")
+    require(all(any(layers) for layers in sizes), "its maps do not fit its metrics and layers")
+    require(all(frame["map_size"] == frames[0]["map_size"] for frame in frames), "its maps differ in size")
+    shown = [(whole(frame["step"]), whole(lane)) for frame in frames for lane in frame["lanes"]]
+    require(all(frame["lanes"] for frame in frames) and len(set(shown)) == len(shown), "a frame shows nothing new")
+    require(all(0 <= step < entries for step, _ in shown), "a frame is of a step that is not there")
+    require(all(0 <= lane < lanes for _, lane in shown), "a frame names a lane that is not there")
+    require({(0, lane) for lane in range(lanes)} <= set(shown), "it does not show every lane at step 0")
     bytes_of_one = 3 * pixels + 4 * channels + 4 * sum(h * w for layers in sizes for h, w in filter(None, layers))
-    _require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
+    require(len(shown) * bytes_of_one <= _MOST_DECODED, "it unpacks to more than any trace")
     return sizes
 
 
 def _map_size(value):
     if value is None:
         return None
-    height, width = map(_whole, value)
-    _require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
+    height, width = map(whole, value)
+    require(min(height, width) >= 1 and max(height, width) <= _MOST_MAP, "its maps are too large")
     return height, width
 
 
 def _flow_size(frames):
     """The size (h, w) of all flows; refuses impossible or too many of them before any is decoded."""
-    sizes = {tuple(map(_whole, frame["flow_size"])) for frame in frames}
-    _require(len(sizes) == 1, "its flows differ in size")
+    sizes = {tuple(map(whole, frame["flow_size"])) for frame in frames}
+    require(len(sizes) == 1, "its flows differ in size")
     ((height, width),) = sizes
-    _require(min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE, "its flows are too large")
+    require(min(height, width) >= 1 and max(height, width) <= LARGEST_SIDE, "its flows are too large")
     count = sum(len(frame["lanes"]) for frame in frames)
-    _require(8 * count * height * width <= _MOST_DECODED, "it unpacks to more than any trace")
+    require(8 * count * height * width <= _MOST_DECODED, "it unpacks to more than any trace")
     return height, width
 
 
 def _flow(saved, shape, unpack):
-    peak = _numbers(saved["flow_peak"], ())
-    _require(0 <= peak <= LARGEST_SIDE, "its flows lead out of the picture")
+    peak = numbers(saved["flow_peak"], ())
+    require(0 <= peak <= LARGEST_SIDE, "its flows lead out of the picture")
     grey = _picture(unpack, saved["flow"], (math.prod(shape[:-1]), shape[-1])).reshape(shape)
     return peak * (grey.astype(np.float32) - 128) / 127
 
@@ -203,19 +215,19 @@ def _flow(saved, shape, unpack):
 def _frame(saved, lanes, base, sizes, channels, classes, unpack):
     count, metrics = len(lanes), len(sizes)
     coded = _picture(unpack, saved["perturbation"], (count * base.shape[-3], *base.shape[-2:]))
-    peak = _numbers(saved["map_peak"], (count, metrics, len(sizes[0])))
-    _require((peak >= 0).all(), "its maps fall below zero")
+    peak = numbers(saved["map_peak"], (count, metrics, len(sizes[0])))
+    require((peak >= 0).all(), "its maps fall below zero")
     psnr = [math.inf if each is None else each for each in saved["psnr"]]  # of equals
     vectors = saved["channels"]
-    _require(isinstance(vectors, list) and len(vectors) == len(channels), "its channels do not fit its trunks")
+    require(isinstance(vectors, list) and len(vectors) == len(channels), "its channels do not fit its trunks")
     return {
         "step": saved["step"], "lanes": lanes,
         "attacked": base + coded.reshape(count, *base.shape[-3:]) - np.uint8(128),
         "maps": _maps(partial(_picture, unpack, saved["maps"]), peak, sizes),
         "channels": tuple(_floats(unpack, name, (count, size)) for name, size in zip(vectors, channels)),
-        "distance_8bit": _numbers(saved["distance_8bit"], (count, metrics)),
-        "psnr": _numbers(psnr, (count,), endless=True),
-        **{key: _numbers(saved[key], (count,)) for key in ("linf_8bit", "l2_8bit", "ssim")},
+        "distance_8bit": numbers(saved["distance_8bit"], (count, metrics)),
+        "psnr": numbers(psnr, (count,), endless=True),
+        **{key: numbers(saved[key], (count,)) for key in ("linf_8bit", "l2_8bit", "ssim")},
         "probabilities_8bit": _probabilities(saved["probabilities_8bit"], (count, classes)) if classes else None,
     }  # fmt: skip
 
@@ -239,7 +251,7 @@ def _picture(unpack, name, shape):
     data = unpack(name, 2**16 + 2 * math.prod(shape))
     image = Image.open(io.BytesIO(data), formats=["PNG", "WEBP"])
     # Checked before decoding, so that a hostile file costs nothing.
-    _require(image.size == (shape[1], shape[0]), f"a picture of {shape[1]}×{shape[0]} was expected")
+    require(image.size == (shape[1], shape[0]), f"a picture of {shape[1]}×{shape[0]} was expected")
     return np.array(image.convert("RGB" if len(shape) == 3 else "L"))
 
 
@@ -247,16 +259,16 @@ def _ruler(value, channels):
     """The JSON of `rlpips.engine.ruler.Ruler.to_json`, built anew; `channels` are the numbers of channels of the trunks."""
     if value is None:
         return None
-    metrics = _list(value["metrics"], _text)
+    metrics = list_of(value["metrics"], text)
     scales = []
     for scale in value["distortions"]:
-        words = _list(scale["words"], _text)
-        distance = _numbers(scale["distance"], (len(words), len(metrics)), np.float64).tolist()
-        names = {key: _text(scale[key]) for key in ("name", "title")}
+        words = list_of(scale["words"], text)
+        distance = numbers(scale["distance"], (len(words), len(metrics)), np.float64).tolist()
+        names = {key: text(scale[key]) for key in ("name", "title")}
         scales.append({**names, "words": words, "distance": distance})
         if scale.get("channels") is not None:
             scales[-1]["channels"] = _channels_of_scale(scale["channels"], len(words), channels)
-    _require(metrics and len(scales) <= 100 and all(scale["words"] for scale in scales), "its ruler is not one of ours")
+    require(metrics and len(scales) <= 100 and all(scale["words"] for scale in scales), "its ruler is not one of ours")
     return {"metrics": metrics, "distortions": scales}
 
 
@@ -264,105 +276,19 @@ def _eye(value, lanes, unpack):
     if value is None:
         return None
     size = _map_size(value["map_size"])
-    _require(size, "its model of the eye has no maps")
+    require(size, "its model of the eye has no maps")
     height, width = size
     grey = _picture(unpack, value["maps"], (lanes * height, width)).reshape(lanes, height, width)
-    distance, peak = (_numbers(value[key], (lanes,)) for key in ("distance", "map_peak"))
-    _require(distance.min() >= 0 and peak.min() >= 0, "its model of the eye falls below zero")
+    distance, peak = (numbers(value[key], (lanes,)) for key in ("distance", "map_peak"))
+    require(distance.min() >= 0 and peak.min() >= 0, "its model of the eye falls below zero")
     ruler = _ruler(value["ruler"], [])
-    _require(ruler, "its model of the eye has no ruler")
+    require(ruler, "its model of the eye has no ruler")
     return Eye(distance, peak[:, None, None] * np.square(grey.astype(np.float32) / 255), ruler)
 
 
 def _channels_of_scale(value, words, channels):
-    every, texts = _whole(value["every"]), _list(value["values"], partial(_text, most=_MOST_RULER))
-    _require(every >= 1 and (words - 1) % every == 0 and len(texts) == len(channels), "its ruler is not one of ours")
-    for text, count in zip(texts, channels):
-        _finite(base64.b64decode(text, validate=True), ((words - 1) // every + 1, count))
+    every, texts = whole(value["every"]), list_of(value["values"], partial(text, most=_MOST_RULER))
+    require(every >= 1 and (words - 1) % every == 0 and len(texts) == len(channels), "its ruler is not one of ours")
+    for each, count in zip(texts, channels):
+        _finite(base64.b64decode(each, validate=True), ((words - 1) // every + 1, count))
     return {"every": every, "values": texts}
-
-
-def _receipt(value):
-    """The known entries, each of its type."""
-    receipt = {key: _RECEIPT[key](entry) for key, entry in value.items() if key in _RECEIPT and entry is not None}
-    objective = receipt.get("objective", "")
-    if objective in ("away", "toward"):
-        receipt.setdefault("schedule", "fixed")  # the only one that there was
-    _require("objective" not in receipt or objective in _NEEDED, "its objective is unknown")
-    needed = ["objective", "steps", "backbone", "device", "precision", *_NEEDED.get(objective, ())]
-    missing = [key for key in needed if key not in receipt]
-    _require(not missing, f"its receipt lacks {', '.join(missing)}")
-    _require(objective not in ("away", "toward") or receipt["norm"] in ("linf", "l2", "flow"), "its norm is unknown")
-    _require((receipt["steps"] == 0) == (objective == "pair"), "its number of steps does not fit its objective")
-    _require(bool(receipt.get("attacks")) == (objective == "fool"), "its attacks do not fit its objective")
-    _require(receipt["backbone"] in catalog.TRUNKS, "its backbone is unknown")
-    return receipt
-
-
-def _text(value, most=200):
-    # A lone surrogate is no character: it can be neither shown nor saved.
-    written = isinstance(value, str) and len(value) <= most and not re.search("[\ud800-\udfff]", value)
-    _require(written, f"a text of at most {most} characters was expected")
-    return value
-
-
-def _list(value, entry, most=100):
-    _require(isinstance(value, list) and len(value) <= most, f"a list of at most {most} entries was expected")
-    return [entry(each) for each in value]
-
-
-def _whole(value):
-    _require(type(value) is int and abs(value) <= 2**53, "a whole number was expected")
-    return value
-
-
-def _real(value):
-    return _numbers(value, (), np.float64).item()
-
-
-def _numbers(value, shape, dtype=np.float32, endless=False):
-    """An array of finite numbers; `endless` also accepts infinite ones."""
-    array = np.array(value, dtype=object)  # as objects, because numpy would turn texts into numbers
-    _require(array.shape == shape, f"numbers of shape {shape} were expected")
-    _require(set(map(type, array.flat)) <= {int, float}, "a value that is no number stands among its numbers")
-    with np.errstate(over="ignore"):
-        array = array.astype(dtype)
-    _require(np.isfinite(array).all() or (endless and not np.isnan(array).any()), "its numbers are not finite")
-    return array
-
-
-def _digests(value):
-    return {metric: _text(digest) for metric, digest in value.items()}
-
-
-def _attack(value):
-    """The settings of one attack on a classifier; its title, metric and unit come from its card, not from the file."""
-    name, bound = _text(value["name"]), _real(value["bound"])
-    _require(name in ATTACKS, "its attacks are not known here")
-    card = ATTACKS[name]
-    _require(0 < bound <= _MOST_BOUND, f"a bound above zero, and at most {_MOST_BOUND}, was expected")
-    return {
-        "name": name, "title": card.title, "metric": card.metric, "bound": bound, "unit": card.unit,
-        "steps": _whole(value["steps"]),
-    }  # fmt: skip
-
-
-_NEEDED = {
-    **dict.fromkeys(("away", "toward"), ("norm", "eps", "restarts", "seed")),
-    "pair": (),
-    "fool": ("attacks", "classifier", "restarts", "seed"),
-}
-
-
-_RECEIPT = {
-    **dict.fromkeys(("objective", "norm", "schedule", "backbone", "device", "precision", "rlpips", "torch"), _text),
-    **dict.fromkeys(("reference_sha256", "start_sha256"), _text),
-    **dict.fromkeys(("steps", "restarts", "seed"), _whole),
-    **dict.fromkeys(("eps", "step_size"), _real),
-    "weights": _digests,
-    "classifier": lambda value: {key: _text(value[key]) for key in ("name", "title", "sha256")},
-    "label_from": _text,
-    "attacks": lambda value: _list(value, _attack),
-    "restart_kept": lambda value: _list(value, _whole),
-    "notes": lambda value: _list(value, lambda note: _text(note, 1000)),
-}  # fmt: skip

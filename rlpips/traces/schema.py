@@ -13,7 +13,8 @@ Maps say where a metric sees a difference, one for each of its layers, at the la
 share of the distance. The maps of a frame are one grey picture: a tile for each lane, metric and layer, in this order, one below the
 other at the left edge. `map_size[metric][layer]` is [h, w], null where the layer is another metric's, which has no tile. A
 value is `map_peak[lane][metric][layer]` · (byte / 255)². Enlarged bilinearly to the size of the picture and summed over the layers they
-are `Metric.distance_map`; `peak[lane][metric]` is the largest value of the sum at the resolution of the finest layer.
+are `Metric.distance_map`; `peak[lane][metric]` is the largest value of the sum at the resolution of the finest layer. Traces read from the
+earlier format have one map for each metric, that sum, and no trunks.
 
 Channels open the metrics of LPIPS's kind. `meta.trunks` lists the networks: its metrics compare the same features, and differ by their
 weights alone. For each a frame has `channels[trunk]`, a file of (n, C) numbers: of each lane the mean squared difference of every
@@ -43,7 +44,7 @@ from PIL import Image
 from rlpips.zoo import catalog
 
 FORMAT = "rlpips-trace-2"
-EARLIER = ("rlpips-trace-1",)  # they lack what the page shows
+EARLIER = "rlpips-trace-1"  # without the maps of single layers, channels, weights and a model of the eye; it can still be read
 NOISE = "noise"  # the lane that is never pushed
 CURVES = ("distance", "per_layer", "linf", "l2")
 MEASURES = ("distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")

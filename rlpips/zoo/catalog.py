@@ -497,7 +497,9 @@ def check_metrics(metrics: Any, backbone: str) -> tuple[Any, ...]:
     some = (metrics,) if isinstance(metrics, str) or callable(metrics) else metrics
     names = [name_of(metric) for metric in some] if isinstance(some, tuple | list) else []
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"metrics must name at least one metric, each once; got {shown(metrics)}.")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        got = f"{', '.join(twice)} twice (a metric of your own has the attribute `name`)" if twice else shown(metrics)
+        raise ValueError(f"metrics must name at least one metric, each once; got {got}.")
     for metric in some:
         if not callable(metric):
             check(metric, backbone)

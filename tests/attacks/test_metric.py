@@ -284,7 +284,7 @@ def test_keyframes_are_denser_early_and_fewer_for_large_pictures():
         ({"norm": None}, "norm"),
         ({"objective": "flip"}, "away, toward"),
         ({"metrics": ()}, "at least one metric"),
-        ({"metrics": ("lpips", "lpips")}, "each once"),
+        ({"metrics": ("lpips", "lpips")}, "each once; got lpips twice"),
         ({"metrics": ("psnr",)}, "lpips"),
         ({"metrics": None}, "at least one metric"),
         ({"metrics": ([],)}, "Unknown metric"),

@@ -22,7 +22,7 @@ from rlpips.data import images
 from rlpips.engine.compare import compare
 from rlpips.metrics.base import merge_maps
 from rlpips.traces.recorder import Recorder
-from rlpips.traces.schema import Eye, Frame, Step
+from rlpips.traces.schema import Eye, Frame, Step, merged_maps
 from rlpips.traces.writer import add_eye
 
 CURVES = ("distance", "per_layer", "linf", "l2")
@@ -190,11 +190,6 @@ def test_restarts_keep_the_channels_of_the_pictures_that_they_keep():
     trace = rlpips.attack(picture, steps=2, restarts=4, seed=2)
     assert len(set(trace.receipt["restart_kept"])) > 1  # so that frames were assembled
     np.testing.assert_allclose(trace.per_channel[-1] @ trace.trunks[0].heads.T, trace.distance_8bit, rtol=1e-5)
-
-
-def test_a_file_of_an_earlier_version_is_refused_with_the_reason(saved):
-    with pytest.raises(ValueError, match="trace: an earlier version saved it, in the format rlpips-trace-1;"):
-        Trace.load(rewritten(saved, put("format", new="rlpips-trace-1")))
 
 
 def test_a_trace_of_256_pixels_and_40_steps_takes_about_2_megabytes(tmp_path):
@@ -407,6 +402,52 @@ EYE_RULER = {
         {"name": "jpeg", "title": "JPEG", "words": ["quality 90", "quality 7"], "distance": [[0.1], [1 / 3]]}
     ],
 }
+
+
+@pytest.fixture
+def saved_earlier(trace, saved):
+    """The same as an earlier version saved it: one map for each metric, and neither channels nor weights."""
+
+    def earlier(value, files):
+        value["format"] = "rlpips-trace-1"
+        del value["meta"]["trunks"], value["ruler"]["distortions"][0]["channels"]
+        for frame, kept in zip(value["frames"], trace.frames, strict=True):
+            maps = np.stack([merged_maps(kept, row) for row in range(len(kept.lanes))])  # (n, M, h, w)
+            peak = maps.max((-1, -2))
+            tiles = np.rint(255 * np.sqrt(maps / peak[..., None, None])).astype(np.uint8)
+            files[frame["maps"]] = images.png_bytes(tiles.reshape(-1, maps.shape[-1]))
+            frame |= {"map_size": list(maps.shape[-2:]), "map_peak": peak.tolist()}
+            del frame["channels"], frame["peak"]
+
+    return rewritten(saved, earlier)
+
+
+def test_a_file_of_an_earlier_version_opens_with_what_it_has(trace, saved_earlier, tmp_path):
+    old = Trace.load(saved_earlier)
+    for key in (*CURVES, "adversarial", "distance_8bit", "reference", "start"):
+        np.testing.assert_array_equal(getattr(old, key), getattr(trace, key))
+    np.testing.assert_allclose(old.maps, trace.maps, atol=trace.maps.max() / 200)
+    assert not old.trunks and old.receipt == trace.receipt
+    old.save(tmp_path / "again.zip")
+    again = Trace.load(tmp_path / "again.zip")
+    np.testing.assert_array_equal(again.maps, old.maps)
+    np.testing.assert_array_equal(again.adversarial, old.adversarial)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("frames", 0, "map_size", new=[1000, 9]),
+        put("frames", 0, "map_size", new=[[9, 9]]),
+        put("frames", 0, "map_peak", 0, new=[0.5]),
+        put("frames", 0, "map_peak", new=0.5),
+        put("frames", new=3),
+        put("meta", "metrics", new="x"),
+    ],
+)
+def test_a_foreign_file_of_an_earlier_version_is_refused(saved_earlier, change):
+    with pytest.raises(ValueError, match=REFUSED):
+        Trace.load(rewritten(saved_earlier, change))
 
 
 @pytest.fixture

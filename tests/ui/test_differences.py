@@ -29,7 +29,7 @@ READ = """async ([url, channels, places, weights]) => {
   return {
     step: known.step, lanes: known.lanes,
     channels: channels.map((c) => plain(known.channel(c, known.lanes[1]))),
-    places: places.map(([u, v]) => [...known.squaredAt(known.lanes[1], u, v)]),
+    places: places.map(([u, v]) => plain(known.vectorsAt(known.lanes[1], u, v))),
     layers: [0, 1, 2, 3, 4].map((l) => plain(known.layerMap(l, known.lanes[1], weights))),
   };
 }"""
@@ -102,9 +102,15 @@ def test_the_browser_reads_the_same_numbers(blank, trace):
         np.testing.assert_allclose(maps["original"], answers.ravel(), rtol=1e-5)
         np.testing.assert_allclose(maps["difference"], np.square(change).ravel(), rtol=1e-4)
         np.testing.assert_allclose(maps["attacked"], np.maximum(0, answers + change).ravel(), atol=1e-6)
-    for (u, v), squared in zip(places, read["places"], strict=True):
-        expected = [each[1, :, int(v * each.shape[2]), int(u * each.shape[3])] for each in known.squared]
-        np.testing.assert_allclose(squared, np.concatenate(expected), rtol=1e-4)
+    for (u, v), vectors in zip(places, read["places"], strict=True):
+        at = [(int(v * each.shape[1]), int(u * each.shape[2])) for each in known.answers]
+        original, change = (
+            np.concatenate([each[:, y, x] for each, (y, x) in zip(layers, at)])
+            for layers in (known.answers, [each[1] for each in known.changes])
+        )
+        np.testing.assert_allclose(vectors["original"], original, rtol=1e-5)
+        np.testing.assert_allclose(vectors["attacked"], np.maximum(0, original + change), atol=1e-6)
+        np.testing.assert_allclose(vectors["squared"], np.square(change), rtol=1e-4)
     for values, squared, head in zip(read["layers"], known.squared, heads, strict=True):
         expected = np.einsum("chw,c->hw", squared[1], head)
         np.testing.assert_allclose(values["data"], expected.ravel(), rtol=1e-4, atol=1e-7)

@@ -50,6 +50,16 @@ def test_ones_own_metric_is_attacked_as_the_recording_was(recorded, request_text
     assert trace.distance[-1, 2, 2] > trace.distance[-1, :2, 2].max()
 
 
+def test_two_metrics_of_ones_own_are_attacked_side_by_side(request_text):
+    warm_up().wait()
+    before = {"share": 0, "gains": [1] * 5, "silenced": [489, 3]}
+    *_, last = session.completed(inside.attack_updates(VISITOR, request_text(before=before), duel._verdict))
+    assert "yours before 0." in last.text and "yours 0." in last.text
+    trace = Trace.load(last.content["files"]["trace"]["path"])
+    assert trace.lanes == ("lpips", "rlpips-linf", "yours before", "yours", "noise")
+    np.testing.assert_array_equal(trace.trunks[0].heads[2], Heads.of("lpips").silence([489, 3]).vector)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -67,6 +77,8 @@ def test_ones_own_metric_is_attacked_as_the_recording_was(recorded, request_text
         ({"metrics": ["lpips"]}, "not the recipe"),
         ({"silenced": "x"}, "not the recipe"),
         ({"silenced": [float("inf")]}, "not the recipe"),
+        ({"before": {"share": 0}}, "not the recipe"),
+        ({"before": {"share": 0, "gains": [-1] * 5, "silenced": []}}, "each gain must be"),
     ],
 )
 def test_what_is_no_metric_is_refused(request_text, monkeypatch, changes, message):
@@ -81,18 +93,33 @@ def test_a_score_comes_with_its_progress(request_text, monkeypatch):
     monkeypatch.setattr(sample_score, "STEPS", 1)
     monkeypatch.setattr(
         "rlpips.evaluate.sample_score.score",
-        lambda metric, lpips, pictures, score=sample_score.score: score(metric, lpips, pictures[:1], 8, 12),
+        lambda metric, judges, pictures, judged, score=sample_score.score: score(metric, judges, pictures[:1], 8, 12),
     )
     *before, last = inside.score_updates(VISITOR, request_text())
     assert [update.progress for update in before if update.progress][-1] == (100, 100)
-    assert last.text.startswith("Done: scored in") and set(last.content) == {"agreement", "attacked"}
+    assert last.text.startswith("Done: scored in") and set(last.content) == {"agreement", "judges", "attacked"}
+    assert set(last.content["judges"]) == {"R-LPIPS l∞"}
 
 
 def test_the_score_of_lpips_agrees_with_itself():
     lpips, pictures = rlpips.load_metric("lpips"), [np.random.default_rng(0).integers(0, 256, (96, 120, 3), np.uint8)]
-    steps = list(sample_score.score(lpips, lpips, pictures, triplets=6, mixed=10))
+    steps = list(sample_score.score(lpips, {"LPIPS": lpips}, pictures, triplets=6, mixed=10))
     assert steps[0][1]["agreement"]["value"] == 1 and steps[-1][0] == 1
     assert 0 <= steps[-1][1]["attacked"]["value"] <= 1
+
+
+def test_what_somebody_else_chose_is_a_judge_of_the_same_triplets_alone():
+    lpips, mse = rlpips.load_metric("lpips"), rlpips.load_metric("mse")
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, high, (96, 120, 3), np.uint8) for high in (256, 3)]  # one is nearly black
+    judged = sample_score.judgements(lambda reference, candidate: -mse(reference, candidate), pictures[:1], 10)
+    assert judged["choices"] == judged["pixels"] and set(judged["choices"]) <= {"0", "1"}
+
+    def agreement(pictures):
+        figures = next(sample_score.score(mse, {"LPIPS": lpips}, pictures, triplets=6, mixed=10, judged=judged))[1]
+        return figures["judges"].get(judged["title"])
+
+    assert agreement(pictures[:1])["value"] == 1 and agreement(pictures[1:]) is None
 
 
 def test_the_known_scores_are_there():

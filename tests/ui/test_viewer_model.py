@@ -197,3 +197,17 @@ def test_without_a_ruler_there_is_nothing_to_read(blank):
     nothing = [{"long": "", "short": "–"}, None]
     assert blank.evaluate(RULER, [None, [("jpeg", "lpips", 0.1)]]) == [nothing]
     assert blank.evaluate(RULER, [ruler, [("jpeg", "lpips", 0.1), ("jpeg", "lpips", None)]]) == [nothing] * 2
+
+
+LAYERS_TO_CHOOSE = """async ([sizes, keys]) => {
+  const { layerOfKey } = await import("./layers.js");
+  const { VIEW_KEYS } = await import("./view_address.js");
+  const model = { frames: [{ map_size: sizes }], meta: { layers: ["conv1", "conv2"] } };
+  return [keys.map((key) => layerOfKey(model, { key, target: document.body }) ?? null), VIEW_KEYS.layer.to(2, model).layer];
+}"""
+
+
+def test_a_trace_of_an_earlier_format_has_no_single_layer_to_choose(blank):
+    today, earlier = [[[9, 9], [4, 4]]] * 2, [[[9, 9]]] * 2
+    assert blank.evaluate(LAYERS_TO_CHOOSE, [today, ["0", "2", "3"]]) == [["all", 1, None], 1]
+    assert blank.evaluate(LAYERS_TO_CHOOSE, [earlier, ["0", "2", "3"]]) == [["all", None, None], "all"]

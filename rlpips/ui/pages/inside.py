@@ -28,6 +28,7 @@ from rlpips.zoo import catalog
 log = logging.getLogger(__name__)
 
 NAME = "yours"  # of the visitor's metric, in traces
+BEFORE = "yours before"  # of the one that they had attacked before, where it is attacked beside the new one
 # The visitor's metric as the panel has it; the field holds what the request is about.
 _RECIPE_JS = "() => [document.querySelector('#viewer .rv-inside').dataset.request]"
 
@@ -57,7 +58,7 @@ def _replies() -> gr.HTML:
 
 def title(name: str) -> str:
     """What the page calls a metric of a duel, which may be the visitor's own."""
-    return name if name == NAME else catalog.card(name).title
+    return name if name in (NAME, BEFORE) else catalog.card(name).title
 
 
 def known_scores() -> str:
@@ -84,29 +85,34 @@ def _trace(client: Client, value: Any) -> Trace:
 
 
 def _read(text: Any) -> dict[str, Any]:
-    """A request as the panel writes it: {"trace", "metrics": [name, name], "backbone", "share", "gains", "silenced"}."""
+    """A request as the panel writes it: {"trace", "metrics": [name, name], "backbone", "share", "gains", "silenced"}, and
+    "before", the share, gains and silenced channels of another metric, or null."""
     try:
         value = json.loads(text)
         first, second = value["metrics"]
         return {
             "trace": value["trace"], "metrics": (str(first), str(second)), "backbone": str(value["backbone"]),
-            "share": float(value["share"]), "gains": tuple(map(float, value["gains"])),
-            "silenced": tuple(map(int, value["silenced"])),
+            **_weights(value), "before": _weights(value["before"]) if value.get("before") else None,
         }  # fmt: skip
     except (TypeError, ValueError, KeyError, OverflowError, RecursionError) as error:
         raise ValueError("This is not the recipe of a metric.") from error
 
 
-def _metric(recipe: dict[str, Any]) -> Any:
+def _weights(value: dict[str, Any]) -> dict[str, Any]:
+    numbers = {key: tuple(map(kind, value[key])) for key, kind in (("gains", float), ("silenced", int))}
+    return {"share": float(value["share"]), **numbers}
+
+
+def _metric(recipe: dict[str, Any], name: str = NAME) -> Any:
     """The visitor's `PerceptualMetric`; ValueError for a recipe out of range."""
     from rlpips.metrics.heads import Heads
     from rlpips.metrics.lpips import load_metric
 
-    for name in recipe["metrics"]:
-        catalog.check(name, recipe["backbone"])
-    heads = Heads.mix(*(Heads.of(name, recipe["backbone"]) for name in recipe["metrics"]), recipe["share"])
+    for each in recipe["metrics"]:
+        catalog.check(each, recipe["backbone"])
+    heads = Heads.mix(*(Heads.of(each, recipe["backbone"]) for each in recipe["metrics"]), recipe["share"])
     metric = load_metric(heads.scale_layers(recipe["gains"]).silence(recipe["silenced"]))
-    metric.name = NAME
+    metric.name = name
     return metric
 
 
@@ -124,10 +130,11 @@ def _attack(recipe: dict[str, Any], trace: Trace, verdict: Any) -> AttackRun:
     if receipt.get("objective") not in ("away", "toward"):
         raise ValueError("A duel can be attacked anew; this recording is not one.")
     pushed = (trace.start != trace.reference).any()
+    before = [_metric({**recipe, **recipe["before"]}, BEFORE)] if recipe["before"] else []
     request = AttackRequest(
         reference=trace.reference,
         candidate=trace.start if pushed else None,
-        metrics=(*recipe["metrics"], _metric(recipe)),
+        metrics=(*recipe["metrics"], *before, _metric(recipe)),
         backbone=recipe["backbone"],
         steps=min(receipt["steps"], device.MAX_STEPS),
         restarts=min(receipt["restarts"], device.MAX_RESTARTS),

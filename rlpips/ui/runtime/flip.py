@@ -51,7 +51,7 @@ def distances(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     if not eye.is_installed():
         return []
     try:
-        with _TURN, _process() as flip:
+        with _TURN, process() as flip:
             return [flip(x, y)[0] for x, y in pairs]
     except (OSError, EOFError) as error:
         log.error("FLIP was not measured.", exc_info=error)

@@ -225,11 +225,12 @@ def _known_scales(data, shape, metrics, backbone, precision):
 def score(metric: "PerceptualMetric", pictures: list[np.ndarray]) -> Generator[tuple[float, dict]]:
     """A quick score of a metric on the CPU, from patches of pictures, as `rlpips.evaluate.sample_score.score` yields it."""
     from rlpips.device import pick_device
-    from rlpips.evaluate.sample_score import score
+    from rlpips.evaluate.sample_score import judged, score
     from rlpips.metrics.lpips import shared_metric
 
     where = pick_device()
-    yield from score(metric.to(where), shared_metric("lpips", metric.trunk.name, where), pictures)
+    judges = {catalog.card(name).title: shared_metric(name, metric.trunk.name, where) for name in PAIR}
+    yield from score(metric.to(where), judges, pictures, judged=judged())
 
 
 @computing
