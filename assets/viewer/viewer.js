@@ -12,6 +12,7 @@ import { newLoader } from "./loader.js";
 import { closeOutside, writeDownloads, writeReceipt, writeTraceLink } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
+import { newSwipe } from "./swipe.js";
 import { newTable } from "./table.js";
 import { hasVerdicts } from "./verdicts.js";
 import { register, takeWanted, tell, textsOf, VIEW_KEYS } from "./view_address.js";
@@ -44,6 +45,7 @@ export function mount({ element, props, watch, address }) {
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
   const zoom = newZoom(root, model, view, () => columns, act, () => tell(host.id, "view"));
+  const swipe = newSwipe(root, model, view, () => columns);
   const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"));
 
   function receive(message) {
@@ -100,6 +102,7 @@ export function mount({ element, props, watch, address }) {
     columns = view.lanes.map((_, index) => newColumn(root, model, view, index, act));
     find("columns").replaceChildren(...columns.map((column) => column.root));
     find("scrubber").max = meta.steps;
+    swipe.build();
     writeLayerBar(root, model, act);
     writeTable = newTable(root, model, view);
     writeReceipt(root, model);
@@ -164,6 +167,7 @@ export function mount({ element, props, watch, address }) {
     shownLayer = view.layer;
     writeTable();
     writeBar(root, model, view);
+    swipe.show();
     showLayerBar(root, view);
     curves.moveCursor();
     zoom.probeAgain();

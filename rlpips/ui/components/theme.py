@@ -94,5 +94,5 @@ CSS = """
 }
 """
 
-for _name in ("address.css", "robustness.css", "comparison.css", "classifier.css"):
+for _name in ("address.css", "robustness.css", "comparison.css", "classifier.css", "phone.css", "print.css"):
     CSS += (paths.VIEWER / _name).read_text("utf-8")

@@ -9,7 +9,7 @@ import gradio as gr
 from rlpips import paths
 from rlpips.ui.components import modules
 
-STYLES = ("viewer.css", "column.css", "eye.css", "verdict.css", "inside.css", "narrow.css")
+STYLES = ("viewer.css", "column.css", "eye.css", "verdict.css", "inside.css", "narrow.css", "touch.css", "printed.css")
 
 
 def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
