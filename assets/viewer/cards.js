@@ -7,7 +7,7 @@ const TABLES = "#robustness-page :is(.intervals, .transfer) table, .fool-rows ta
 
 // Gives the cells of all tables on the page their labels, which are hidden in a wide window.
 export function labelTables() {
-  for (const table of document.querySelectorAll(`:is(${TABLES}):not(.as-cards)`)) {
+  for (const table of document.querySelectorAll(`:is(${TABLES}):not(.as-cards):has(thead)`)) {
     const heads = headsOf(table.tHead);
     for (const row of [...table.tBodies].flatMap((body) => [...body.rows])) labelRow(row, heads);
     table.classList.add("as-cards");

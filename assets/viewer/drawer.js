@@ -30,7 +30,7 @@ export function mountDrawer() {
     for (const name of ["role", "aria-modal", "aria-label"]) drawer.removeAttribute(name);
     drawer = null;
     told(false);
-    if (!keepsFocus) opener.focus();
+    if (!keepsFocus || !document.activeElement.checkVisibility()) opener.focus();
   }
 
   function told(isOpen) {

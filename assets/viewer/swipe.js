@@ -2,7 +2,7 @@
 // show in view, and dots say which one that is. The style sheet (touch.css) shows both there alone.
 
 import { make } from "./dom.js";
-import { isPair, reading } from "./model.js";
+import { reading } from "./model.js";
 import { laneColor, laneName, metricColor, metricTitle } from "./names.js";
 import { PHONE } from "./phone.js";
 import { rulerText } from "./ruler.js";
@@ -14,6 +14,7 @@ export function newSwipe(root, model, view, columns) {
   const [area, line, dots] = ["columns", "now", "dots"].map(find);
   let at = 0;                         // the column on show
   let cells = [];
+  let labelled = "";                  // the lanes that the dots are named after
 
   // A part of the line: [what it is about, its colour, its large text and its small one at a lane].
   const parts = () => [
@@ -31,22 +32,21 @@ export function newSwipe(root, model, view, columns) {
       const [large, small] = [make("b"), make("small")];
       const cell = make("p", { className: color ? "rv-ink" : "" }, make("span", { textContent: title }), large, small);
       if (color) cell.style.setProperty("--raw", color);
-      return { cell, large, small, texts };
+      return { cell, nodes: [large, small], texts, said: [] };
     });
     line.replaceChildren(...cells.map(({ cell }) => cell));
     line.style.setProperty("--cells", cells.length);
     dots.hidden = columns().length < 2;
-    dots.replaceChildren(...columns().map((column, index) =>
-      make("button", { type: "button", onclick: () => goTo(column, index) }, make("i"))));
+    labelled = "";
+    dots.replaceChildren(...columns().map((column) =>
+      make("button", { type: "button", onclick: () => goTo(column) }, make("i"))));
     arrange();
   }
 
-  function goTo(column, index) {
+  function goTo(column) {
     const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     const left = column.root.offsetLeft - columns()[0].root.offsetLeft;
     area.scrollTo({ left, behavior: smooth ? "smooth" : "instant" });
-    at = index;
-    show();
   }
 
   // The choice of the ruler leaves the scrubber the room.
@@ -58,10 +58,19 @@ export function newSwipe(root, model, view, columns) {
 
   function show() {
     const lane = view.lanes[at] ?? view.lanes[0];
-    for (const { large, small, texts } of cells) [large.textContent, small.textContent] = texts(lane);
+    for (const cell of cells) {
+      const texts = cell.texts(lane);
+      for (const [k, node] of cell.nodes.entries()) if (texts[k] !== cell.said[k]) node.textContent = texts[k];
+      cell.said = texts;
+    }
+    if (labelled !== String(view.lanes)) nameDots();
+    for (const [index, dot] of [...dots.children].entries()) dot.ariaCurrent = index === at ? "true" : null;
+  }
+
+  function nameDots() {
+    labelled = String(view.lanes);
     for (const [index, dot] of [...dots.children].entries()) {
-      dot.ariaLabel = isPair(model) ? "" : laneName(model, view.lanes[index]);
-      dot.ariaCurrent = index === at ? "true" : null;
+      dot.ariaLabel = laneName(model, view.lanes[index]);
       dot.style.setProperty("--raw", laneColor(model, view.lanes[index]));
     }
   }
