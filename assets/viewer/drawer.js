@@ -1,5 +1,5 @@
-// The settings of a page in a narrow window (rlpips/ui/components/drawer.py): a sheet that comes up from below. It closes
-// by its button, Escape, Run, a tap beside it, or a pull at its head; the focus stays in it, and goes back in the end.
+// The settings of a page in a narrow window (rlpips/ui/components/drawer.py): a sheet that comes up from below. It
+// closes by its button, Escape, Run, a tap beside it, or a pull at its head; the focus stays in it, and goes back then.
 
 import { make } from "./dom.js";
 import { PHONE } from "./phone.js";

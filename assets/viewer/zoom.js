@@ -114,7 +114,10 @@ export function newZoom(root, model, view, columns, act, changed) {
     if (onHandle) onHandle.focus({ preventScroll: true });
     if (drag === "wipe" && !isTouch) setWipe(place(frame, event)[0]);
     clearTimeout(hold);
-    if (isTouch && drag === "pan") hold = setTimeout(() => { drag = "read"; probe.at(...place(frame, event)); }, HOLD_MS);
+    if (isTouch && drag === "pan") hold = setTimeout(() => {
+      drag = "read";
+      probe.at(...place(frame, event));
+    }, HOLD_MS);
   });
 
   area.addEventListener("pointermove", (event) => {
