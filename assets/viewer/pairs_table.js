@@ -5,7 +5,7 @@ import { equivalentOf, note, verdictTitles } from "./pairs_model.js";
 import { PHONE } from "./phone.js";
 
 const ROW = 46, AHEAD = 6;            // pixels of a row, as in pairs.css; rows beyond either edge
-const CARD = { head: 92, line: 38 };  // pixels of a card, a row in a narrow window: its head, and two values
+const CARD = { head: 92, line: 46 };  // pixels of a card, a row in a narrow window: its head, and two values
 
 const number = (value, digits = 3) =>
   value === null ? "∞" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));

@@ -16,12 +16,13 @@ export function mountPhone() {
     if (place && PHONE.matches && !isInSight(place)) place.scrollIntoView();
   });
   // What sticks above the bar of buttons has to know its height.
-  const sizes = new ResizeObserver((entries) => {
-    const height = Math.max(...entries.map(({ target }) => target.offsetHeight));
-    if (height) document.documentElement.style.setProperty("--run-bar", `${height}px`);
+  const bars = () => [...document.querySelectorAll(".stays")];
+  const sizes = new ResizeObserver(() => {
+    const height = Math.max(...bars().map((bar) => bar.offsetHeight));
+    document.documentElement.style.setProperty("--run-bar", `${height}px`);
   });
   (function look() {
-    for (const bar of document.querySelectorAll(".stays")) sizes.observe(bar);
+    for (const bar of bars()) sizes.observe(bar);
     if (PHONE.matches) labelTables();
     setTimeout(look, LOOK_MS);
   })();

@@ -18,7 +18,8 @@ def phone(chromium, server):
 def in_view(page, selector):
     """Whether all of the first match is within the window, and above the bar of buttons."""
     box, bar = page.locator(selector).first.bounding_box(), page.locator(".stays:visible").bounding_box()
-    return box["y"] >= 0 and box["y"] + box["height"] <= bar["y"] and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    across, down = (box["x"], box["x"] + box["width"]), (box["y"], box["y"] + box["height"])
+    return across[0] > -1 and across[1] < 391 and down[0] > -1 and down[1] < bar["y"] + 1
 
 
 def middle(page, selector):
