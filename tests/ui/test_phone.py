@@ -85,7 +85,7 @@ def test_the_drawer(phone):
     for key in ("Shift+Tab", "Tab", "Tab"):  # around the end
         phone.keyboard.press(key)
         assert phone.evaluate("Boolean(document.activeElement.closest('.drawer'))")
-    b.choose(phone, "#objective", "pull toward")
+    b.choose(phone, "#norm", "l2")
     phone.click("#norm input")
     phone.keyboard.press("Escape")  # closes the list alone
     assert phone.locator("#eps").is_visible()
