@@ -2,8 +2,10 @@
 
 import { watchServer } from "./away.js";
 import { watchArea } from "./area.js";
+import { mountDrawer } from "./drawer.js";
 import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
+import { mountPhone } from "./phone.js";
 import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
@@ -192,6 +194,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   mountShare(element, linkNow, addressOf);
   mountKeys(element, () => page);
   mountHelp(props.help);
+  mountPhone();
+  mountDrawer();
   element.querySelector(".notice button").addEventListener("click", () => say(""));
   document.addEventListener("page-controls", ({ detail: { page: of, entries, atOnce } }) => {
     const filled = entries.filter(([, value]) => of === "duel" || (value ?? null) !== null);  // others are filled late

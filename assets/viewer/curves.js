@@ -54,6 +54,7 @@ export function newCurves(root, model, view, act) {
     const bottom = size.height - INSET.bottom;
     const yOf = (value) => bottom - ((height(value) - low) / (high - low)) * (bottom - INSET.top);
     const right = INSET.left + innerWidth();
+    plot.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);  // paper has another size
     plot.replaceChildren(
       ...grid(low, high, yOf, right), ...stepLabels(bottom),
       ...marks.map(({ m, distance }) => inked(m, makeSvg("path",

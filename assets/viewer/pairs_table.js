@@ -2,8 +2,10 @@
 
 import { make } from "./dom.js";
 import { note, qualityOf, verdictTitles } from "./pairs_model.js";
+import { PHONE } from "./phone.js";
 
 const ROW = 46, AHEAD = 6;            // pixels of a row, as in pairs.css; rows beyond either edge
+const CARD = { head: 92, line: 46 };  // pixels of a card, a row in a narrow window: its head, and two values
 
 const number = (value, digits = 3) =>
   value === null ? "∞" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
@@ -12,7 +14,7 @@ const number = (value, digits = 3) =>
 // what was clicked.
 export function newTable(scroll, { head, sorted, chosen }) {
   const [thead, tbody] = ["thead", "tbody"].map((name) => scroll.querySelector(name));
-  let rows = [], selected = null, columns = [], sort = null;
+  let rows = [], selected = null, columns = [], sort = null, height = ROW;
 
   // `wanted`: { name, down } of the column that sorts. Returns it with its key, or null if there is none of that name.
   function setHead(wanted) {
@@ -20,7 +22,14 @@ export function newTable(scroll, { head, sorted, chosen }) {
     const column = columns.find(({ name, key }) => key && name === wanted?.name);
     sort = column ? { ...wanted, key: column.key } : null;
     drawHead();
+    measure();
     return sort;
+  }
+
+  function measure() {
+    const values = columns.filter(({ kind }) => !kind).length;
+    height = PHONE.matches ? CARD.head + CARD.line * Math.ceil(values / 2) : ROW;
+    scroll.style.setProperty("--row", `${height}px`);
   }
 
   function drawHead() {
@@ -40,14 +49,14 @@ export function newTable(scroll, { head, sorted, chosen }) {
   }
 
   function draw() {
-    const top = Math.max(0, Math.floor(scroll.scrollTop / ROW) - AHEAD);
-    const bottom = Math.min(rows.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / ROW) + AHEAD);
+    const top = Math.max(0, Math.floor(scroll.scrollTop / height) - AHEAD);
+    const bottom = Math.min(rows.length, Math.ceil((scroll.scrollTop + scroll.clientHeight) / height) + AHEAD);
     tbody.replaceChildren(space(top), ...rows.slice(top, bottom).map(lineOf), space(rows.length - bottom));
   }
 
   function space(count) {
     const cell = make("td", { colSpan: columns.length });
-    cell.style.height = `${count * ROW}px`;
+    cell.style.height = `${count * height}px`;
     return make("tr", { className: "pb-space", hidden: count <= 0 }, cell);
   }
 
@@ -56,11 +65,12 @@ export function newTable(scroll, { head, sorted, chosen }) {
     line.dataset.place = row.place;
     line.dataset.verdict = head().verdict(row);
     line.ariaSelected = String(row === selected);
-    for (const { kind, show } of columns) {
+    for (const { title, kind, show } of columns) {
       const cell = make("td", { className: kind ?? "" }), shown = show(row);
       if (shown instanceof Node) cell.append(shown);
       else cell.textContent = shown;
       if (kind) cell.title = cell.textContent;
+      else cell.prepend(make("span", { className: "pb-label", textContent: title }));
       line.append(cell);
     }
     return line;
@@ -68,13 +78,14 @@ export function newTable(scroll, { head, sorted, chosen }) {
 
   scroll.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
   new ResizeObserver(draw).observe(scroll);
+  PHONE.addEventListener("change", () => { measure(); draw(); });
 
   return {
     setHead,
     show(some) { rows = some; draw(); },
     select(row) {
       selected = row;
-      const place = rows.indexOf(row), above = place * ROW, room = scroll.clientHeight - thead.offsetHeight - ROW;
+      const place = rows.indexOf(row), above = place * height, room = scroll.clientHeight - thead.offsetHeight - height;
       if (place >= 0 && above < scroll.scrollTop) scroll.scrollTop = above;
       if (place >= 0 && above > scroll.scrollTop + room) scroll.scrollTop = above - room;
       draw();

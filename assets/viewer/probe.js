@@ -8,7 +8,9 @@ import { isPair } from "./model.js";
 import { laneColor, laneShortName } from "./names.js";
 import { shortNumber } from "./text.js";
 
-const HINT = "Point at a picture to read its pixels. Scroll or + − to zoom, drag to pan, double click to reset.";
+const HINT = matchMedia("(hover: none)").matches
+  ? "Hold a finger on a picture to read its pixels. Two fingers zoom, a double tap resets."
+  : "Point at a picture to read its pixels. Scroll or + − to zoom, drag to pan, double click to reset.";
 
 export function newProbe(root, model, view, columns) {
   const line = root.querySelector(".rv-probe");

@@ -14,6 +14,7 @@ import { closeOutside, writeReceipt } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
 import { newPlayer } from "./player.js";
 import { newProjector, projected } from "./projector.js";
+import { newSwipe } from "./swipe.js";
 import { newTable } from "./table.js";
 import { hasVerdicts } from "./verdicts.js";
 import { register, takeWanted, tell, textsOf, VIEW_KEYS } from "./view_address.js";
@@ -52,6 +53,7 @@ export function mount({ element, props, watch, address }) {
   const inside = newInside(root, model, view, act, address, JSON.parse(props.scores || "[]"), cache);
   const play = newPlayer(root, model, view, act, schedule);
   const projector = newProjector(root, model, view, () => columns, act, play);
+  const swipe = newSwipe(root, model, view, () => columns);
 
   function receive(message) {
     if (!message || !message.run) return;
@@ -112,6 +114,7 @@ export function mount({ element, props, watch, address }) {
     columns = view.lanes.map((_, index) => newColumn(root, model, view, index, act));
     find("columns").replaceChildren(...columns.map((column) => column.root));
     find("scrubber").max = meta.steps;
+    swipe.build();
     writeLayerBar(root, model, act);
     writeTable = newTable(root, model, view);
     writeReceipt(root, model);
@@ -191,6 +194,7 @@ export function mount({ element, props, watch, address }) {
     shownLayer = view.layer;
     writeTable();
     writeBar(root, model, view);
+    swipe.show();
     showLayerBar(root, view);
     curves.moveCursor();
     zoom.probeAgain();

@@ -3,11 +3,14 @@
 import { newProbe } from "./probe.js";
 
 const MAX_ZOOM = 32;
+const HOLD_MS = 400;                            // a finger that rests as long reads pixels
+const STILL = 8;                                // px that it may move meanwhile
 
 // `changed` is called after each movement.
 export function newZoom(root, model, view, columns, act, changed) {
   const pointers = new Map();
-  let drag = null;                              // "pan", "wipe" or "pinch"
+  let drag = null;                              // "pan", "wipe", "pinch" or "read"
+  let hold = 0;                                 // the timer of a finger that rests
 
   const pictures = () => columns().flatMap((column) => column.framed());
 
@@ -97,31 +100,45 @@ export function newZoom(root, model, view, columns, act, changed) {
     act({ place: [inside((u - x) / scale), inside((v - y) / scale)] });
   }
 
+  // A mouse wipes anywhere on the attacked picture. A finger wipes by the handle, so that it can swipe the columns.
   area.addEventListener("pointerdown", (event) => {
     const frame = frameOf(event);
+    const isTouch = event.pointerType === "touch";
+    if (isTouch) probe.hide();
     if (!frame || event.button !== 0) return;
     pointers.set(event.pointerId, event);
     const onHandle = event.target.closest(".rv-handle");
-    const wipes = onHandle || (view.zoom.scale === 1 && frame.querySelector(".rv-handle"));
+    const wipes = onHandle || (!isTouch && view.zoom.scale === 1 && frame.querySelector(".rv-handle"));
     drag = pointers.size > 1 ? "pinch" : wipes ? "wipe" : "pan";
     frame.setPointerCapture(event.pointerId);
     if (onHandle) onHandle.focus({ preventScroll: true });
-    if (drag === "wipe") setWipe(place(frame, event)[0]);
+    if (drag === "wipe" && !isTouch) setWipe(place(frame, event)[0]);
+    clearTimeout(hold);
+    if (isTouch && drag === "pan") hold = setTimeout(() => {
+      drag = "read";
+      probe.at(...place(frame, event));
+    }, HOLD_MS);
   });
 
   area.addEventListener("pointermove", (event) => {
     const frame = frameOf(event);
-    if (!frame) return probe.hide();
-    probe.at(...place(frame, event));
+    const isTouch = event.pointerType === "touch";
+    if (!frame) return isTouch || probe.hide();
+    if (!isTouch || drag === "read") probe.at(...place(frame, event));
     const last = pointers.get(event.pointerId);
-    if (!last) return;
+    if (!last || drag === "read") return;
+    if (Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > STILL) clearTimeout(hold);
     const [u, v] = place(frame, event);
     const [lastU, lastV] = place(frame, last);
     if (drag === "wipe") setWipe(u);
-    if (drag === "pan") panBy(u - lastU, v - lastV);
+    if (drag === "pan" && view.zoom.scale > 1) panBy(u - lastU, v - lastV);
     if (drag === "pinch") pinch(frame, event);
     pointers.set(event.pointerId, event);
   });
+
+  // A finger that reads does not scroll, nor opens a menu; what it read stays until the next touch.
+  area.addEventListener("touchmove", (event) => { if (drag === "read") event.preventDefault(); }, { passive: false });
+  area.addEventListener("contextmenu", (event) => { if (drag === "read") event.preventDefault(); });
 
   function pinch(frame, event) {
     const other = [...pointers.values()].find((p) => p.pointerId !== event.pointerId);
@@ -134,11 +151,12 @@ export function newZoom(root, model, view, columns, act, changed) {
 
   for (const name of ["pointerup", "pointercancel"])
     area.addEventListener(name, (event) => {
+      clearTimeout(hold);
       pointers.delete(event.pointerId);
       drag = pointers.size ? drag : null;
     });
 
-  area.addEventListener("pointerleave", () => probe.hide());
+  area.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || probe.hide());
 
   area.addEventListener("keydown", (event) => {
     const turn = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];

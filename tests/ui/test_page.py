@@ -331,39 +331,6 @@ def test_light_and_dark_are_readable(chromium, server, scheme):
         assert len(page.evaluate(STROKES)) == len(before) == 6
 
 
-def test_narrow_window_has_no_sideways_scroll(chromium, server):
-    def fits():
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-    with b.visit(chromium, server.url, width=390, height=844, has_touch=True) as page:
-        b.ready(page)
-        fits()
-        for part in ("#viewer", "#run >> xpath=ancestor::div[contains(@class, 'controls')]"):
-            assert page.locator(part).bounding_box()["width"] > 340
-        pictures = page.locator("#viewer .rv-pictures > .rv-picture .rv-frame").all()
-        assert all(frame.bounding_box()["width"] > 130 for frame in pictures)
-        b.enter(page, "#steps", STEPS)
-        b.run(page)
-        fits()
-        b.tab(page, "Inspect a pair")
-        page.click("#pair-example")
-        page.wait_for_function("document.querySelector('#pair-status').innerText.startsWith('Done')")
-        page.wait_for_selector("#pair-viewer .rv-columns canvas")
-        assert page.locator("#pair-viewer").bounding_box()["width"] > 340
-        fits()
-        b.tab(page, "Gallery")
-        page.wait_for_selector("#recorded img")
-        assert all(card.bounding_box()["width"] > 100 for card in page.locator("#recorded .thumbnail-item").all())
-        right = page.eval_on_selector_all(
-            "#recorded img", "all => Math.max(...all.map((e) => e.getBoundingClientRect().right))"
-        )
-        assert right <= 390
-        fits()
-        b.tab(page, "How it works")
-        page.wait_for_selector(".prose-page .katex")
-        fits()
-
-
 def test_gallery_opens_recorded_and_saved_duels(page, tmp_path):
     paths = gallery.recorded()
     b.tab(page, "Gallery")

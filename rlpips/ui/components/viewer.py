@@ -9,7 +9,10 @@ import gradio as gr
 from rlpips import paths
 from rlpips.ui.components import modules
 
-STYLES = ("viewer.css", "column.css", "eye.css", "verdict.css", "inside.css", "narrow.css", "wide.css", "projector.css")
+STYLES = (
+    "viewer.css", "column.css", "eye.css", "verdict.css", "inside.css", "narrow.css", "wide.css", "projector.css",
+    "touch.css", "printed.css",
+)  # fmt: skip
 
 
 def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:

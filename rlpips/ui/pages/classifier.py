@@ -21,7 +21,7 @@ from rlpips.attacks.request import MAX_SEED, FoolRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
-from rlpips.ui.components import masthead
+from rlpips.ui.components import drawer, masthead
 from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
@@ -124,7 +124,8 @@ def build(tab: gr.Tab) -> list[Any]:
     mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # see the Duel page
     is_filled = gr.State(False)
     with gr.Row(elem_classes="beside", elem_id="fool-page"):
-        with gr.Column(scale=0, elem_classes="controls"):
+        with gr.Column(scale=0, elem_classes=["controls", "drawer"]):
+            drawer.head()
             grid = gr.Gallery(
                 [], elem_id="fool-samples", label="Picture", columns=8, height="auto", format="png", show_label=False,
                 allow_preview=False, object_fit="cover", interactive=False, buttons=[],
@@ -140,10 +141,12 @@ def build(tab: gr.Tab) -> list[Any]:
             with gr.Row():
                 steps = gr.Number(STEPS, label=f"Steps (1 to {MAX_STEPS})", precision=0, elem_id="fool-steps", **SMALL)
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="fool-seed", **SMALL)
-            with gr.Row():
-                run = gr.Button("Run", variant="primary", elem_id="fool-run", min_width=80)
-                stop = gr.Button("Stop", elem_id="fool-stop", min_width=80)
-            status = status_line("Loading…", "fool-status")
+            with gr.Column(elem_classes="stays"):
+                with gr.Row():
+                    drawer.opener()
+                    run = gr.Button("Run", variant="primary", elem_id="fool-run", min_width=80)
+                    stop = gr.Button("Stop", elem_id="fool-stop", min_width=80)
+                status = status_line("Loading…", "fool-status")
             recorded = gr.Dropdown([], label="Recorded examples", elem_id="fool-recorded")
             with gr.Accordion("More", open=False, elem_id="fool-more"):
                 visitor_bounds = [

@@ -9,7 +9,7 @@ from PIL import Image
 
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
-from rlpips.ui.components import masthead
+from rlpips.ui.components import drawer, masthead
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
@@ -79,7 +79,8 @@ def build(opening: dict | None) -> Duel:
     # Paths of the visitor's pictures and of those in the strip of thumbnails; and the place of the selected one in the strip.
     mine, strip, place = gr.State([]), gr.State(_SAMPLES), gr.Number(visible=False, precision=0)
     with gr.Row(elem_classes="beside"):
-        with gr.Column(scale=0, elem_classes="controls"):
+        with gr.Column(scale=0, elem_classes=["controls", "drawer"]):
+            drawer.head()
             offer()
             grid = gr.Gallery(
                 _sample_cards(), elem_id="samples", label="Picture", columns=5, height="auto", format="png",
@@ -100,6 +101,7 @@ def build(opening: dict | None) -> Duel:
             # Before the settings: it stays in sight, and few stops from the start of the page.
             with gr.Column(elem_classes="stays"):
                 with gr.Row():
+                    drawer.opener()
                     run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
                     stop = gr.Button("Stop", elem_id="stop", min_width=80)
                 gr.HTML('<p role="status"></p>', elem_id="changed")

@@ -70,11 +70,12 @@ def build(pages: gr.Tabs, duel: Duel) -> list[Any]:
             with gr.Row():
                 backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pair-backbone", min_width=90)
                 also = gr.Dropdown(ALSO, value="none", label="One metric more", elem_id="pair-also", min_width=90)
-            with gr.Row():
-                compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=80)
-                example = gr.Button("Example", elem_id="pair-example", min_width=80)
-            resize = gr.Button("Resize the changed picture and compare", visible="hidden", elem_id="pair-resize")
-            status = status_line(_HELP, "pair-status")
+            with gr.Column(elem_classes="stays"):
+                with gr.Row():
+                    compare = gr.Button("Compare", variant="primary", elem_id="compare", min_width=80)
+                    example = gr.Button("Example", elem_id="pair-example", min_width=80)
+                resize = gr.Button("Resize the changed picture and compare", visible="hidden", elem_id="pair-resize")
+                status = status_line(_HELP, "pair-status")
         view = viewer(None, empty="Choose two pictures and press Compare.", elem_id="pair-viewer")
 
         # Of all components the one whose files get addresses.
