@@ -4,6 +4,7 @@ import { watchServer } from "./away.js";
 import { watchArea } from "./area.js";
 import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
+import { english, newLanguage } from "./language.js";
 import { mountShare } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
@@ -18,7 +19,7 @@ const UNSEEN = "Press Run to see this duel.";
 const SPACES = "https://huggingface.co";
 
 // `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the
-// page opens with a recorded duel, `space`, its name on Spaces, and `help`, what help.js takes.
+// page opens with a recorded duel, `space`, its name on Spaces, `help`, what help.js takes, and `languages`, what language.js takes.
 export function mount({ element, props, trigger, watch, address: addressOf }) {
   const keys = props.keys.duel;       // what the controls of the Duel are called
   const embeds = new URLSearchParams(location.search).has("embed");
@@ -41,6 +42,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     ({ page, anchor, hide } = wanted);
     leaveOut();
     clearTimeout(timer);
+    language.take(wanted.lang);
+    if (language.asked() !== wanted.lang) keepSoon();
     const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
     if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
     wantedView = isSet ? null : wanted.view;
@@ -88,7 +91,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   function hashNow() {
     const texts = page === "duel" ? shortened(keys, settings) : {};
     const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
-    return format({ page, anchor, texts, view, hide });
+    return format({ page, anchor, texts, view, hide, lang: language.asked() });
   }
 
   // Write the address: in place of the one before, or as a new entry that Back returns from.
@@ -128,7 +131,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   function told() {
     const line = document.querySelector("#changed p");
     const text = isOnShow() || isSame(keys, settings, asked) ? "" : shown ? CHANGED : UNSEEN;
-    if (line && line.textContent !== text) line.textContent = text;
+    if (line && english(line) !== text) line.textContent = text;
     document.querySelector("#run")?.classList.toggle("wanted", Boolean(text));
   }
 
@@ -161,6 +164,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     return Boolean(tab);
   }
 
+  const language = newLanguage(element, props.languages, addressOf, keep);
   const style = document.head.appendChild(make("style"));
   watchServer(addressOf);
   mountShare(element, linkNow, addressOf);
@@ -185,7 +189,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   document.addEventListener("click", ({ target }) => {
     if (target.closest?.("#run")) { asked = settings; told(); }
     const card = target.closest?.(PICTURES);
-    const isRunning = /^\s*Running/.test(document.querySelector("#status")?.textContent);
+    const isRunning = /^\s*Running/.test(english(document.querySelector("#status")));
     if (!card || isRunning) return;
     ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
   });
@@ -193,6 +197,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   addEventListener("hashchange", () => open(location.hash));
   watch("value", () => props.value && receive(props.value));
   if (location.hash.length > 1 || embeds) open(location.hash);
+  language.start();
   told();
 }
 
@@ -206,7 +211,7 @@ function scrollTo(name) {
   let tries = 40;                     // the page is there when its tab is
   (function look() {
     const headings = [...document.querySelectorAll(".prose-page :is(h2, h3)")];
-    const heading = headings.find((each) => slug(each.textContent) === name);
+    const heading = headings.find((each) => slug(english(each)) === name);
     if (name && heading?.offsetParent) { heading.tabIndex = -1; heading.focus(); heading.scrollIntoView(); }
     else if (name && tries-- > 0) setTimeout(look, 50);
   })();

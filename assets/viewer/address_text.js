@@ -1,7 +1,7 @@
 // An address as text, `#page?key=value&…`: read and written. Nothing in this file touches the page.
 //
 // The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of
-// each page those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
+// each page those of its controls; `languages`. The keys of a viewer are in view_address.js; `hide` and `lang` are every page's.
 
 import { VIEW_KEYS } from "./view_address.js";
 
@@ -34,23 +34,26 @@ export const isSame = (keys, one, other) =>
 
 // An address: its page, the heading on it, texts for the keys of its controls, which Python checks, values of the view,
 // what is hidden, and what cannot be read, a sentence each.
-export function parse(hash, { pages, keys }) {
-  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], faults: [] };
+export function parse(hash, { pages, keys, languages = [] }) {
+  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], lang: "", faults: [] };
   if (hash.length > LONGEST) return { ...address, faults: [`it has more than ${LONGEST} characters`] };
   const [name, query] = split(hash.replace(/^#/, ""), "?");
   if (name.startsWith(HOW) && pages.includes("how"))
     Object.assign(address, { page: "how", anchor: name.slice(HOW.length) });
   else if (pages.includes(name)) address.page = name;
   else if (name) return { ...address, faults: [`there is no page ${name}`] };
-  for (const [key, text] of new URLSearchParams(query)) take(address, key, text, keys);
+  for (const [key, text] of new URLSearchParams(query)) take(address, key, text, keys, languages);
   return address;
 }
 
-function take(address, key, text, keys) {
+function take(address, key, text, keys, languages) {
   if (key === "hide") {
     const names = text.split(",").filter(Boolean);
     address.hide = names.filter((part) => selectorOf(part, keys));
     address.faults.push(...names.filter((part) => !selectorOf(part, keys)).map((part) => `hide knows no ${part}`));
+  } else if (key === "lang") {
+    if (languages.some(({ code }) => code === text)) address.lang = text;
+    else address.faults.push(`lang knows no ${text || "empty"}`);
   } else if (Object.hasOwn(VIEW_KEYS, key)) {
     const value = VIEW_KEYS[key].read(text);
     if (value === undefined) address.faults.push(`${key} cannot be ${text || "empty"}`);
@@ -72,8 +75,9 @@ export function selectorOf(name, keys) {
 }
 
 // `texts` has the page's keys, and `view` the viewer's, without the defaults.
-export function format({ page, anchor, texts, view, hide }) {
-  const query = new URLSearchParams({ ...texts, ...view, ...(hide.length ? { hide: hide.join(",") } : {}) });
+export function format({ page, anchor, texts, view, hide, lang }) {
+  const frame = { ...(hide.length ? { hide: hide.join(",") } : {}), ...(lang ? { lang } : {}) };
+  const query = new URLSearchParams({ ...texts, ...view, ...frame });
   const text = String(query).replaceAll("%2C", ",");
   return `#${page}${anchor && `-${anchor}`}${text && `?${text}`}`;
 }

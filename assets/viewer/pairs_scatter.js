@@ -1,5 +1,6 @@
 // The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged.
 
+import { said } from "./language.js";
 import { placeOf, thresholdAt } from "./pairs_model.js";
 
 const MARGIN = { left: 50, bottom: 40, top: 6, right: 6 }, REACH = 12, GRIP = 7;
@@ -34,7 +35,7 @@ export function newScatter(figure, { data, dragged, chosen }) {
     ink.globalAlpha = 0.7;
     for (const [title, at, level, align] of quadrants) {
       ink.textAlign = align;
-      ink.fillText(title, at, level);
+      ink.fillText(said(title), at, level);
     }
     ink.globalAlpha = 1;
     ink.setLineDash([5, 4]);
@@ -112,6 +113,7 @@ export function newScatter(figure, { data, dragged, chosen }) {
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
   new ResizeObserver(draw).observe(canvas);
+  document.addEventListener("page-language", draw);
   new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   return { draw };
 }
@@ -146,17 +148,17 @@ function drawAxes(ink, { side, right, bottom, first, second, ladder, text, scale
   ticks.forEach(([place, label], index) => {
     const last = index === ticks.length - 1;
     ink.textAlign = last ? "right" : "center";
-    ink.fillText(label, last ? right : scale.x(place), bottom + 14);
+    ink.fillText(said(label), last ? right : scale.x(place), bottom + 14);
     ink.textAlign = "right";
-    ink.fillText(label, MARGIN.left - 4, scale.y(place) + 4);
+    ink.fillText(said(label), MARGIN.left - 4, scale.y(place) + 4);
   });
   ink.globalAlpha = 1;
   ink.textAlign = "center";
-  ink.fillText(`${second.title}: as far as JPEG quality`, (MARGIN.left + right) / 2, side - 6);
+  ink.fillText(said(`${second.title}: as far as JPEG quality`), (MARGIN.left + right) / 2, side - 6);
   ink.save();
   ink.translate(10, (MARGIN.top + bottom) / 2);
   ink.rotate(-Math.PI / 2);
-  ink.fillText(`${first.title}: as far as JPEG quality`, 0, 0);
+  ink.fillText(said(`${first.title}: as far as JPEG quality`), 0, 0);
   ink.restore();
 }
 

@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from rlpips.ui import endpoint
-from rlpips.ui.components import masthead, modules
+from rlpips.ui.components import languages, masthead, modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.components.theme import CSS, theme
@@ -49,7 +49,7 @@ def build() -> gr.Blocks:
         head = masthead.masthead(
             TITLE, TAGLINE, pages=[*links.TABS], keys={"duel": address.for_browser(duel_address.KEYS)},
             samples=[sample.name for sample in SAMPLES], recorded=opening is not None and duel_address.is_recorded(), space=os.environ.get("SPACE_ID", ""),
-            help=help_texts.for_browser(),
+            help=help_texts.for_browser(), languages=languages.for_browser(),
         )  # fmt: skip
         with gr.Tabs(elem_id="pages") as pages:
             with _tab("duel"):
@@ -110,7 +110,7 @@ def serve() -> None:
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
         state_session_capacity=SESSIONS, head=modules.HEAD,
-        app_kwargs={"routes": [masthead.ROUTE, *modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
+        app_kwargs={"routes": [masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE], "middleware": [Middleware(limits.Limits)]},
     )  # fmt: skip
     gc.collect()
     gc.freeze()  # see app.py: from here on only what is new is looked through

@@ -94,5 +94,5 @@ CSS = """
 }
 """
 
-for _name in ("address.css", "robustness.css", "comparison.css", "classifier.css"):
+for _name in ("address.css", "language.css", "robustness.css", "comparison.css", "classifier.css"):
     CSS += (paths.VIEWER / _name).read_text("utf-8")

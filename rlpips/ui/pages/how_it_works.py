@@ -12,6 +12,7 @@ MATHS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
 ]
+_VERBATIM = ("file", "settings", "made by", "measured by")  # of a card: names and commands, the same in every language
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
 
 
@@ -59,7 +60,10 @@ def _card(name: str, backbone: str) -> str:
         rows = _rows(cards.read(name, backbone))
     except ValueError as error:
         rows = {"card": str(error)}
-    lines = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in rows.items())
+    lines = "".join(
+        f"<dt>{key}</dt><dd{' translate=no' * (key in _VERBATIM)}>{html.escape(value)}</dd>"
+        for key, value in rows.items()
+    )
     return f"<details><summary>{title}</summary><dl>{lines}</dl></details>"
 
 
