@@ -45,14 +45,15 @@ export function newPhrases(texts) {
 
   // A translation is { text, isWhole }: whole if no English is left in it.
   function fill({ one, words }) {
-    let isWhole = true;
+    let [isWhole, isMade] = [true, hasWords(one.key.replace(PLACE, ""))];
     const text = one.value.replace(PLACE, (_, __, n) => {
       const place = one.places.findIndex((each) => each.n === n);
       const made = one.places[place].kind ? as(words[place]) : translate(words[place]);
       isWhole &&= made.isWhole;
+      isMade ||= made.isMade;
       return made.text;
     });
-    return isWhole || one.weight >= ENOUGH ? { text: spaced(text), isWhole, isMade: true } : null;
+    return isMade && (isWhole || one.weight >= ENOUGH) ? { text: spaced(text), isWhole, isMade } : null;
   }
 
   function filled(fits, isWhole) {

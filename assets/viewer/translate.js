@@ -242,7 +242,7 @@ export function missing(withNames, more) {
     if (element.matches(LEFT)) return;
     for (const name of ATTRIBUTES) if (element.hasAttribute(name)) look(attributes.get(element)?.[name]?.english ?? "");
     const key = keyOf(element);
-    if (key && translate(key)) return;
+    if (key && translate(key)) { look(key); return; }
     const texts = nodesOf(element).filter((node) => node.nodeType === Node.TEXT_NODE).map(englishText);
     if (key && texts.some((text) => isBad(clean(text)))) { found.add(key); return; }
     for (const text of texts) look(text);

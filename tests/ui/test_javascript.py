@@ -19,6 +19,10 @@ ENTRIES = {
     ("pairs.js", "mount"),
     ("judge_score.js", "mount"),
     ("replies.js", "mount"),
+    ("translate.js", "speak"),  # loaded by language.js when it is needed
+    ("translate.js", "translated"),
+    ("translate.js", "englishOf"),
+    ("translate.js", "missing"),
 }
 WIDEST = 120  # characters
 
