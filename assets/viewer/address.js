@@ -19,7 +19,8 @@ const UNSEEN = "Press Run to see this duel.";
 const SPACES = "https://huggingface.co";
 
 // `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the
-// page opens with a recorded duel, `space`, its name on Spaces, `help`, what help.js takes, and `languages`, what language.js takes.
+// page opens with a recorded duel, `space`, its name on Spaces, `help`, what help.js takes, and `languages`, what
+// language.js takes.
 export function mount({ element, props, trigger, watch, address: addressOf }) {
   const keys = props.keys.duel;       // what the controls of the Duel are called
   const embeds = new URLSearchParams(location.search).has("embed");

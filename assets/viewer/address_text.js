@@ -1,7 +1,8 @@
 // An address as text, `#page?key=value&…`: read and written. Nothing in this file touches the page.
 //
 // The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of
-// each page those of its controls; `languages`. The keys of a viewer are in view_address.js; `hide` and `lang` are every page's.
+// each page those of its controls; `languages`. The keys of a viewer are in view_address.js, and `hide` and `lang` are
+// those of every page.
 
 import { VIEW_KEYS } from "./view_address.js";
 

@@ -1,7 +1,7 @@
 // A catalogue: English texts and what they are in another language. Nothing in this file touches the page.
 //
-// A key may have places: `{1}` takes any words within a sentence, which are translated by themselves; `{=1}` words that stand as they
-// are, such as a visitor's name of a file; `{#1}` a number.
+// A key may have places: `{1}` takes any words within a sentence, which are translated by themselves; `{=1}` words that
+// stand as they are, such as a visitor's name of a file; `{#1}` a number.
 // A text without a key of its own is taken apart into sentences, and these at · and ; and commas.
 
 const LONGEST = 4000;                 // characters of a text that is looked up
@@ -89,7 +89,8 @@ export function newPhrases(texts) {
     if (exact.has(text)) return { text: exact.get(text), isWhole: true, isMade: true };
     const fits = fitting(text);
     const [plain, lists] = [fits.filter((fit) => !isList(fit)), fits.filter(isList)];
-    return filled(plain, true) ?? inParts(text) ?? filled(lists, true) ?? ended(text) ?? filled(fits, false) ?? as(text);
+    return filled(plain, true) ?? inParts(text) ?? filled(lists, true) ?? ended(text)
+      ?? filled(fits, false) ?? as(text);
   }
 
   function translate(text) {

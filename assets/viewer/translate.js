@@ -1,9 +1,10 @@
-// The page in another language: a layer above it. The page goes on in English; its texts are replaced as they appear, in the
-// same task and so before anybody sees them, and the English is kept.
+// The page in another language: a layer above it. The page goes on in English; its texts are replaced as they appear,
+// in the same task and so before anybody sees them, and the English is kept.
 //
 // A key of the catalogue is a whole text, or a whole block with the elements in it as numbered tags:
 // "<p>A <b>bold</b> word</p>" is "A <1>bold</1> word". A translation may put the tags in another order; the elements
-// themselves are moved, so what listens to them goes on. What is not translated within a block is a tag without an end, <1/>.
+// themselves are moved, so what listens to them goes on. What is not translated within a block is a tag without an end,
+// <1/>.
 
 import { hasWords, isEnglish, newPhrases } from "./phrases.js";
 
@@ -63,7 +64,8 @@ function hasAncestor(element, set) {
 // The block that an inline element belongs to.
 function blockAround(element) {
   let block = element;
-  while (block?.parentElement && INLINE.has(block.localName) && isMixed(block.parentElement)) block = block.parentElement;
+  while (block?.parentElement && INLINE.has(block.localName) && isMixed(block.parentElement))
+    block = block.parentElement;
   return block;
 }
 
@@ -220,7 +222,8 @@ function restore(element) {
 
 // ---- choices
 
-// Gradio's dropdowns show their choice as the value of an input, which is theirs: the style sheet lays the translation over it.
+// Gradio's dropdowns show their choice as the value of an input, which is theirs: language.css lays the translation
+// over it.
 function sayChoices() {
   for (const input of document.querySelectorAll("input[role=combobox]")) {
     const made = translate(clean(input.value));
@@ -232,8 +235,8 @@ function sayChoices() {
 
 // ---- what is missing
 
-// The keys of all texts of the page, and of `more` texts, that are in English still; or only of those with two words in a row, which
-// no name has. For tests, and for whoever writes a catalogue.
+// The keys of all texts of the page, and of `more` texts, that are in English still; or only of those with two words in
+// a row, which no name has. For tests, and for whoever writes a catalogue.
 export function missing(withNames, more) {
   const found = new Set();
   const isBad = (text) => (withNames ? hasWords(text) && !translate(text) : isEnglish(translate(text) ?? text));
