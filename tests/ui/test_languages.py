@@ -173,12 +173,12 @@ def test_places_lists_and_sentences(blank):
         "Done: 40 steps in 3.2 s.": "D 3.2/40",
         "Done: Run.": "D R",
         "Run.is damaged.": None,
-        "my own cat.png is damaged.": None,  # too few words of its own to stand beside English
+        "my own cat.png is damaged.": "bad my own cat.png",  # enough words of its own to stand beside English
         "cat.png is damaged.": "bad cat.png",
         "Run is damaged.": "bad Run",  # a name stands as it is
         "It sees a cat.": "S C。",
         "It sees a cat and a dog.": "S C+H。",
-        "It sees a cat, a dog and a cat.": "S C、H、C。",
+        "It sees a cat, a dog and a cat.": "S C、H+C。",
         "It sees a cat. Run again.": "S C。RA。",
         "It sees a cat. Nobody knows that.": "S C。Nobody knows that.",
         "It sees what is there.": "S what is there。",
