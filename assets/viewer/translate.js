@@ -45,9 +45,11 @@ export function englishOf(node) {
 
 function hear(records) {
   const dirty = new Set();
-  for (const { type, target, attributeName } of records) {
+  for (const { type, target, attributeName, addedNodes } of records) {
     if (type === "attributes") { if (!isLeft(target)) workAttribute(target, attributeName); }
-    else dirty.add(blockAround(type === "characterData" ? target.parentElement : target));
+    else if (type === "characterData") dirty.add(blockAround(target.parentElement));
+    else if (orders.has(target) || isMixed(target)) dirty.add(blockAround(target));
+    else for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) dirty.add(node);
   }
   for (const element of dirty)
     if (element?.isConnected && !isLeft(element) && !hasAncestor(element, dirty)) work(element);
