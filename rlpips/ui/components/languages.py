@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from rlpips import paths
 
-ENGLISH = {"code": "en", "name": "English", "lang": "en"}
+ENGLISH = {"code": "en", "name": "English", "short": "EN", "lang": "en"}
 _NAMES = "language.json"
 
 
@@ -24,7 +24,8 @@ def folders() -> dict[str, Path]:
 
 
 def for_browser() -> list[dict[str, str]]:
-    """The languages as assets/viewer/language.js takes them: code, name, and lang, the tag of the page."""
+    """The languages as assets/viewer/language.js takes them: code, name, a short name for narrow windows, and lang,
+    the tag of the page."""
     others = [{"code": code, **json.loads((folder / _NAMES).read_text("utf-8"))} for code, folder in folders().items()]
     return [ENGLISH, *others]
 
