@@ -9,6 +9,7 @@ SAMPLES = ASSETS / "samples"
 CIFAR10_SAMPLES = SAMPLES / "cifar10"
 VIEWER = ASSETS / "viewer"  # the page's JavaScript, style sheets and markup
 STORY = ASSETS / "story"  # the lesson: its scenes, scripts and style sheet
+TEXT = ASSETS / "text"  # the page in other languages, a folder for each
 PAIRS = ASSETS / "pairs"  # the report of `python -m rlpips.pairs`
 WEIGHTS = ASSETS / "weights"  # with a card (JSON) beside each weights file
 RESULTS = WEIGHTS / "classifiers.json"  # robust accuracy of classifiers, by `python -m rlpips.evaluate classifiers`

@@ -5,6 +5,7 @@ import { watchArea } from "./area.js";
 import { mountDrawer } from "./drawer.js";
 import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
+import { english, newLanguage } from "./language.js";
 import { mountPhone } from "./phone.js";
 import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
@@ -22,7 +23,8 @@ const CHANGED = "Settings changed – press Run.";
 const UNSEEN = "Press Run to see this duel.";
 
 // `props`: the vocabulary (see address_text.js), `samples`, the names of the sample pictures, `recorded`, whether the
-// page opens with a recorded duel, `space`, its name on Spaces, and `help`, what help.js takes.
+// page opens with a recorded duel, `space`, its name on Spaces, `help`, what help.js takes, and `languages`, what
+// language.js takes.
 export function mount({ element, props, trigger, watch, address: addressOf }) {
   const keys = props.keys.duel;       // what the controls of the Duel are called
   const embeds = new URLSearchParams(location.search).has("embed");
@@ -52,6 +54,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     ({ page, anchor, hide, story } = wanted);
     leaveOut();
     clearTimeout(timer);
+    language.take(wanted.lang);
+    if (language.asked() !== wanted.lang) keepSoon();
     door(story);
     if (story) {                      // over the first page, whose controls stay as they are
       if (wanted.faults.length) ask("open", { page, texts: null, faults: wanted.faults });
@@ -120,10 +124,10 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   const isOnShow = () => isSame(keys, settings, shown);
 
   function hashNow() {
-    if (story) return format({ story, hide });
+    if (story) return format({ story, hide, lang: language.asked() });
     const texts = shortened(keysOf(page), textsOf(page));
     const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
-    return format({ page, anchor, texts, view, hide });
+    return format({ page, anchor, texts, view, hide, lang: language.asked() });
   }
 
   // Write the address: in place of the one before, or as a new entry that Back returns from.
@@ -155,7 +159,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   function told() {
     const line = document.querySelector("#changed p");
     const text = isOnShow() || isSame(keys, settings, asked) ? "" : shown ? CHANGED : UNSEEN;
-    if (line && line.textContent !== text) line.textContent = text;
+    if (line && english(line) !== text) line.textContent = text;
     document.querySelector("#run")?.classList.toggle("wanted", Boolean(text));
   }
 
@@ -189,6 +193,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   }
 
   const door = newStoryDoor(addressOf, (next, isNew) => { story = next; keep(isNew); }, say);
+  const language = newLanguage(element, props.languages, addressOf, keep);
   const style = document.head.appendChild(make("style"));
   watchServer(addressOf);
   mountShare(element, linkNow, addressOf);
@@ -224,7 +229,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (target.closest?.("#story button")) location.hash = "story";
     if (target.closest?.("#run")) { asked = settings; told(); }
     const card = target.closest?.(PICTURES);
-    const isRunning = /^\s*Running/.test(document.querySelector("#status")?.textContent);
+    const isRunning = /^\s*Running/.test(english(document.querySelector("#status")));
     if (!card || isRunning) return;
     ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
   });
@@ -232,6 +237,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   addEventListener("hashchange", () => open(location.hash));
   watch("value", () => props.value && receive(props.value));
   if (location.hash.length > 1 || embeds) open(location.hash);
+  language.start();
   told();
 }
 
@@ -252,7 +258,7 @@ function scrollTo(name) {
   let tries = 40;                     // the page is there when its tab is
   (function look() {
     const headings = [...document.querySelectorAll(".prose-page :is(h2, h3)")];
-    const heading = headings.find((each) => slug(each.textContent) === name);
+    const heading = headings.find((each) => slug(english(each)) === name);
     if (name && heading?.offsetParent) { heading.tabIndex = -1; heading.focus(); heading.scrollIntoView(); }
     else if (name && tries-- > 0) setTimeout(look, 50);
   })();

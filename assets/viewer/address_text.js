@@ -1,7 +1,8 @@
 // An address as text, `#page?key=value&…`: read and written. Nothing in this file touches the page.
 //
 // The vocabulary comes from Python (rlpips.ui.runtime.address): `pages`, names, first the one that opens; `keys`, of
-// each page those of its controls. The keys of a viewer are in view_address.js, and `hide` is one of every page.
+// each page those of its controls; `languages`. The keys of a viewer are in view_address.js, and `hide` and `lang` are
+// those of every page.
 
 import { PAIRS_KEYS } from "./pairs_address.js";
 import { VIEW_KEYS } from "./view_address.js";
@@ -44,8 +45,8 @@ export const isSame = (keys, one, other) =>
 
 // An address: its page, the heading on it, texts for the keys of its controls, which Python checks, values of the view,
 // what is hidden, and what cannot be read, a sentence each; `story` is {scene, from}, null without one.
-export function parse(hash, { pages, keys }) {
-  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], faults: [], story: null };
+export function parse(hash, { pages, keys, languages = [] }) {
+  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], lang: "", faults: [], story: null };
   if (hash.length > LONGEST) return { ...address, faults: [`it has more than ${LONGEST} characters`] };
   const [name, query] = split(hash.replace(/^#/, ""), "?");
   if (name.startsWith(HOW) && pages.includes("how"))
@@ -53,15 +54,18 @@ export function parse(hash, { pages, keys }) {
   else if (name === STORY) address.story = { scene: 1, from: "" };
   else if (pages.includes(name)) address.page = name;
   else if (name) return { ...address, faults: [`there is no page ${name}`] };
-  for (const [key, text] of new URLSearchParams(query)) take(address, key, text, keys);
+  for (const [key, text] of new URLSearchParams(query)) take(address, key, text, keys, languages);
   return address;
 }
 
-function take(address, key, text, keys) {
+function take(address, key, text, keys, languages) {
   if (key === "hide") {
     const names = text.split(",").filter(Boolean);
     address.hide = names.filter((part) => selectorOf(part, keys));
     address.faults.push(...names.filter((part) => !selectorOf(part, keys)).map((part) => `hide knows no ${part}`));
+  } else if (key === "lang") {
+    if (languages.some(({ code }) => code === text)) address.lang = text;
+    else address.faults.push(`lang knows no ${text || "empty"}`);
   } else if (address.story) {
     const value = Object.hasOwn(STORY_KEYS, key) ? STORY_KEYS[key](text) : undefined;
     if (value !== undefined) address.story[key] = value;
@@ -88,14 +92,14 @@ export function selectorOf(name, keys) {
 }
 
 // `texts` has the page's keys, and `view` the viewer's, without the defaults.
-export function format({ page, anchor, texts, view, hide, story }) {
-  const hidden = hide.length ? { hide: hide.join(",") } : {};
+export function format({ page, anchor, texts, view, hide, lang, story }) {
+  const frame = { ...(hide.length ? { hide: hide.join(",") } : {}), ...(lang ? { lang } : {}) };
   if (story) {
     const { scene, from } = story;
     const of = { ...(scene > 1 ? { scene } : {}), ...(from ? { from } : {}) };
-    return `#${STORY}${queryText({ ...of, ...hidden })}`;
+    return `#${STORY}${queryText({ ...of, ...frame })}`;
   }
-  return `#${page}${anchor && `-${anchor}`}${queryText({ ...texts, ...view, ...hidden })}`;
+  return `#${page}${anchor && `-${anchor}`}${queryText({ ...texts, ...view, ...frame })}`;
 }
 
 function queryText(parts) {

@@ -1,5 +1,7 @@
 // While a run's status stands still, this asks whether the server is there; if not, the status says so.
 
+import { english } from "./language.js";
+
 const LOOK_MS = 1000;
 const STILL_MS = 4000;                // without a new text: the server is gone, or at a long step
 const GONE = "Stopped: the server does not answer. What is shown stays; press the button again when it is back.";
@@ -14,7 +16,7 @@ export function watchServer(address) {
     .then((answer) => (answer.ok ? answer.text() : null), () => null);
 
   function isStill(line) {
-    const text = line.textContent;
+    const text = english(line);
     if (!/^\s*(Loading\b(?! done)|Running)/.test(text)) return false;
     if (seen.get(line)?.text !== text) seen.set(line, { text, since: performance.now() });
     return performance.now() - seen.get(line).since > STILL_MS;
@@ -25,7 +27,7 @@ export function watchServer(address) {
     if (still.length) {
       const now = await ask();
       for (const line of now === server ? [] : still)
-        if (line.textContent === seen.get(line).text) line.textContent = now ? ANEW : GONE;
+        if (english(line) === seen.get(line).text) line.textContent = now ? ANEW : GONE;
       if (now !== server) document.dispatchEvent(new Event("server-away"));
       else for (const line of still) seen.delete(line);  // ask again in a while
       server = now ?? server;

@@ -1,6 +1,7 @@
 // The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged, and a
 // mouse draws a rectangle around the pairs to choose.
 
+import { said } from "./language.js";
 import { isIn, placeOf, thresholdAt } from "./pairs_model.js";
 
 const MARGIN = { left: 50, bottom: 40, top: 6, right: 6 }, REACH = 12, GRIP = 7, LEAST = 6;
@@ -37,7 +38,7 @@ export function newScatter(figure, { data, dragged, chosen, boxed }) {
     ink.globalAlpha = 0.7;
     for (const [title, at, level, align] of quadrants) {
       ink.textAlign = align;
-      ink.fillText(title, at, level);
+      ink.fillText(said(title), at, level);
     }
     ink.globalAlpha = 1;
     ink.setLineDash([5, 4]);
@@ -139,6 +140,7 @@ export function newScatter(figure, { data, dragged, chosen, boxed }) {
   canvas.addEventListener("pointercancel", release);
   canvas.addEventListener("pointerleave", () => { tip.hidden = true; });
   new ResizeObserver(draw).observe(canvas);
+  document.addEventListener("page-language", draw);
   new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   return { draw };
 }
@@ -173,17 +175,17 @@ function drawAxes(ink, { side, right, bottom, first, second, ladder, text, scale
   ticks.forEach(([place, label], index) => {
     const last = index === ticks.length - 1;
     ink.textAlign = last ? "right" : "center";
-    ink.fillText(label, last ? right : scale.x(place), bottom + 14);
+    ink.fillText(said(label), last ? right : scale.x(place), bottom + 14);
     ink.textAlign = "right";
-    ink.fillText(label, MARGIN.left - 4, scale.y(place) + 4);
+    ink.fillText(said(label), MARGIN.left - 4, scale.y(place) + 4);
   });
   ink.globalAlpha = 1;
   ink.textAlign = "center";
-  ink.fillText(`${second.title}: as far as JPEG quality`, (MARGIN.left + right) / 2, side - 6);
+  ink.fillText(said(`${second.title}: as far as JPEG quality`), (MARGIN.left + right) / 2, side - 6);
   ink.save();
   ink.translate(10, (MARGIN.top + bottom) / 2);
   ink.rotate(-Math.PI / 2);
-  ink.fillText(`${first.title}: as far as JPEG quality`, 0, 0);
+  ink.fillText(said(`${first.title}: as far as JPEG quality`), 0, 0);
   ink.restore();
 }
 

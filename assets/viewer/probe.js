@@ -2,6 +2,7 @@
 
 import { startPixels } from "./decode.js";
 import { make } from "./dom.js";
+import { english } from "./language.js";
 import { GRID } from "./layers.js";
 import { valueAt } from "./maps.js";
 import { isPair } from "./model.js";
@@ -19,7 +20,7 @@ export function newProbe(root, model, view, columns) {
   function hide() {
     place = null;
     root.classList.remove("rv-probing");
-    if (line.textContent !== (model.trouble || HINT)) line.textContent = model.trouble || HINT;
+    if (english(line) !== (model.trouble || HINT)) line.textContent = model.trouble || HINT;
   }
 
   function at(u, v) {

@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from rlpips.ui import endpoint
-from rlpips.ui.components import masthead, modules
+from rlpips.ui.components import languages, masthead, modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.components.theme import CSS, theme
@@ -55,7 +55,7 @@ def build() -> gr.Blocks:
         head = masthead.masthead(
             TITLE, TAGLINE, pages=[*links.TABS], keys={name: address.for_browser(of_page) for name, of_page in keys.items()},
             samples=[sample.name for sample in SAMPLES], recorded=opening is not None and duel_address.is_recorded(), space=os.environ.get("SPACE_ID", ""),
-            help=help_texts.for_browser(),
+            help=help_texts.for_browser(), languages=languages.for_browser(),
         )  # fmt: skip
         with gr.Tabs(elem_id="pages") as pages:
             with _tab("duel"):
@@ -122,7 +122,7 @@ def serve() -> None:
         state_session_capacity=SESSIONS, head=modules.HEAD,
         app_kwargs={
             "routes": [
-                masthead.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES,
+                masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES,
                 *judge_class.routes(judge.stored),
             ],
             "middleware": [Middleware(limits.Limits)],

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from rlpips import Trace, paths
 from rlpips.attacks.request import AttackRequest
-from rlpips.ui.components import masthead
+from rlpips.ui.components import languages, masthead
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import classifier, duel, duel_address, gallery, help_texts, inspect, judge, links, robustness
 from rlpips.ui.runtime import address, work
@@ -286,7 +286,11 @@ def test_every_help_leads_to_a_heading():
 
 # ---- the browser's script
 
-VOCABULARY = {"pages": [*links.TABS], "keys": {"duel": address.for_browser(KEYS)}}
+VOCABULARY = {
+    "pages": [*links.TABS],
+    "keys": {"duel": address.for_browser(KEYS)},
+    "languages": languages.for_browser(),
+}
 PARSE = """async ([hashes, vocabulary]) => {
   const { completed, format, parse, shortened } = await import("./address_text.js");
   return hashes.map((hash) => {
@@ -296,6 +300,15 @@ PARSE = """async ([hashes, vocabulary]) => {
     return { ...found, again: format({ ...found, texts, view: {} }) };
   });
 }"""
+
+
+def test_an_address_holds_a_language(blank):
+    chinese, both, none, bad = blank.evaluate(
+        PARSE, [["#judge?lang=zh", "#duel?lang=en&hide=run&eps=5", "#duel?lang=", "#duel?lang=<b>"], VOCABULARY]
+    )
+    assert chinese["lang"] == "zh" and chinese["again"] == "#judge?lang=zh" and chinese["faults"] == []
+    assert both["again"] == "#duel?eps=5&hide=run&lang=en"
+    assert none["faults"] == ["lang knows no empty"] and bad["faults"] == ["lang knows no <b>"] and bad["lang"] == ""
 
 
 def test_the_browser_reads_and_writes_addresses(blank):

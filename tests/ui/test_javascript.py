@@ -23,6 +23,10 @@ ENTRIES = {
     ("judge_score.js", "mount"),
     ("papers.js", "mount"),
     ("replies.js", "mount"),
+    ("translate.js", "speak"),  # loaded by language.js when it is needed
+    ("translate.js", "translated"),
+    ("translate.js", "englishOf"),
+    ("translate.js", "missing"),
 }
 WIDEST = 120  # characters
 

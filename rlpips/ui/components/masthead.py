@@ -37,7 +37,8 @@ _TELL_JS = """(...values) => {
 _MARKUP = """<a class="skip" href="#run">Skip to Run</a>
 <header><h1>{title}</h1><p>{tagline}</p><div class="tools">
 <button type="button" id="copy-link"><span aria-live="polite">Copy link</span></button>
-<button type="button" id="qr">QR code</button><button type="button" id="keys" aria-label="List of keys">?</button></div></header>
+<button type="button" id="qr">QR code</button><button type="button" id="keys" aria-label="List of keys">?</button>
+<div class="languages" role="group" aria-label="Language" translate="no"></div></div></header>
 <div class="notice" hidden><p role="status"></p><button type="button" aria-label="Close this note">Close</button></div>
 <dialog id="qr-dialog" aria-label="QR code of this page"><img alt="QR code of the address below"><p class="qr-link"></p>
 <p class="qr-note" hidden>This address leads to this computer only: other devices cannot open it.</p>

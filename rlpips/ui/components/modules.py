@@ -50,6 +50,11 @@ async def _server(_: Request) -> Response:
     return PlainTextResponse(_START, headers={"Cache-Control": "no-store"})
 
 
+_LATE = {"translate.js", "phrases.js"}  # for other languages than English alone
 # For `launch`. Without the head the browser learns of a module only from the one that imports it.
-HEAD = "\n".join(f'<link rel="modulepreload" href="viewer/{file.name}">' for file in sorted(paths.VIEWER.glob("*.js")))
+HEAD = "\n".join(
+    f'<link rel="modulepreload" href="viewer/{file.name}">'
+    for file in sorted(paths.VIEWER.glob("*.js"))
+    if file.name not in _LATE
+)
 ROUTES = [Route("/viewer/server", _server), route("viewer", paths.VIEWER)]

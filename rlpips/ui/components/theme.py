@@ -103,5 +103,13 @@ body.projecting :is(#masthead header, #pages > .tab-wrapper, .controls) { visibi
 }
 """
 
-for _name in ("address.css", "robustness.css", "comparison.css", "classifier.css", "phone.css", "print.css"):
+for _name in (
+    "address.css",
+    "language.css",
+    "robustness.css",
+    "comparison.css",
+    "classifier.css",
+    "phone.css",
+    "print.css",
+):
     CSS += (paths.VIEWER / _name).read_text("utf-8")

@@ -18,6 +18,7 @@ _PAPERS_CSS = """.papers { display: flex; flex-wrap: wrap; gap: 8px; max-width: 
   padding: 4px 12px; border: 1px solid var(--border-color-primary); border-radius: 6px; background: none; color: inherit;
   font: inherit; font-size: 14px; text-decoration: none; cursor: pointer;
 }"""
+_VERBATIM = ("file", "settings", "made by", "measured by")  # of a card: names and commands, the same in every language
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")  # on AlexNet
 
 
@@ -77,7 +78,10 @@ def _card(name: str, backbone: str) -> str:
         rows = _rows(cards.read(name, backbone))
     except ValueError as error:
         rows = {"card": str(error)}
-    lines = "".join(f"<dt>{key}</dt><dd>{html.escape(value)}</dd>" for key, value in rows.items())
+    lines = "".join(
+        f"<dt>{key}</dt><dd{' translate=no' * (key in _VERBATIM)}>{html.escape(value)}</dd>"
+        for key, value in rows.items()
+    )
     return f"<details><summary>{title}</summary><dl>{lines}</dl></details>"
 
 
