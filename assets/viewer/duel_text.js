@@ -29,8 +29,8 @@ const ownReadings = (model, step) => model.meta.metrics
   .map((each) => ({ ...each, distance: reading(model, "distance", step, each.lane, each.m) }))
   .filter(({ distance }) => distance !== null);
 
-// The lines of a readout at a step: [{m, text}]. In a duel each metric's reading of the picture attacked against it; of two attacks on a
-// classifier every metric's reading of both.
+// The lines of a readout at a step: [{m, text}]. In a duel each metric's reading of the picture attacked against it; of
+// two attacks on a classifier every metric's reading of both.
 export function readoutLines(model, step, distortion) {
   if (hasVerdicts(model))
     return model.meta.lanes.flatMap((_, lane) => model.meta.metrics.map((__, m) => ({

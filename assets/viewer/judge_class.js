@@ -1,4 +1,5 @@
-// The room of a class: the lecturer opens it, shows code and link, and sees the counts; a student sees that an answer counts.
+// The room of a class: the lecturer opens it, shows code and link, and sees the counts; a student sees that an answer
+// counts.
 
 import { make } from "./dom.js";
 import { roomNow } from "./room.js";
@@ -113,6 +114,7 @@ function newQuestion({ number, index, words, counts, says }, address) {
       make("span", { textContent: `${count}: ${words[i]}` }), make("p", {}, ...who));
   });
   return make("li", { value: number }, make("h3", { textContent: `Question ${number}: reference, A, B` }),
-    make("img", { src: address(`viewer/questions/${index}`), alt: `question ${number}: reference, A and B`, loading: "lazy" }),
+    make("img", { src: address(`viewer/questions/${index}`), loading: "lazy",
+      alt: `question ${number}: reference, A and B` }),
     ...bars);
 }

@@ -13,8 +13,8 @@ export const english = (node) => (node && layer ? layer.englishOf(node) : node?.
 // A text that a canvas draws, in the language of the page; the event "page-language" says when to draw again.
 export const said = (text) => layer?.translated(text) ?? text;
 
-// `languages`: each {code, name, short, lang}, first English; `lang` is what the page's <html> says. `addressOf` makes the
-// address of a file of the server, and `changed` is called when the visitor has chosen.
+// `languages`: each {code, name, short, lang}, first English; `lang` is what the page's <html> says. `addressOf` makes
+// the address of a file of the server, and `changed` is called when the visitor has chosen.
 export function newLanguage(root, languages, addressOf, changed) {
   const codes = languages.map(({ code }) => code);
   let asked = "";                     // by the address or the visitor, during this visit

@@ -1,5 +1,5 @@
-// The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged, and a
-// mouse draws a rectangle around the pairs to choose.
+// The scatter: how far two metrics find a pair, on rulers of JPEG qualities. The threshold's lines can be dragged, and
+// a mouse draws a rectangle around the pairs to choose.
 
 import { said } from "./language.js";
 import { isIn, placeOf, thresholdAt } from "./pairs_model.js";

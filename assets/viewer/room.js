@@ -1,4 +1,5 @@
-// What a browser says of itself when it answers in a room of "You be the judge": the room, and a token that nobody else has.
+// What a browser says of itself when it answers in a room of "You be the judge": the room, and a token that nobody else
+// has.
 
 const TOKEN = "rlpips-token";
 
