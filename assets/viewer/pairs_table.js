@@ -10,7 +10,7 @@ const CARD = { head: 92, line: 46 };  // pixels of a card, a row in a narrow win
 const number = (value, digits = 3) =>
   value === null ? "∞" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
 
-// `head()` is { metrics, verdict(row), eye: whether a model of the eye was asked }; `sorted(sort)` and `chosen(row)` are
+// `head()` is { metrics, verdict(row), eye: whether a model of the eye was asked }; `sorted(sort)`, `chosen(row)` are
 // told what was clicked.
 export function newTable(scroll, { head, sorted, chosen }) {
   const [thead, tbody] = ["thead", "tbody"].map((name) => scroll.querySelector(name));
