@@ -24,7 +24,7 @@ class Collection:
     label: str
     sources: dict[str, Source] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    ordered: bool = False  # a list, whose order means something
+    order: list[str] | None = None  # of a list, whose order means something: names, of what is not read, too
 
 
 def open_side(given: Any, name: str) -> Collection | dict[str, Stack]:
@@ -55,29 +55,29 @@ def open_side(given: Any, name: str) -> Collection | dict[str, Stack]:
 
 
 def _open_list(given: Sequence[Any]) -> Collection:
-    collection = Collection(f"{len(given)} pictures", ordered=True)
+    collection, order = Collection(f"{len(given)} pictures"), []
     paths = all(isinstance(each, (str, os.PathLike)) for each in given)
     folder = Path(os.path.commonpath([Path(each).absolute().parent for each in given])) if given and paths else Path()
     for place, each in enumerate(given):
-        if paths:
-            path = Path(each).absolute()
-            name = path.relative_to(folder).as_posix()
-            if _is_junk(name):
-                continue
-            if path.suffix.lower() not in kinds.ENDINGS:
-                collection.problems.append(Problem(name, _not_a_picture(name)))
-                continue
+        name = Path(each).absolute().relative_to(folder).as_posix() if paths else str(place)
+        order.append(name)
+        if not paths:
+            collection.sources[name] = _item(each, place)
+        elif PurePosixPath(name).suffix.lower() in kinds.ENDINGS and not _is_junk(Path(name).name):
             collection.sources[name] = FileSource(name, folder)
-        elif hasattr(each, "shape") and hasattr(each, "detach"):  # a tensor (3, H, W)
-            collection.sources[str(place)] = _single(f"picture {place}", each)
-        else:
-            source = (
-                FileSource(Path(each).name, Path(each).absolute().parent)
-                if isinstance(each, (str, os.PathLike))
-                else None
-            )
-            collection.sources[str(place)] = source or ObjectSource(f"{images.name_of(each)} {place}", each)
+        elif not _is_junk(Path(name).name):
+            collection.problems.append(Problem(name, _not_a_picture(name)))
+    collection.order = order
     return collection
+
+
+def _item(given: Any, place: int) -> Source:
+    """One of a list."""
+    if hasattr(given, "shape") and hasattr(given, "detach"):  # a tensor (3, H, W)
+        return _single(f"picture {place}", given)
+    if isinstance(given, (str, os.PathLike)):
+        return FileSource(Path(given).name, Path(given).absolute().parent)
+    return ObjectSource(f"{images.name_of(given)} {place}", given)
 
 
 def _single(name: str, tensor: Any) -> ArraySource:

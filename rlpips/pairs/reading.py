@@ -45,8 +45,8 @@ def read(
         inputs = _read_listed(_rows_of(Path(listed)), everything)
     elif len(collections) == 1:
         inputs = _matched(matching.match_one(list(collections[0].sources)), *2 * [collections[0].sources])
-    elif all(side.ordered for side in collections):
-        inputs = _by_place(*(list(side.sources.values()) for side in collections))
+    elif all(side.order is not None for side in collections):
+        inputs = _by_place(*collections)
     else:
         names = [list(side.sources) for side in collections]
         inputs = _matched(matching.match_two(*names), *(side.sources for side in collections))
@@ -115,10 +115,19 @@ def _said(stack: Stack, span: values.Span) -> str:
     )
 
 
-def _by_place(clean: Sequence[Source], attacked: Sequence[Source]) -> Inputs:
-    if len(clean) != len(attacked):
-        raise ValueError(f"Two lists are paired by place; got {len(clean)} and {len(attacked)} pictures.")
-    return Inputs([Pair(*both) for both in zip(clean, attacked, strict=True)])
+def _by_place(clean: Collection, attacked: Collection) -> Inputs:
+    names = clean.order or [], attacked.order or []
+    if len(names[0]) != len(names[1]):
+        raise ValueError(f"Two lists are paired by place; got {len(names[0])} and {len(names[1])} pictures.")
+    inputs = Inputs()
+    for first, second in zip(*names, strict=True):
+        x, y = clean.sources.get(first), attacked.sources.get(second)
+        if x and y:
+            inputs.pairs.append(Pair(x, y))
+        elif x or y:
+            name, missing = (first, second) if x else (second, first)
+            inputs.problems.append(Problem(name, f"What it belongs to, {missing}, is no picture that is read here."))
+    return inputs
 
 
 def _matched(match: matching.Match, clean: dict[str, Source], attacked: dict[str, Source]) -> Inputs:

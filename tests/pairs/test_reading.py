@@ -73,6 +73,23 @@ def test_lists_are_paired_by_place(folders):
         read(clean, attacked[:3])
 
 
+def test_of_two_lists_what_is_not_read_keeps_its_place(folders):
+    """And a picture may stand in a list twice."""
+    clean, attacked = (sorted(folder.iterdir()) for folder in folders)
+    (folders[0] / "._1.png").write_bytes(b"of a Mac")
+    (folders[1] / "notes.txt").write_text("no picture")
+    inputs = read(
+        [clean[0], folders[0] / "._1.png", clean[2], clean[2]],
+        [attacked[0], attacked[1], folders[1] / "notes.txt", attacked[3]],
+    )
+    assert [(pair.clean.name, pair.attacked.name) for pair in inputs.pairs] == [
+        ("0.png", "0_adv.png"),
+        ("2.png", "3_adv.png"),
+    ]
+    assert [problem.name for problem in inputs.problems] == ["1_adv.png", "2.png", "notes.txt"]
+    np.testing.assert_array_equal(pixels(inputs)[0], STACK[[0, 2]])
+
+
 @pytest.mark.parametrize(
     "separator, heading", [(",", None), (";", ("adv", "orig")), ("\t", ("Reference", "Candidate"))]
 )
