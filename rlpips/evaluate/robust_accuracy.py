@@ -37,7 +37,7 @@ from rlpips.zoo import catalog
 from rlpips.zoo.attack_cards import ATTACKS
 from rlpips.zoo.catalog import PAIR
 
-CLASSIFIERS = ("undefended", "at-linf", "at-l2", "pat-self", "pat-alexnet")  # those of CIFAR-10
+CLASSIFIERS = ("undefended", "at-linf", "at-l2", "pat-self", "pat-alexnet", "pat-rlpips")  # those of CIFAR-10
 YARDSTICKS = ("apgd-linf", "apgd-l2", "stadv", "recolour")
 AUTHORS = tuple(name for name, card in ATTACKS.items() if card.norm in ("scaled sums", "sums"))
 PAIRS = (("r-ppgd", "ppgd"), ("r-lpa", "lpa"))  # the attack bounded by R-LPIPS, and the same bounded by LPIPS
