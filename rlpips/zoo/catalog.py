@@ -421,7 +421,7 @@ CLASSIFIERS: dict[str, ClassifierCard] = {
             "PAT R-LPIPS",
             "0cd9ebb31708726320ca9a138f569ebc5cf1d199ab3686eb4ee186eb11998b10",
             "Trained here on pictures attacked by Fast-LPA within 0.3 in the features of R-LPIPS on AlexNet (R-PAT).",
-            RLPIPS_PAPER,
+            "ghazanfari2023rlpips",
         ),
         ClassifierCard(
             name="alexnet-imagenet",

@@ -99,7 +99,7 @@ def test_a_classifier_is_its_owners_frozen_and_in_eval_mode(shipped):
 def test_unknown_and_damaged_classifiers_are_refused(shipped, monkeypatch):
     for bad in ("undefendet", None, ["at-l2"]):
         with pytest.raises(
-            ValueError, match="the classifiers are undefended, at-linf, at-l2, pat-self, pat-alexnet, alex"
+            ValueError, match="the classifiers are undefended, at-linf, at-l2, pat-self, pat-alexnet, pat-rlpips, alex"
         ):
             load_classifier(bad)
     with pytest.raises(ValueError, match='device must be None, "cpu" or "cuda"'):
