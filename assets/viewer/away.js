@@ -22,13 +22,22 @@ export function watchServer(address) {
     return performance.now() - seen.get(line).since > STILL_MS;
   }
 
+  // No answer will end what this button stops.
+  function end(stop) {
+    stop.dataset.runs = 0;
+    [document.getElementById(stop.dataset.run).disabled, stop.disabled] = [false, true];
+  }
+
   async function look() {
     const still = [...document.querySelectorAll(".status [role=status]")].filter(isStill);
     if (still.length) {
       const now = await ask();
       for (const line of now === server ? [] : still)
         if (english(line) === seen.get(line).text) line.textContent = now ? ANEW : GONE;
-      if (now !== server) document.dispatchEvent(new Event("server-away"));
+      if (now !== server) {
+        document.dispatchEvent(new Event("server-away"));
+        document.querySelectorAll("button[data-runs]").forEach(end);
+      }
       else for (const line of still) seen.delete(line);  // ask again in a while
       server = now ?? server;
     }

@@ -34,18 +34,20 @@ DISK_FULL = "Refused: the server's disk is full. Your pictures are not the reaso
 ENDED = "ended"  # the state of a page whose run is over: Stop has nothing to cut off
 
 # What Run and Stop look like. A button that is disabled loses the focus: Run has it again when it can be pressed again.
+# The buttons are set by the browser, so that they change at once, and also where the server has gone (assets/viewer/away.js).
 _BEGIN_JS = """() => {
   const [run, stop] = %s.map((id) => document.getElementById(id));
-  stop.dataset.runs = Number(stop.dataset.runs ?? 0) + 1;
+  Object.assign(stop.dataset, { runs: Number(stop.dataset.runs ?? 0) + 1, run: run.id });
   stop.dataset.focus = run === document.activeElement ? run.id : "";
-  return ['%s', { interactive: false, __type__: "update" }, { interactive: true, __type__: "update" }];
+  [run.disabled, stop.disabled] = [true, false];
+  return '%s';
 }"""
 _END_JS = """() => {
   const [run, stop] = %s.map((id) => document.getElementById(id));
   stop.dataset.runs = Math.max(0, Number(stop.dataset.runs ?? 0) - 1);
+  [run.disabled, stop.disabled] = [false, stop.dataset.runs === "0"];
   if (stop.dataset.focus === run.id)
     setTimeout(() => document.activeElement === document.body && run.focus({ preventScroll: true }), 100);
-  return [{ interactive: true, __type__: "update" }, { interactive: stop.dataset.runs > 0, __type__: "update" }];
 }"""
 
 FINISHED = cache.FinishedRuns(64 * 1024**2)  # bytes, for fifteen duels and more
@@ -298,10 +300,9 @@ def connect(
 
     stop.interactive = False
     buttons = json.dumps([run.elem_id, stop.elem_id])
-    # By the browser, so that it appears at once; and so that it ends even where the server has gone.
-    run.click(None, None, [status, run, stop], js=_BEGIN_JS % (buttons, WAITING), **PRIVATE)
+    run.click(None, None, status, js=_BEGIN_JS % (buttons, WAITING), **PRIVATE)
     event = run.click(start, inputs, outputs, js=js, **PRIVATE)
-    event.then(None, None, [run, stop], js=_END_JS % buttons, **PRIVATE)
+    event.then(None, None, None, js=_END_JS % buttons, **PRIVATE)
     event.then(finish, outputs[-1], outputs, trigger_mode="multiple", **PRIVATE)  # the next run may end before this has
     stop.click(None, cancels=[event], api_visibility="private")
 
