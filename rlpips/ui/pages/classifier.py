@@ -131,7 +131,9 @@ def build(tab: gr.Tab) -> list[Any]:
                 allow_preview=False, object_fit="cover", interactive=False, buttons=[],
             )  # fmt: skip
             upload = gr.File(label="or your own picture", height=64, elem_id="fool-upload", elem_classes="upload")
-            network = gr.Radio([], label="Classifier", elem_id="fool-classifier")
+            # With its choices from the start: an address may choose one before the tab is filled.
+            choices = classifier_text.classifiers(classifier_text.available())
+            network = gr.Radio(choices, label="Classifier", elem_id="fool-classifier")
             trained = gr.HTML(elem_id="fool-trained", elem_classes="hint")
             with gr.Row():  # of two lines in a narrow column, as their names are long
                 first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0")
