@@ -17,7 +17,8 @@ export function newYoursMaps(part, model, view, own, cache) {
   function build() {
     pictures = [...pairOn(model, view.trunk).map((m) => ({ metric: m, ...describe(model, m) })), { ...YOURS }]
       .map(({ metric = null, title, color }) => {
-        const picture = { metric, title, canvas: make("canvas", { role: "img" }), most: make("span") };
+        const canvas = make("canvas", { role: "img", ariaLabel: `Where ${title} sees a difference, all layers` });
+        const picture = { metric, title, canvas, most: make("span") };
         const name = make("span", { className: "rv-ink", textContent: title });
         name.style.setProperty("--raw", color);
         picture.figure = make("figure", {}, picture.canvas, make("figcaption", {}, name, picture.most));

@@ -457,7 +457,7 @@ def test_how_it_works_is_rendered_here(page):
     b.tab(page, "How it works")
     page.wait_for_selector(".prose-page .katex-display")
     assert page.locator(".prose-page .katex").count() > 10 and page.locator(".katex-error").count() == 0
-    assert page.locator(".prose-page table").count() == 2
+    assert page.locator(".prose-page table").count() == 3
     text = page.locator("div.prose.prose-page").inner_text()
     assert "$" not in text and "[[" not in text
 

@@ -131,7 +131,9 @@ def build(tab: gr.Tab) -> list[Any]:
                 allow_preview=False, object_fit="cover", interactive=False, buttons=[],
             )  # fmt: skip
             upload = gr.File(label="or your own picture", height=64, elem_id="fool-upload", elem_classes="upload")
-            network = gr.Radio([], label="Classifier", elem_id="fool-classifier")
+            # These have their choices from the start: an address may choose one before the tab is filled.
+            choices = classifier_text.classifiers(classifier_text.available())
+            network = gr.Radio(choices, label="Classifier", elem_id="fool-classifier")
             trained = gr.HTML(elem_id="fool-trained", elem_classes="hint")
             with gr.Row():  # of two lines in a narrow column, as their names are long
                 first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0")
@@ -147,7 +149,8 @@ def build(tab: gr.Tab) -> list[Any]:
                     run = gr.Button("Run", variant="primary", elem_id="fool-run", min_width=80)
                     stop = gr.Button("Stop", elem_id="fool-stop", min_width=80)
                 status = status_line("Loading…", "fool-status")
-            recorded = gr.Dropdown([], label="Recorded examples", elem_id="fool-recorded")
+            examples = list(_examples())
+            recorded = gr.Dropdown(examples, value=None, label="Recorded examples", elem_id="fool-recorded")
             with gr.Accordion("More", open=False, elem_id="fool-more"):
                 visitor_bounds = [
                     gr.Number(0.5, label=classifier_text.bound_label(name), elem_id=f"fool-bound-{index}")
