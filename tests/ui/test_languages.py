@@ -58,7 +58,7 @@ def sources() -> Iterator[str]:
     for file in sorted(paths.ROOT.glob("rlpips/**/*.py")):
         parts = [node.value for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Constant)]
         yield "\n".join(part for part in parts if isinstance(part, str))
-    for pattern in ("viewer/*.js", "viewer/*.html", "*.md", "weights/*.json"):
+    for pattern in ("viewer/*.js", "viewer/*.html", "story/*.js*", "*.md", "weights/*.json"):
         for file in sorted(paths.ASSETS.glob(pattern)):
             yield re.sub(r"[\"'`]\s*\+\s*[\"'`]", "", file.read_text("utf-8"))
 
