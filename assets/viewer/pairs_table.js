@@ -34,7 +34,7 @@ export function newTable(scroll, { head, sorted, chosen }) {
 
   function drawHead() {
     thead.replaceChildren(make("tr", {}, ...columns.map((column) => {
-      const on = sort?.name === column.name;
+      const on = Boolean(sort) && sort.name === column.name;
       const cell = make("th", { className: column.kind ?? "", scope: "col" });
       cell.ariaSort = !on ? "none" : sort.down ? "descending" : "ascending";
       if (!column.key) return cell;
