@@ -2,6 +2,7 @@
 // in it is put in as text.
 
 import { make } from "../viewer/dom.js";
+import { english } from "../viewer/language.js";
 
 const button = (text, className, onclick, more = {}) =>
   make("button", { type: "button", textContent: text, className, onclick, ...more });
@@ -95,7 +96,7 @@ export function newPanel(act, formatAddress) {
     only(says);
   }
 
-  const figureIs = (text) => { if (number.textContent !== text) number.textContent = text; };
+  const figureIs = (text) => { if (english(number) !== text) number.textContent = text; };
 
   // `best` is what the number says of it, {figure, of}.
   function trying({ text, says: result, best, reached, last }) {
@@ -104,7 +105,7 @@ export function newPanel(act, formatAddress) {
     taskText.textContent = text;
     figureIs(best.figure);
     unit.textContent = best.of;
-    if (taskSays.textContent !== result) taskSays.textContent = result;
+    if (english(taskSays) !== result) taskSays.textContent = result;
     taskSays.classList.toggle("story-reached", reached);
     [tryIt.hidden, back.disabled] = [true, false];
     next.textContent = last ? "Close" : "Next";

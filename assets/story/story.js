@@ -94,8 +94,7 @@ export function newStory({ addressOf, moved }) {
   }
 
   async function begin({ scene, from }, isNew = false) {
-    answers = new Map();
-    story = null;
+    [answers, attempts, story] = [new Map(), null, null];
     const url = from ? sourceOf(from) : null;
     told = { scene, from: url ? from : "" };
     if (url) {

@@ -2,6 +2,7 @@
 // style is in phone.css.
 
 import { make } from "./dom.js";
+import { english } from "./language.js";
 
 const TABLES = "#robustness-page :is(.intervals, .transfer) table, .fool-rows table, .prose-page table";
 
@@ -40,7 +41,15 @@ function labelRow(row, heads) {
 }
 
 function nameOf(cell) {
-  const name = make("span", { className: cell.className }, ...[...cell.childNodes].map((node) => node.cloneNode(true)));
+  const name = make("span", { className: cell.className }, ...[...cell.childNodes].map(copyOf));
   name.style.setProperty("--raw", cell.style.getPropertyValue("--raw"));
   return name;
+}
+
+// In English, as all that is made.
+function copyOf(node) {
+  if (node.nodeType === Node.TEXT_NODE) return english(node);
+  const copy = node.cloneNode(false);
+  copy.append(...[...node.childNodes].map(copyOf));
+  return copy;
 }

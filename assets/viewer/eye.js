@@ -6,6 +6,7 @@ import { make } from "./dom.js";
 import { eyeMaps } from "./eye_maps.js";
 import { sentence } from "./eye_text.js";
 import { HEAT_CSS } from "./heat.js";
+import { english } from "./language.js";
 import { laneName } from "./names.js";
 import { newPicture } from "./picture.js";
 import { shortNumber } from "./text.js";
@@ -30,7 +31,7 @@ export function showEye(eye, model, lane) {
   eye.root.classList.toggle("rv-unseen", !seen && !waits);
   for (const part of [eye.picture.figure, eye.scale]) part.style.visibility = seen ? "" : "hidden";
   const text = seen ? sentence(model, lane) : waits ? WAITING : said?.missing ?? NOT_ASKED;
-  if (eye.text.textContent !== text) eye.text.textContent = text;
+  if (english(eye.text) !== text) eye.text.textContent = text;
   if (!seen) return;
   const top = Math.max(...said.map_peak);
   eye.top.textContent = shortNumber(top);

@@ -110,7 +110,7 @@ const as = (text) => ({ text, isWhole: !isEnglish(text), isMade: false });
 
 // The words in the places of a pattern, as few as will do from left to right; null if the text does not fit.
 function wordsIn({ pieces, places }, text) {
-  if (!text.startsWith(pieces[0]) || !text.endsWith(pieces.at(-1))) return null;
+  if (!text.startsWith(pieces[0]) || !text.endsWith(pieces.at(-1)) || !areThere(pieces, text)) return null;
   const words = [];
   const isFit = (place, at) => {
     const piece = pieces[place + 1];
@@ -123,6 +123,17 @@ function wordsIn({ pieces, places }, text) {
     return false;
   };
   return isFit(0, pieces[0].length) ? words : null;
+}
+
+// Whether the pieces stand in a text one after the other: most patterns are out of the question at once.
+function areThere(pieces, text) {
+  let at = 0;
+  for (const piece of pieces) {
+    at = text.indexOf(piece, at);
+    if (at < 0) return false;
+    at += piece.length;
+  }
+  return true;
 }
 
 const fits = {

@@ -9,7 +9,8 @@
 import { hasWords, isEnglish, newPhrases } from "./phrases.js";
 
 const ATTRIBUTES = ["title", "aria-label", "placeholder", "alt", "aria-valuetext"];
-const LEFT = "script, style, noscript, textarea, code, pre, kbd, bdi, [translate=no], [contenteditable=true], .katex";
+const LEFT = "script, style, noscript, textarea, code, pre, kbd, bdi, cite, [translate=no], [contenteditable=true], "
+  + ".katex";
 const INLINE = new Set("a b strong em i u s sub sup br span small mark abbr code kbd bdi cite q".split(" "));
 const OPAQUE = new Set("img svg canvas input button select output".split(" "));
 const LOOK_MS = 300;

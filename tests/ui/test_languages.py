@@ -58,7 +58,7 @@ def sources() -> Iterator[str]:
     for file in sorted(paths.ROOT.glob("rlpips/**/*.py")):
         parts = [node.value for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Constant)]
         yield "\n".join(part for part in parts if isinstance(part, str))
-    for pattern in ("viewer/*.js", "viewer/*.html", "*.md", "weights/*.json"):
+    for pattern in ("viewer/*.js", "viewer/*.html", "story/*.js*", "*.md", "weights/*.json"):
         for file in sorted(paths.ASSETS.glob(pattern)):
             yield re.sub(r"[\"'`]\s*\+\s*[\"'`]", "", file.read_text("utf-8"))
 
@@ -186,6 +186,36 @@ def test_places_lists_and_sentences(blank):
         "x" * 5000: None,
     }
     assert dict(zip(cases, blank.evaluate(LOOK_UP, [texts, [*cases]]), strict=True)) == cases
+
+
+# Sentences made from numbers, which only some runs show.
+MADE = """After 40 steps within l∞ 4/255 the attack has brought LPIPS to 1.020, further than any JPEG tried (quality 1); R-LPIPS l∞ to 0.111, \
+as far as JPEG quality 24. Noise of the same budget brings them to 0.01 and 0.002.
+After 12 of 40 steps within an l2 norm of 1.5 the attack has brought LPIPS from 0.5 to 0.11, as far as JPEG quality 24.
+After 1 step within moves of 0.5 px the attack has brought DISTS to 0.2. Random moves within the same budget bring it to 1.2e-5.
+It was further than any JPEG tried (quality 1). As far as which JPEG copy does R-LPIPS find it now?
+LPIPS says 0.012, as far as JPEG quality 71: not the size of the change fools it, but its direction.
+A lesson in seven scenes, scene 2 of 7: LPIPS's verdict
+You said “quality 50 or better”; measured: “beyond quality 1”.
+You said 32 levels; measured: 4 levels.
+eps 4 does it (JPEG quality below 1). The smallest so far is 4, and 0.5 does not: try one between.
+Reached: 0.5 does it, and nothing smaller can be set. Duels: 5.
+In the story file, scenes[0].ask.value must be the name of a value that is a number, not "foo".
+The story could not be fetched from example.org: it answers 404.
+25 answers from 12 browsers
+Done: question 3 of 25 in room ACDEF.
+1 channel makes half of LPIPS’s distance, 12 of R-LPIPS l∞’s, 5 of yours. For the same picture as JPEG quality 16 it takes 33 and 18: \
+to LPIPS this change sits in fewer channels.
+Done: scored in 12 s. Agrees with LPIPS on 0.95 (0.9 to 0.98), with R-LPIPS l∞ on 0.9 (0.8 to 0.95), and chooses right under attack \
+0.41 (0.33 to 0.5).
+Fooled: it says a cat. In 8 bits: a dog.
+Running: waiting for a turn… (2nd in the queue, about 3 min)
+This is not a readable trace: its maps are too large."""
+
+
+def test_sentences_with_numbers_are_whole(blank):
+    made = blank.evaluate(LOOK_UP, [languages.texts("zh"), MADE.splitlines()])
+    assert [text for text in made if text is None or re.search(r"[A-Za-z]{2,} +[a-z]{2,}", text)] == []
 
 
 BODY = """<h1>Title</h1><p id="mixed">Press <b>this</b> and <a href="#x">that</a>.</p><p id="code">Run <code>Title</code></p>

@@ -110,8 +110,9 @@ def test_a_run_a_refusal_and_choices_are_in_chinese(chromium, server):
     with b.visit(chromium, server.url + "#duel?steps=4&lang=zh") as page:
         speaks(page, "zh-Hans")
         page.wait_for_function("document.querySelector('#status').innerText.startsWith('加载完成')")
-        assert page.get_attribute("#objective [data-said]", "data-said") == "推远"
-        assert page.input_value("#objective input") == "push away"  # the value is Gradio's
+        assert page.inner_text("#objective label.selected") == "推远"
+        assert page.get_attribute("#candidate [data-said]", "data-said") == "图像本身"
+        assert page.input_value("#candidate input") == "the picture itself"  # the value is Gradio's
         page.click("#run")
         page.wait_for_function("document.querySelector('#status').innerText.startsWith('完成：4 步，用时')")
         assert not re.search(r"[a-z]{3,} [a-z]{2,}", page.inner_text("#status"))

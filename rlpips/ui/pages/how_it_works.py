@@ -61,7 +61,7 @@ def _source(paper: references.Reference) -> str:
     """A line of the list of sources, with a link to where it can be read."""
     place = f"arXiv {paper.arxiv}" if paper.arxiv else f"doi {paper.doi}" if paper.doi else paper.publisher
     link = f"[{place}]({paper.url})" if paper.url else place
-    return f"- {paper.authors}: *{html.escape(paper.title)}*, {paper.year}, {link} ({paper.short})."
+    return f"- {paper.authors}: <cite>{html.escape(paper.title)}</cite>, {paper.year}, {link} ({paper.short})."
 
 
 def _ours() -> list[tuple[str, str]]:
