@@ -1,0 +1,13 @@
+// The names that Gradio gives its buttons say less than what is in them: "Thumbnail 1 of 8", where the picture's own name is.
+
+const LOOK_MS = 1000;                 // Gradio shows parts of the page late, and builds some anew
+const NAMED_WITHIN = ".thumbnail-item[aria-label], button[aria-dropeffect][aria-label]";
+const TWICE = "#recorded .thumbnail-item img:not([alt=''])";  // its caption is on show beside it
+
+export function mountLabels() {
+  (function look() {
+    for (const button of document.querySelectorAll(NAMED_WITHIN)) button.removeAttribute("aria-label");
+    for (const image of document.querySelectorAll(TWICE)) image.alt = "";
+    setTimeout(look, LOOK_MS);
+  })();
+}
