@@ -28,7 +28,7 @@ function hex(color) {
 
 // The same lightening and darkening as the viewer's .rv-ink.
 const dark = () => document.body.classList.contains("dark");
-const ink = (color) => hex(`color-mix(in oklab, ${color} ${dark() ? "70%, white" : "84%, black"})`);
+const ink = (color) => hex(`color-mix(in oklab, ${color} ${dark() ? "52%, white" : "84%, black"})`);
 const recolored = (figure) => JSON.parse(JSON.stringify(figure, (_, value) =>
   (typeof value === "string" && /^#[0-9a-f]{6}$/i.test(value) ? ink(value) : value)));
 
