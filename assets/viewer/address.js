@@ -5,6 +5,7 @@ import { watchArea } from "./area.js";
 import { mountDrawer } from "./drawer.js";
 import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
+import { mountLabels } from "./labels.js";
 import { english, newLanguage } from "./language.js";
 import { mountPhone } from "./phone.js";
 import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
@@ -199,6 +200,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   mountShare(element, linkNow, addressOf);
   mountKeys(element, () => page);
   mountHelp(props.help);
+  mountLabels();
   mountPhone();
   mountDrawer();
   element.querySelector(".notice button").addEventListener("click", () => say(""));

@@ -28,7 +28,7 @@ function hex(color) {
 
 // The same lightening and darkening as the viewer's .rv-ink.
 const dark = () => document.body.classList.contains("dark");
-const ink = (color) => hex(`color-mix(in oklab, ${color} ${dark() ? "70%, white" : "88%, black"})`);
+const ink = (color) => hex(`color-mix(in oklab, ${color} ${dark() ? "52%, white" : "84%, black"})`);
 const recolored = (figure) => JSON.parse(JSON.stringify(figure, (_, value) =>
   (typeof value === "string" && /^#[0-9a-f]{6}$/i.test(value) ? ink(value) : value)));
 
@@ -64,6 +64,7 @@ export function mount({ element, props, watch, address }) {
     plot.style.height = `${layout.height}px`;
     await plotly.react(plot, data, layout, { displaylogo: false, showTips: false, modeBarButtons: BUTTONS,
       displayModeBar: touch ? true : "hover", toImageButtonOptions: { scale: 2, filename: root.dataset.name } });
+    for (const svg of plot.querySelectorAll(".main-svg")) svg.ariaHidden = "true";  // the sentence says it
     writeLegend(data);
     root.dataset.drawn = Number(root.dataset.drawn ?? 0) + 1;
   }

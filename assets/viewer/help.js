@@ -7,7 +7,7 @@ const LOOK_MS = 1000;                 // Gradio shows parts of the page late, an
 // `entries`: each {at, name, text, more}; `at` is the CSS selector of the place, `more` an address on this page.
 export function mountHelp(entries) {
   const made = entries.map((entry) => ({ entry, ...newHelp(entry) }));
-  document.body.append(...made.map(({ box }) => box));
+  (document.querySelector("main") ?? document.body).append(...made.map(({ box }) => box));
   (function look() {
     for (const { entry, button } of made) {
       const place = button.isConnected ? null : document.querySelector(entry.at);

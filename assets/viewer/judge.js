@@ -77,6 +77,7 @@ export function mount({ element, props, trigger, watch }) {
     candidates.forEach((button, i) => {
       button.classList.toggle("jd-chosen", i === chosen);
       if (certain) button.classList.add(i === nearer ? "jd-right" : "jd-wrong");
+      button.removeAttribute("aria-label");  // the caption says what it is now
       caption(i, describe(i));
     });
     find("said").classList.toggle("jd-right", certain && chosen === nearer);

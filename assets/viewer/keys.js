@@ -6,7 +6,8 @@ const RUN = {
   duel: "#run", inspect: "#compare", pairs: "#pairs-run", robustness: "#sweep-run", classifier: "#fool-run",
 };
 const ROVING = [
-  ["#samples", ".thumbnail-item"], ["#fool-samples", ".thumbnail-item"], ["#pages > .tab-wrapper", "[role=tab]"],
+  ...["#samples", "#fool-samples", "#sweep-samples", "#recorded"].map((grid) => [grid, ".thumbnail-item"]),
+  ["#pages > .tab-wrapper", "[role=tab]"],
 ];
 const TURN = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 

@@ -92,7 +92,7 @@ export function mount({ element, props, trigger, watch }) {
     find("match").hidden = !match;
     find("list").open = true;
     if (!match) return;
-    find("match").querySelector("h3").textContent = `${match.count} pairs belong together in ${match.files}.`;
+    find("match").querySelector("h2").textContent = `${match.count} pairs belong together in ${match.files}.`;
     find("notes").replaceChildren(...match.notes.map((textContent) => make("li", { textContent })));
     const couples = match.pairs.map(([clean, attacked]) => `${clean} → ${attacked}`);
     const more = match.count - couples.length;

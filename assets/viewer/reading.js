@@ -9,7 +9,7 @@ import { number } from "./text.js";
 export function newReading(root, model, metric) {
   const section = fromTemplate(root, "reading");
   section.style.setProperty("--raw", metricColor(model, metric));
-  section.querySelector("h4").textContent = metricTitle(model, metric);
+  section.querySelector("h3").textContent = metricTitle(model, metric);
   const bars = section.querySelector(".rv-bars");
   bars.setAttribute("aria-label", `Share of each layer in ${metricTitle(model, metric)}`);
   const layers = model.meta.layers.map((layer) => {

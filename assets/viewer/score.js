@@ -24,6 +24,7 @@ export function drawScores(svg, scores, mine) {
     text((INSET.left + SIZE.width - INSET.right) / 2, SIZE.height - 3, "middle", "agreement with LPIPS →"),
     ...points(scores, mine).flatMap((score) => point(score, x, y, text)));
   spread(svg);
+  svg.ariaHidden = String(!scores.length && !mine.length);
   svg.setAttribute("aria-label", [...scores, ...mine].map(({ title, agreement, attacked }) =>
     `${title || YOURS.title}: agreement ${agreement.value}, right under attack ${attacked.value}`).join("; "));
 }

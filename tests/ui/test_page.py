@@ -307,7 +307,7 @@ def test_uploads_good_and_bad(page, tmp_path):
 
 
 TEXTS = [
-    "#masthead p", "#status div", "#budget", "[role=tab]", "#viewer .rv-distance", "#viewer .rv-words", "#viewer h4",
+    "#masthead p", "#status div", "#budget", "[role=tab]", "#viewer .rv-distance", "#viewer .rv-words", "#viewer .rv-reading h3",
     "#viewer figcaption span", "#viewer .rv-legend li", "#viewer .rv-table th", "#viewer .rv-table td", "#viewer .rv-badge",
     "#viewer .rv-step", "#viewer .rv-probe", "#viewer .rv-bars b", "#run", "#stop",
 ]  # fmt: skip

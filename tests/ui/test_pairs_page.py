@@ -292,7 +292,7 @@ def test_the_bench_in_a_browser(chromium, tmp_path):
         page.locator("#pairs .pb-chips button").nth(0).click()
 
         b.upload(page, "#pairs-first", upload)
-        page.wait_for_function("document.querySelector('#pairs .pb-match h3').textContent.startsWith('3 pairs')")
+        page.wait_for_function("document.querySelector('#pairs .pb-match h2').textContent.startsWith('3 pairs')")
         assert page.is_visible("#pairs .pb-stale")  # the numbers beside it are the example's
         page.click("#pairs-run")
         page.wait_for_function("document.querySelector('#pairs-status').innerText.startsWith('Done: 3 of 3')")

@@ -16,7 +16,7 @@ AUDIT = """([root, least]) => {
   const walker = document.createTreeWalker(at, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement, text = node.textContent.trim(), style = getComputedStyle(element);
-    if (!text || element.closest('option, template, script, style, .skip') || !element.checkVisibility({ visibilityProperty: true }))
+    if (!text || element.closest('option, template, script, style, .skip, .rv-title') || !element.checkVisibility({ visibilityProperty: true }))
       continue;
     const range = document.createRange();
     range.selectNodeContents(node);
@@ -110,7 +110,7 @@ def test_the_projector_is_read_from_the_back(chromium, server):
             texts = [
                 "#viewer .rv-words",
                 "#viewer .rv-distance",
-                "#viewer h4",
+                "#viewer .rv-reading h3",
                 "#viewer figcaption span",
                 "#viewer .rv-legend li",
             ]

@@ -15,7 +15,7 @@ from rlpips.ui.components import modules
 PLOTLY_JS = Path(find_spec("plotly").origin).parent / "package_data" / "plotly.min.js"
 SWEEPS = {"2afc": "Right choices over ε", "inflation": "How far a small change looks"}  # titles of `charts.sweep`
 _TEMPLATE = """<section class="chart" data-name="${name}" ${legend}><h3>${title}</h3><p class="chart-says"></p>
-<ul class="chart-legend" aria-label="Metrics shown"></ul><div class="chart-plot" role="img"></div></section>"""
+<ul class="chart-legend" aria-label="Metrics shown"></ul><div class="chart-plot" role="figure"></div></section>"""
 
 
 def chart(title: str, elem_id: str, empty: str = "", legend: bool = True) -> gr.HTML:

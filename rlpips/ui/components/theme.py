@@ -69,6 +69,7 @@ CSS += """
 #recorded .grid-wrap { max-height: none; padding: 0; }
 #recorded .grid-container { grid-template-columns: repeat(auto-fill, minmax(min(clamp(150px, 12.5vw, 280px), 44%), 1fr)); }
 #recorded .thumbnail-item { display: flex; flex-direction: column; aspect-ratio: auto; height: 100%; }
+#recorded .thumbnail-item:hover .caption-label { opacity: 1; }
 #recorded .thumbnail-item img { aspect-ratio: 1; height: auto; }
 #recorded .caption-label { position: static; max-width: none; white-space: normal; text-align: left; border: 0;
   background: none; padding: 8px 10px; }

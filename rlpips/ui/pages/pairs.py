@@ -76,7 +76,7 @@ def build(tab: gr.Tab) -> None:
                 backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pairs-backbone")
                 values = gr.Dropdown(VALUES, value="recognised", label="Values in arrays", elem_id="pairs-values")
                 eye = gr.Checkbox(True, label="Ask FLIP, a model of the eye", elem_id="pairs-eye")
-                swap = gr.Dropdown(ROLES, value=False, label="The files hold", elem_id="pairs-swap")
+                swap = gr.Radio(ROLES, value=False, label="The files hold", elem_id="pairs-swap")
         view = gr.HTML(
             None, elem_id="pairs", html_template=_text("pairs.html"), css_template=_text("pairs.css"),
             js_on_load=modules.load("pairs.js", events=("opened", "asked")), apply_default_css=False,

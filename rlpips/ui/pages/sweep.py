@@ -53,7 +53,7 @@ def build() -> None:
                 METRICS, value=["lpips", "rlpips-linf"], label="Metrics, each attacked itself", elem_id="sweep-metrics"
             )
             with gr.Row():
-                norm = gr.Dropdown(NORMS, value="linf", label="Norm", elem_id="sweep-norm", min_width=80)
+                norm = gr.Radio(NORMS, value="linf", label="Norm", elem_id="sweep-norm", min_width=80)
                 patches = gr.Dropdown(PATCHES, value=PATCHES[0], label="Patches", elem_id="sweep-patches", min_width=80)
             with gr.Row():
                 run = gr.Button("Run", variant="primary", elem_id="sweep-run", min_width=80)
