@@ -39,7 +39,7 @@ def main():
         b.visit(b.launch(playwright), server.url) as page,
     ):
         b.ready(page)
-        tour.settle(page)
+        tour.settle(page, 1200)
         counter = page.context.new_cdp_session(page)
         counter.send("Performance.enable")
 
