@@ -292,3 +292,23 @@ CARDS = """async (texts) => {
 
 def test_the_labels_of_cards_go_back_to_english(blank):
     assert blank.evaluate(CARDS, {"<1>Title</1> of": "的<1>题</1>"}) == ["的题", "Title of", "en"]
+
+
+# What the page says its language is, for what the browser prefers and what was chosen before.
+FIRST = """async ([preferred, before]) => {
+  Object.defineProperty(navigator, "languages", { value: preferred, configurable: true });
+  if (before) localStorage.setItem("lang", before); else localStorage.removeItem("lang");
+  document.body.innerHTML = '<div class="languages"></div>';
+  const { newLanguage } = await import("./language.js");
+  const known = ["en", "xx"].map((code) => ({ code, name: code, short: code, lang: code }));
+  newLanguage(document, known, () => "data:application/json,{}", () => {}).start();
+  return document.documentElement.lang;
+}"""
+
+
+def test_the_first_language_that_is_known_is_spoken(blank):
+    cases = [
+        (["fr-FR"], None, "en"), (["fr", "xx-YY"], None, "xx"), (["en-US", "xx"], None, "en"), (["XX"], None, "xx"),
+        (["xx"], "en", "en"), (["en"], "xx", "xx"), (["xx"], "yy", "xx"), ([], None, "en"),
+    ]  # fmt: skip
+    assert [blank.evaluate(FIRST, case[:2]) for case in cases] == [case[2] for case in cases]

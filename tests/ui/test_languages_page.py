@@ -79,9 +79,6 @@ def test_the_language_comes_from_the_browser_and_is_remembered(chromium, server)
         page.goto(server.url)
         opened(page)
         speaks(page, "en")
-    with b.visit(chromium, server.url, locale="fr-FR") as page:
-        opened(page)
-        speaks(page, "en")
 
 
 def test_the_language_stays_in_the_address(chromium, server):
