@@ -45,7 +45,7 @@ export function newPhrases(texts) {
 
   // A translation is { text, isWhole }: whole if no English is left in it.
   function fill({ one, words }) {
-    let [isWhole, isMade] = [true, hasWords(one.key.replace(PLACE, ""))];
+    let [isWhole, isMade] = [true, /[A-Za-z]/.test(one.key.replace(PLACE, ""))];
     const text = one.value.replace(PLACE, (_, __, n) => {
       const place = one.places.findIndex((each) => each.n === n);
       const made = one.places[place].kind ? as(words[place]) : translate(words[place]);

@@ -195,7 +195,7 @@ def enter(page, field, value):
 def choose(page, field, text):
     """Choose an entry of a dropdown."""
     page.click(f"{field} input")
-    page.get_by_role("option", name=text, exact=True).click()
+    page.locator("ul").get_by_role("option", name=text, exact=True).click()  # not of the viewer's lists
     page.wait_for_function(
         "([field, text]) => document.querySelector(`${field} input`).value === text", arg=[field, text]
     )

@@ -45,7 +45,6 @@ def tour(page, pages=PAGES):
             settle(page)
             yield name
         for state in _STATES.get(name, _nothing)(page):
-            settle(page)
             yield f"{name}, {state}"
 
 
@@ -67,10 +66,13 @@ def _duel(page):
         symbol.focus()
         yield "a part of the formula"
     page.evaluate(_MOVE, [0, 0.5])
+    settle(page)
     yield "a mixture"
     page.evaluate(_MOVE, [-1, 15])
+    settle(page)
     yield "silent channels"
     page.click("#viewer .rv-project")
+    settle(page)
     yield "projector"
     page.keyboard.press("Escape")
     size = page.viewport_size
@@ -85,10 +87,12 @@ def _judge(page):
     page.wait_for_selector("#judge .jd[data-state=question]")
     page.keyboard.press("a")
     page.wait_for_selector("#judge .jd[data-state=answered]")
+    settle(page)
     yield "an answer"
     page.click(".jc-open")
     page.wait_for_selector(".jc-dialog[open] .jc-tally h2:not(:empty)")
     page.click(".jc-reveal")
+    settle(page)
     yield "a room"
     page.click(".jc-dialog form button")
     page.evaluate("() => { location.hash = 'judge'; }")
@@ -100,10 +104,11 @@ def _story(page):
     for scene in range(1, 8):
         page.wait_for_selector(f".story[data-state=asks] .story-dot:nth-child({scene})[aria-current]")
         page.wait_for_selector(".story-question")
-        yield f"scene {scene}"
+        if scene == 1:
+            yield "a question"
         page.click(".story-next")
         page.wait_for_selector(".story[data-state=told]")
-        yield f"scene {scene}, answered"
+        yield f"scene {scene}"  # with its question, which is out of sight
         if scene < 7:
             page.click(".story-next")
     page.click(".story-try")

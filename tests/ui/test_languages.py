@@ -269,3 +269,46 @@ def test_the_layer_follows_the_page(blank):
     blank.evaluate("document.querySelector('#mixed').replaceChildren('Title')")
     assert blank.inner_text("#mixed") == "题"
     assert blank.evaluate("layer.missing(false, ['Two words', 'Title'])") == ["Two words"]
+
+
+# A table becomes cards while the page is in another language, and then the visitor chooses English.
+CARDS = """async (texts) => {
+  document.body.innerHTML = `<div class="languages"></div><div id="robustness-page"><div class="intervals"><table>
+    <thead><tr><th>Run</th><th><b>Title</b> of</th></tr></thead><tbody><tr><td>1</td><td>2</td></tr></tbody></table></div></div>`;
+  const { newLanguage } = await import("./language.js"), { labelTables } = await import("./cards.js");
+  const heard = () => new Promise((done) => document.addEventListener("page-language", done, { once: true }));
+  const known = ["en", "xx"].map((code) => ({ code, name: code, short: code, lang: code }));
+  const address = `data:application/json,${encodeURIComponent(JSON.stringify(texts))}`;
+  newLanguage(document, known, () => address, () => {}).take("xx");
+  await heard();
+  labelTables();
+  await Promise.resolve();
+  const label = document.querySelector("td .of"), said = [label.textContent];
+  document.querySelector(".languages button").click();
+  await heard();
+  return [...said, label.textContent, document.documentElement.lang];
+}"""
+
+
+def test_the_labels_of_cards_go_back_to_english(blank):
+    assert blank.evaluate(CARDS, {"<1>Title</1> of": "的<1>题</1>"}) == ["的题", "Title of", "en"]
+
+
+# What the page says its language is, for what the browser prefers and what was chosen before.
+FIRST = """async ([preferred, before]) => {
+  Object.defineProperty(navigator, "languages", { value: preferred, configurable: true });
+  if (before) localStorage.setItem("lang", before); else localStorage.removeItem("lang");
+  document.body.innerHTML = '<div class="languages"></div>';
+  const { newLanguage } = await import("./language.js");
+  const known = ["en", "xx"].map((code) => ({ code, name: code, short: code, lang: code }));
+  newLanguage(document, known, () => "data:application/json,{}", () => {}).start();
+  return document.documentElement.lang;
+}"""
+
+
+def test_the_first_language_that_is_known_is_spoken(blank):
+    cases = [
+        (["fr-FR"], None, "en"), (["fr", "xx-YY"], None, "xx"), (["en-US", "xx"], None, "en"), (["XX"], None, "xx"),
+        (["xx"], "en", "en"), (["en"], "xx", "xx"), (["xx"], "yy", "xx"), ([], None, "en"),
+    ]  # fmt: skip
+    assert [blank.evaluate(FIRST, case[:2]) for case in cases] == [case[2] for case in cases]
