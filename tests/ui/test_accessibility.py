@@ -118,7 +118,9 @@ def narrow_states(page):
     yield "390 px"
     page.click("#page-duel .drawer-open")
     page.wait_for_selector(".drawer[data-open]")
-    page.locator(".drawer[data-open]").evaluate("node => Promise.all(node.getAnimations().map((each) => each.finished))")
+    page.locator(".drawer[data-open]").evaluate(
+        "node => Promise.all(node.getAnimations().map((each) => each.finished))"
+    )
     yield "390 px, the drawer"
     page.keyboard.press("Escape")
     page.set_viewport_size({"width": 1280, "height": 720})

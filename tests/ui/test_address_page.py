@@ -77,7 +77,10 @@ def test_back_forward_reload_and_what_is_not_recorded(chromium, server):
         page.evaluate("location.hash = '#duel?eps=5&seed=3'")
         at(page, "#duel?eps=5&seed=3")
         page.go_back()
-        page.click("#eps input[type=number]")  # waits, as people must, until the server has set the controls
+        # Nobody can type until the server has set the controls.
+        page.wait_for_function(
+            "document.querySelector('#seed input').value === '0' && !document.querySelector('#page-duel [inert]')"
+        )
         b.enter(page, "#eps", 4)
         at(page, "#duel")
         shows(page, "recorded", "4")
