@@ -38,9 +38,13 @@ export function newPhrases(texts) {
 
   // The patterns that a text fits, those with the most words of their own first.
   function fitting(text) {
-    const lists = [byFirst.get(firstWord(text)), byLast.get(lastWord(text)), others];
-    return lists.flatMap((list) => list ?? []).map((one) => ({ one, words: wordsIn(one, text) }))
-      .filter(({ words }) => words).sort((a, b) => b.one.weight - a.one.weight);
+    const found = [];
+    for (const list of [byFirst.get(firstWord(text)), byLast.get(lastWord(text)), others])
+      for (const one of list ?? []) {
+        const words = wordsIn(one, text);
+        if (words) found.push({ one, words });
+      }
+    return found.sort((a, b) => b.one.weight - a.one.weight);
   }
 
   // A translation is { text, isWhole }: whole if no English is left in it.
