@@ -62,7 +62,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
       if (wanted.faults.length) ask("open", { page, texts: null, faults: wanted.faults });
       return select();
     }
-    const isSet = page === "duel" && isSame(keys, completed(keys, wanted.texts), settings);
+    // While the server is at another address, its controls are those of neither.
+    const isSet = page === "duel" && !opening && isSame(keys, completed(keys, wanted.texts), settings);
     if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
     wantedView = isSet ? null : wanted.view;
     const isKnown = (name) => keysOf(page).some((key) => key.name === name);

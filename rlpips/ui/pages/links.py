@@ -62,8 +62,8 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page
         return masthead.answer(count=count, isNew=True, **shown), *updates
 
     there = [output for other in others.values() for output in other.outputs]
-    head.open(open_link, duel.mine, [pages, *here, *there], trigger_mode="always_last", **PRIVATE)
-    head.pick(pick, [duel.mine, duel.strip], here, trigger_mode="always_last", **PRIVATE)
+    head.open(open_link, duel.mine, [pages, *here, *there], trigger_mode="multiple", **PRIVATE)
+    head.pick(pick, [duel.mine, duel.strip], here, trigger_mode="multiple", **PRIVATE)
 
 
 def opened(page: str, texts: Any, faults: Any, mine: list[str], duel: Duel) -> tuple[str, dict[str, Any], list]:
