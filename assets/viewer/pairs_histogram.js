@@ -32,7 +32,7 @@ export function drawHistograms(root, { rows, shown, metrics, ladder, bars, selec
     });
     const ends = ["nearer", `JPEG quality ${ladder[0]} … ${ladder.at(-1)}`, "beyond"];
     const made = make("section", {},
-      make("h3", { textContent: title }), make("div", { className: "pb-bars" }, ...drawn),
+      make("h2", { textContent: title }), make("div", { className: "pb-bars" }, ...drawn),
       make("div", { className: "pb-ends" }, ...ends.map((textContent) => make("span", { textContent }))));
     made.style.setProperty("--raw", color);
     return made;

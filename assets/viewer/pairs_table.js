@@ -34,10 +34,10 @@ export function newTable(scroll, { head, sorted, chosen }) {
 
   function drawHead() {
     thead.replaceChildren(make("tr", {}, ...columns.map((column) => {
-      const on = sort !== null && sort.name === column.name;   // the pictures have no name
+      if (!column.key) return make("td", { className: column.kind ?? "" });   // the pictures have no name
+      const on = sort !== null && sort.name === column.name;
       const cell = make("th", { className: column.kind ?? "", scope: "col" });
       cell.ariaSort = !on ? "none" : sort.down ? "descending" : "ascending";
-      if (!column.key) return cell;
       cell.append(make("button", { type: "button", textContent: column.title + (!on ? "" : sort.down ? " ▾" : " ▴"),
         onclick: () => {
           sort = { name: column.name, key: column.key, down: on ? !sort.down : !column.kind };

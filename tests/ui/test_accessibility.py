@@ -1,4 +1,4 @@
-"""Every page and its states by the rules of axe-core, in a real browser; the visit fails on an error in the console."""
+"""Every page and its states by the rules of axe-core, and the focus, in a real browser. The formulas are Gradio's, and left out."""
 
 import browser as b
 import pytest
@@ -12,10 +12,15 @@ OPTIONS = {
     "elementRef": True,
 }
 COLORS = {**OPTIONS, "runOnly": {"type": "rule", "values": ["color-contrast"]}, "rules": {}}
-# What is Gradio's own, and has no public way to be mended: (rule, CSS selector): why.
-GRADIOS = {}
+# What stays: (rule, CSS selector): why.
+KNOWN = {
+    (
+        "target-size",
+        ".pb-bars button",
+    ): "the bars of a histogram; the range that they choose is chosen in the scatter plot and the sorted table, too",
+}
 # [rule, selector, help], or the place in the list of what is known.
-VIOLATIONS = """async ([options, known]) => (await axe.run(document, options)).violations.flatMap(({ id, help, nodes }) =>
+VIOLATIONS = """async ([options, known]) => (await axe.run({ exclude: ['.katex'] }, options)).violations.flatMap(({ id, help, nodes }) =>
   nodes.map(({ target, element }) => {
     const place = known.findIndex(([rule, selector]) => rule === id && element.matches(selector));
     return place < 0 ? [id, target.flat().join(' '), help] : place;
@@ -54,10 +59,6 @@ def page(chromium, server):
         page.evaluate(AXE_SCRIPT)
         page.wait_for_selector("#samples .thumbnail-item:not([aria-label])")
         yield page
-
-
-def violations(page, options=OPTIONS):
-    return page.evaluate(VIOLATIONS, [options, [*GRADIOS]])
 
 
 def duel_states(page):
@@ -103,12 +104,11 @@ def story_states(page):
 
 
 def other_pages(page):
-    for name in tour.tour(page, tour.PAGES[1:]):
+    comes = {"pairs": ".pb-bars button", "robustness": "#robust-transfer table", "classifier": "#fool-table table"}
+    for name in tour.tour(page, [name for name in tour.PAGES if name not in ("duel", "story")]):
+        if name in comes:
+            page.wait_for_selector(comes[name])
         yield name
-        if name == "judge":
-            page.click(".jd-candidate[data-choice='0']")
-            page.wait_for_selector(".jd-verdict")
-            yield "judge, answered"
 
 
 def narrow_states(page):
@@ -136,25 +136,17 @@ def dark_states(page):
         page.wait_for_selector(f"#page-{name}", state="visible")
         tour.settle(page)
         yield f"{name}, dark"
-    page.evaluate("document.body.classList.remove('dark')")
 
 
-def test_axe_finds_nothing(page):
-    import json
-    import time
-
-    found, last = {}, time.monotonic()
-    for states in (duel_states, story_states, other_pages, dark_states, narrow_states):
+def test_axe_finds_nothing_and_every_focus_is_seen(page):
+    found = {}
+    for states in (duel_states, story_states, other_pages, narrow_states, dark_states):
         for state in states(page):
             page.wait_for_function(NAMED)
-            begun = time.monotonic()
-            found[state] = violations(page, COLORS if states is dark_states else OPTIONS)
-            mid = time.monotonic()
+            found[state] = page.evaluate(VIOLATIONS, [COLORS if states is dark_states else OPTIONS, [*KNOWN]])
             if states is other_pages or state in ("as it opens", "Inside the metric, all layers", "390 px, the drawer"):
                 found[state] += page.evaluate(UNSEEN)
-            now = time.monotonic()
-            print(state, len(found[state]), *(round(x, 1) for x in (begun - last, mid - begun, now - mid)), flush=True)
-            last = now
-            with open("/tmp/axefound.json", "w") as file:
-                json.dump(found, file, indent=1, ensure_ascii=False)
-    print(found)
+    known = {each for violations in found.values() for each in violations if isinstance(each, int)}
+    new = {state: [each for each in violations if not isinstance(each, int)] for state, violations in found.items()}
+    assert not any(new.values()), {state: violations for state, violations in new.items() if violations}
+    assert known == {*range(len(KNOWN))}  # nothing is excused that is mended
