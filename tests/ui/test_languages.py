@@ -274,7 +274,7 @@ def test_the_layer_follows_the_page(blank):
 # A table becomes cards while the page is in another language, and then the visitor chooses English.
 CARDS = """async (texts) => {
   document.body.innerHTML = `<div class="languages"></div><div id="robustness-page"><div class="intervals"><table>
-    <thead><tr><th>Run</th><th><b>Title</b> of</th></tr></thead><tbody><tr><td>1</td><td>2</td></tr></tbody></table></div></div>`;
+    <thead><tr><th>Run</th><th><b>Title</b> of</th><th>Run</th></tr></thead><tbody><tr><td>1</td><td>2</td><td>3</td></tr></tbody></table></div></div>`;
   const { newLanguage } = await import("./language.js"), { labelTables } = await import("./cards.js");
   const heard = () => new Promise((done) => document.addEventListener("page-language", done, { once: true }));
   const known = ["en", "xx"].map((code) => ({ code, name: code, short: code, lang: code }));
