@@ -2,7 +2,6 @@
 // style is in phone.css.
 
 import { make } from "./dom.js";
-import { english } from "./language.js";
 
 const TABLES = "#robustness-page :is(.intervals, .transfer) table, .fool-rows table, .prose-page table";
 
@@ -41,15 +40,14 @@ function labelRow(row, heads) {
 }
 
 function nameOf(cell) {
-  const name = make("span", { className: cell.className }, ...[...cell.childNodes].map(copyOf));
+  const name = make("span", { className: cell.className }, ...[...cell.childNodes].map((node) => node.cloneNode(true)));
   name.style.setProperty("--raw", cell.style.getPropertyValue("--raw"));
   return name;
 }
 
-// In English, as all that is made.
-function copyOf(node) {
-  if (node.nodeType === Node.TEXT_NODE) return english(node);
-  const copy = node.cloneNode(false);
-  copy.append(...[...node.childNodes].map(copyOf));
-  return copy;
-}
+// The labels are copies of what the headings say now.
+document.addEventListener("page-language", () => {
+  for (const label of document.querySelectorAll(".as-cards .of")) label.remove();
+  for (const table of document.querySelectorAll(".as-cards")) table.classList.remove("as-cards");
+  labelTables();
+});

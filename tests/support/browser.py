@@ -192,6 +192,23 @@ def enter(page, field, value):
     box.blur()
 
 
+def stop(page, button, ready):
+    """Press a button that stops a run as soon as it can be pressed and `ready`, a JavaScript expression, is true. From within the page:
+    the run may be over before a click of the driver arrives."""
+    page.evaluate(
+        f"""(button) => new Promise((done) => {{
+          const look = () => {{
+            const node = document.querySelector(button);
+            if (node.disabled || !({ready})) return setTimeout(look, 10);
+            node.click();
+            done();
+          }};
+          look();
+        }})""",
+        button,
+    )
+
+
 def choose(page, field, text):
     """Choose an entry of a dropdown."""
     page.click(f"{field} input")

@@ -342,10 +342,11 @@ def test_a_run_grows_and_its_trace_can_be_taken_home(page, tmp_path):
 def test_stop_keeps_what_is_there(page):
     b.enter(page, "#fool-steps", classifier.MAX_STEPS)
     page.click("#fool-run")
-    page.wait_for_function(
-        f"document.querySelector('{ROOT} .rv').matches('[data-state=running]:not([data-step=\"0\"])')"
+    b.stop(
+        page,
+        "#fool-stop",
+        f"document.querySelector('{ROOT} .rv').matches('[data-state=running]:not([data-step=\"0\"])')",
     )
-    page.click("#fool-stop")
     status = told(page, "Stopped")
     steps = int(re.match(r"Stopped: (\d+) step", status)[1])
     page.wait_for_selector(f"{ROOT} .rv[data-state=stopped]")

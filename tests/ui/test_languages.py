@@ -283,10 +283,10 @@ CARDS = """async (texts) => {
   await heard();
   labelTables();
   await Promise.resolve();
-  const label = document.querySelector("td .of"), said = [label.textContent];
+  const label = () => document.querySelector("td .of").textContent, said = [label()];
   document.querySelector(".languages button").click();
   await heard();
-  return [...said, label.textContent, document.documentElement.lang];
+  return [...said, label(), document.documentElement.lang];
 }"""
 
 

@@ -170,9 +170,11 @@ def test_stop_keeps_what_is_there(page):
     b.watch(page)
     assert page.is_enabled("#run") and page.is_disabled("#stop")
     page.click("#run")
-    page.wait_for_function("window.states.includes('running') && window.steps.at(-1) >= 20")
-    assert page.is_disabled("#run") and page.is_enabled("#stop")
-    page.click("#stop")
+    b.stop(
+        page,
+        "#stop",
+        "window.states.includes('running') && window.steps.at(-1) >= 20 && document.querySelector('#run').disabled",
+    )
     page.wait_for_selector("#run:enabled:focus")
     assert page.is_disabled("#stop")
     status = b.wait_for_status(page, "Stopped")

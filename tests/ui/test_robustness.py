@@ -217,8 +217,7 @@ def test_a_live_sweep_stops_refuses_and_keeps_its_charts(chromium, server, tmp_p
         page.locator("#sweep-metrics").get_by_label("R-LPIPS l∞", exact=True).uncheck()
         page.click("#sweep-run")
         wait_said(page, "2 of 4")
-        page.wait_for_selector("#sweep-2afc .chart[data-drawn]")
-        page.click("#sweep-stop")
+        b.stop(page, "#sweep-stop", "document.querySelector('#sweep-2afc .chart[data-drawn]')")
         wait_said(page, "Stopped: ")
         assert re.match(r"Stopped: [123] of 4 measured on 16 patches of astronaut", said(page))
 
