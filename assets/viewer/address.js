@@ -40,6 +40,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   let asked = null;                   // those that Run was pressed with, until its run is on show
   let wantedView = null;              // the view of the recorded duel that the server is opening
   let opening = 0;                    // the address that the server is opening, by number
+  let isAsking = false;               // whether the server has been asked, and has not answered
+  let next = null;                    // what it is asked then
   let count = 0;
   let timer = 0;
   let holding = 0;
@@ -75,13 +77,20 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
   }
 
-  // The server sets the controls; until then the address stays.
+  // The server sets the controls; until then the address stays. One question at a time: answers may overtake each other.
   function ask(event, detail) {
     const number = ++count;
     opening = number;
-    trigger(event, { ...detail, count: number });
-    setTimeout(() => { if (opening === number) opening = 0; }, PATIENCE_MS);
+    next = [event, { ...detail, count: number }];
+    if (!isAsking) send();
+    setTimeout(() => { if (opening === number) [opening, isAsking, next] = [0, false, null]; }, PATIENCE_MS);
     hold(document.activeElement);
+  }
+
+  function send() {
+    const question = next;
+    [next, isAsking] = [null, true];
+    trigger(...question);
   }
 
   // Until then nobody types into them: the answer would overwrite it. Whoever has the focus there gets it back.
@@ -97,7 +106,9 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   // which no controls make, if that is false. `run`: which one that is; `isNew`: for an entry that Back returns from;
   // `says`: to the visitor; `moved`: to another page.
   function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
-    if (number && number !== opening) return;     // another one was asked for meanwhile
+    if (number) isAsking = false;
+    if (number && next) return send();            // another one was asked for meanwhile
+    if (number && number !== opening) return;     // too late
     opening = 0;
     if (moved) { delete others[page]; page = moved; }
     if (run && wantedView) want(VIEWERS.duel, wantedView, run);

@@ -81,9 +81,10 @@ def test_back_forward_reload_and_what_is_not_recorded(chromium, server):
         page.wait_for_function(
             "document.querySelector('#seed input').value === '0' && !document.querySelector('#page-duel [inert]')"
         )
+        shows(page, "empty", "5", "Press Run to see this duel.")
         b.enter(page, "#eps", 4)
         at(page, "#duel")
-        shows(page, "recorded", "4")
+        shows(page, "empty", "4", "Press Run to see this duel.")
         page.locator("#samples .thumbnail-item").nth(3).click()
         at(page, "#duel?picture=coffee&norm=l2&eps=3")
         shows(page, "recorded", "3")
