@@ -77,7 +77,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
   }
 
-  // The server sets the controls; until then the address stays. One question at a time: answers may overtake each other.
+  // The server sets the controls; until then the address stays. One question at a time: answers overtake each other.
   function ask(event, detail) {
     const number = ++count;
     opening = number;
