@@ -71,6 +71,7 @@ def _duel(page):
     page.evaluate(_MOVE, [-1, 15])
     settle(page)
     yield "silent channels"
+    page.evaluate("document.querySelectorAll('#viewer .rv-menu').forEach((menu) => { menu.open = false; })")
     page.click("#viewer .rv-project")
     settle(page)
     yield "projector"
@@ -85,7 +86,7 @@ def _duel(page):
 
 def _judge(page):
     page.wait_for_selector("#judge .jd[data-state=question]")
-    page.keyboard.press("a")
+    page.locator("#judge .jd-candidate").first.click()
     page.wait_for_selector("#judge .jd[data-state=answered]")
     settle(page)
     yield "an answer"

@@ -124,7 +124,7 @@ def narrow_states(page):
     yield "390 px, the drawer"
     page.keyboard.press("Escape")
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.get_by_role("button", name="简体中文").click()
+    page.locator(".languages button").nth(1).click()
     page.wait_for_function("document.documentElement.lang === 'zh-Hans'")
     yield "Chinese"
 
