@@ -45,12 +45,12 @@ export function newDownloads(root, model, view, address) {
   }
 
   function rowsOf(trace) {
-    const name = trace.orig_name || trace.path.split("/").pop();
-    const whole = make("a", { className: "rv-button", href: trace.url, download: name, title: name, textContent: "ZIP",
-      ariaLabel: "The whole trace, ZIP" });
-    const [table, again, papers] = ["Every step, as a table", "Make it again", "Papers that it stands on"];
+    const [whole, table, again, papers] =
+      ["The whole trace", "Every step, as a table", "Make it again", "Papers that it stands on"];
+    const zip = link(whole, "ZIP", () => "trace.zip");
+    zip.title = zip.download = trace.orig_name;
     return [
-      row("The whole trace", whole),
+      row(whole, zip),
       ...(isPair(model) ? [] : [figure("Curves", ["SVG", "PNG", "PDF"], () => "curves")]),
       figure("All in one figure", ["PNG", "PDF"], () => "overview"),
       figure("All maps, with their scales", ["PNG", "PDF"], () => `maps-${view.scale}`),

@@ -89,6 +89,11 @@ def name_of(answer):
     return unquote(re.fullmatch(r"attachment; filename\*=UTF-8''(.+)", answer.headers["content-disposition"])[1])
 
 
+def test_the_whole_trace_has_its_name(client, trace, address, tmp_path):
+    answer = client.get(f"{address}/3/trace.zip")
+    assert answer.content == (tmp_path / "a.zip").read_bytes() and name_of(answer) == f"{trace.stem}.trace.zip"
+
+
 def test_texts_are_those_of_the_library(client, trace, address):
     for kind, ending, text in (
         ("steps.csv", "_steps.csv", trace.to_csv()),
@@ -112,7 +117,9 @@ def test_a_figure_comes_as_its_name_says(client, address, kind):
 
 
 def test_every_kind_is_of_a_type_that_browsers_are_told():
-    assert {kind.rpartition(".")[2] for kind in exports.KINDS} == set(exports._TYPES) and len(exports.KINDS) == 14
+    assert {kind.rpartition(".")[2] for kind in ("trace.zip", *exports.KINDS)} == set(exports._TYPES) and len(
+        exports.KINDS
+    ) == 14
 
 
 def test_a_single_map_says_whose_it_is(client, address):
@@ -165,7 +172,7 @@ def test_the_menu_offers_what_there_is(blank):
     assert found["all"][:2] == ["The whole trace, ZIP", "Curves, SVG"] and "Copy as Python" in found["all"]
     assert found["all"][-1] == "Noise of the same budget, map, LPIPS"
     (zip_, name), *links = found["links"]
-    assert (zip_, name) == ("/trace.zip", "cat_seed0.trace.zip")
+    assert (zip_, name) == ("/root/viewer/export/digest/7/trace.zip", "cat_seed0.trace.zip")
     kinds = [href.removeprefix("/root/viewer/export/digest/7/") for href, _ in links]  # the step on show
     assert kinds[-2:] == ["map-log-0-0.png", "map-log-1-0.png"] and set(kinds[:-2]) <= set(exports.KINDS)
     assert found["after"] == 4  # the pictures alone

@@ -276,6 +276,7 @@ def test_uploads_good_and_bad(page, tmp_path):
     page.click("#viewer .rv-downloads summary")
     with page.expect_download() as download:
         page.locator("#viewer .rv-downloads [aria-label='The whole trace, ZIP']").click()
+    assert download.value.suggested_filename.startswith("my-50-1_linf4_")
     download.value.save_as(tmp_path / "mine.zip")
     assert Trace.load(tmp_path / "mine.zip").reference.shape == (60, 90, 3)
 

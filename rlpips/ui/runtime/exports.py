@@ -26,6 +26,7 @@ _TYPES = {
     "csv": "text/csv; charset=utf-8",
     "py": "text/x-python; charset=utf-8",
     "bib": "application/x-bibtex; charset=utf-8",
+    "zip": "application/zip",
 }
 
 
@@ -99,6 +100,8 @@ def _answer(request: Request) -> Response:
     if not re.fullmatch("[0-9a-f]{64}", digest) or not path.is_file():
         return PlainTextResponse("This run is no longer on the server. Run it again.", 404)
     try:
+        if kind == "trace.zip":  # as it is: it is stored under a name that is no visitor's
+            return _file(f"{Trace.load(path).stem}.trace.zip", path.read_bytes())
         with _ONE_BY_ONE:
             name, data = _exported(path, step, kind)
     except KeyError:
