@@ -69,13 +69,14 @@ def opened(page, root="#viewer"):
 
 @pytest.fixture(scope="module")
 def traces(tmp_path_factory):
-    """Saved traces by name: a square, a panorama and a portrait."""
+    """Saved traces by name: a square, a panorama, a portrait, and a square seen by three metrics."""
     folder = tmp_path_factory.mktemp("traces")
-    shapes = {"square": (64, 64), "panorama": (40, 120), "portrait": (120, 40)}
+    shapes = {"square": (64, 64), "panorama": (40, 120), "portrait": (120, 40), "three": (64, 64)}
     for name, (height, width) in shapes.items():
+        metrics = ("lpips", "rlpips-linf", "rlpips-l2")[: 3 if name == "three" else 2]
         picture = folder / f"{name}.png"  # whose name the status says
         Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)).save(picture)
-        rlpips.attack(picture, steps=STEPS).save(folder / f"{name}.zip")
+        rlpips.attack(picture, metrics=metrics, steps=STEPS).save(folder / f"{name}.zip")
     return {name: folder / f"{name}.zip" for name in shapes}
 
 
@@ -182,6 +183,18 @@ def test_pictures_of_any_shape_have_the_same_area(chromium, server, traces):
             page.wait_for_selector("#viewer .rv-full", state="detached")
         for name, most in (("page", 1.3), ("projector", 1.6)):  # there the height of the window bounds a portrait
             assert max(areas[name]) / min(areas[name]) < most
+        page.focus("#viewer .rv-frame >> nth=1")
+        page.keyboard.press("f")
+        page.wait_for_selector("#viewer .rv-alone")
+        box = page.locator("#viewer .rv-picked .rv-frame").bounding_box()
+        assert box["height"] > 640 and box["width"] == pytest.approx(box["height"] / 3, rel=0.02)
+        page.keyboard.press("Escape")
+        page.wait_for_selector("#viewer .rv-full", state="detached")
+        assert page.evaluate("document.activeElement.matches('.rv-frame')")
+        open_trace(page, traces["three"])
+        audit(page)
+        page.click("#viewer .rv-project")
+        audit(page, least=18)
 
 
 def test_the_page_uses_the_window(chromium, server):
