@@ -2,7 +2,6 @@
 viewer/differences/DIGEST/STEP/TRUNK, the digest that of the trace's file. `rlpips.engine.differences` describes the answer."""
 
 import hashlib
-import re
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -21,9 +20,8 @@ _ONE_BY_ONE = threading.Lock()  # it takes its turn between two steps of whoever
 
 def _answer(request: Request) -> Response:
     digest, step, trunk = (request.path_params[key] for key in ("digest", "step", "trunk"))
-    trace = files.folder() / digest / "trace.zip"
-    if not re.fullmatch("[0-9a-f]{64}", digest) or not trace.is_file():
-        return PlainTextResponse("This run is no longer on the server. Run it again.", 404)
+    if not (trace := files.trace_of(digest)):
+        return PlainTextResponse(files.GONE, 404)
     try:
         with _ONE_BY_ONE:
             data = _differences(trace, step, trunk)

@@ -96,9 +96,8 @@ def _exported(path: Path, step: int, kind: str) -> tuple[str, bytes]:
 
 def _answer(request: Request) -> Response:
     digest, step, kind = (request.path_params[key] for key in ("digest", "step", "kind"))
-    path = files.folder() / digest / "trace.zip"
-    if not re.fullmatch("[0-9a-f]{64}", digest) or not path.is_file():
-        return PlainTextResponse("This run is no longer on the server. Run it again.", 404)
+    if not (path := files.trace_of(digest)):
+        return PlainTextResponse(files.GONE, 404)
     try:
         if kind == "trace.zip":  # as it is: it is stored under a name that is no visitor's
             return _file(f"{Trace.load(path).stem}.trace.zip", path.read_bytes())

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import math
 import os
+import re
 import tempfile
 import threading
 import time
@@ -25,12 +26,19 @@ _YOUNG_S = 10  # a file is not deleted before: it is being written, or fetched
 _ABANDONED_S = 60  # an upload that has not grown for so long never will
 _BLOCK = 4096  # bytes that a small file takes on a disk
 _INLINE_BYTES = 400_000  # how large a picture within a message may be
+GONE = "This run is no longer on the server. Run it again."
 FULL = "The server has no room for more files at the moment. Your pictures are not the reason; try again in a while."
 
 
 def folder() -> Path:
     """Where Gradio puts uploads and serves files from."""
     return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
+
+
+def trace_of(digest: str) -> Path | None:
+    """The stored trace.zip of a digest, which comes from an address; None for one that is not there, or no digest."""
+    path = folder() / digest / "trace.zip"
+    return path if re.fullmatch("[0-9a-f]{64}", digest) and path.is_file() else None
 
 
 def put(name: str, data: bytes) -> dict:
