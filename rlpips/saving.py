@@ -75,11 +75,12 @@ def csv_text(rows: Iterable[dict[str, Any]]) -> str:
         writer = writer or csv.DictWriter(file, list(row), lineterminator="\n")
         if not file.tell():
             writer.writeheader()
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerow({key: cell(value) for key, value in row.items()})
     return file.getvalue()
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value of a table as text: numbers to seven digits."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,8 +1,6 @@
 """The result of many pairs: the table, and what is written of it."""
 
-import csv
 import html
-import io
 import json
 import os
 import re
@@ -23,15 +21,7 @@ class Pairs(Table):
 
     def to_csv(self, path: str | os.PathLike | None = None) -> str | Path:
         """Write one line a pair, in UTF-8, or return the text."""
-        file = io.StringIO()
-        writer = None
-        for row in self:
-            row = {key: _cell(value) for key, value in _outer(row).items()}
-            if writer is None:
-                writer = csv.DictWriter(file, list(row), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(row)
-        return self._put(file.getvalue(), path, "csv")
+        return self._put(saving.csv_text(map(_outer, self)), path, "csv")
 
     def to_json(self, path: str | os.PathLike | None = None) -> str | Path:
         """Write everything: the receipt, the summary, what could not be measured, and every row; or return the text."""
@@ -106,7 +96,7 @@ class Pairs(Table):
         ]
         head = "".join(f"<th>{html.escape(key)}</th>" for key in keys)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_cell(row[key]))}</td>" for key in keys) + "</tr>"
+            "<tr>" + "".join(f"<td>{html.escape(saving.cell(row[key]))}</td>" for key in keys) + "</tr>"
             for row in self[:_SHOWN]
         )
         more = f"<p>{len(self) - _SHOWN} more</p>" if len(self) > _SHOWN else ""
@@ -127,14 +117,6 @@ def _worded(name: str) -> str:
 
 def _outer(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if not key.endswith(_INNER)}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(("=", "@")) else value  # a spreadsheet would compute it
-    return f"{value:.7g}"
 
 
 def _json(value: Any, indent: int | None = None) -> str:
