@@ -36,8 +36,8 @@ function faultIn(text) {
   const next = new RegExp(`\\s*(?:(${string})|(${plain})|([{}\\[\\],:]))`, "y");
   const opened = [];
   let wants = "value", at = 0;        // "item": a value or the end of the list; "name": a key after a comma
-  for (let found = next.exec(text); found; found = next.exec(text)) {
-    const [, word, other, mark] = found;
+  for (let match = next.exec(text); match; match = next.exec(text)) {
+    const [, word, other, mark] = match;
     const ends = mark === "}" ? "{" : mark === "]" ? "[" : null;
     const mayEnd = ends === "{" ? ["key", "more"] : ["item", "more"];
     if (["key", "name"].includes(wants) && word) wants = "colon";
@@ -184,7 +184,7 @@ const story = (value, recorded) => whole("", value, { recorded });
 
 const SLOT = /\{([A-Za-z0-9][\w.-]*)\}/g;
 
-const namesIn = (text) => [...text.matchAll(SLOT)].map((found) => found[1]);
+const namesIn = (text) => [...text.matchAll(SLOT)].map((match) => match[1]);
 
 // The text with each name's value in its place; `textOf` gives a value as text.
 export const filled = (text, textOf) => text.replace(SLOT, (_, name) => textOf(name));

@@ -69,8 +69,8 @@ function quality(model, metric, value) {
   const { long, short } = rulerText(model, "jpeg", metric, value);
   if (short === "beyond all") return BEYOND;
   if (short === "below all" || short === "identical") return BELOW;
-  const found = /quality (\d+)/.exec(long);
-  return found ? Number(found[1]) : null;
+  const match = /quality (\d+)/.exec(long);
+  return match ? Number(match[1]) : null;
 }
 
 const over = (a, b) => (a === null || !(b > 0) ? null : a / b);

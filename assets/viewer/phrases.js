@@ -38,13 +38,13 @@ export function newPhrases(texts) {
 
   // The patterns that a text fits, those with the most words of their own first.
   function fitting(text) {
-    const found = [];
+    const fitting = [];
     for (const list of [byFirst.get(firstWord(text)), byLast.get(lastWord(text)), others])
       for (const one of list ?? []) {
         const words = wordsIn(one, text);
-        if (words) found.push({ one, words });
+        if (words) fitting.push({ one, words });
       }
-    return found.sort((a, b) => b.one.weight - a.one.weight);
+    return fitting.sort((a, b) => b.one.weight - a.one.weight);
   }
 
   // A translation is { text, isWhole }: whole if no English is left in it.

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rlpips import saving
-from rlpips.traces import export, reader, writer
+from rlpips.traces import export, papers, program, reader, writer
 from rlpips.traces.schema import Eye, Frame, SharedTrunk, merged_maps
 
 
@@ -139,11 +139,11 @@ class Trace:
 
     def to_python(self, path: str | os.PathLike | None = None) -> str | Path:
         """Write a program that makes this trace again, or return it. It says where the file name of a picture of one's own goes."""
-        return self._put(export.python(self), path, ".py")
+        return self._put(program.python(self), path, ".py")
 
     def to_bibtex(self, path: str | os.PathLike | None = None) -> str | Path:
         """Write the BibTeX entries of the papers that this trace stands on, and of no others, or return them."""
-        return self._put(export.bibtex(self), path, ".bib")
+        return self._put(papers.bibtex(self), path, ".bib")
 
     def _repr_html_(self) -> str:
         return export.as_html(self)

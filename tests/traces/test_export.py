@@ -16,8 +16,9 @@ from rlpips import Trace, paths
 from rlpips.attacks.by_card import total_steps
 from rlpips.attacks.side_by_side import fool
 from rlpips.engine.compare import compare
-from rlpips.traces import export
+from rlpips.traces import papers, program
 from rlpips.traces.ruler import Ruler
+from rlpips.zoo import references
 from rlpips.zoo.attack_cards import ATTACKS
 
 
@@ -186,7 +187,7 @@ def test_hostile_names_run_nothing(duel, photo):
 
 def test_what_a_search_is_told_fits_the_attacks():
     for card in ATTACKS.values():
-        assert export._RUNS.get(card.kind, 1) * 7 == total_steps(card, 7)
+        assert program.RUNS.get(card.kind, 1) * 7 == total_steps(card, 7)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +200,12 @@ def test_what_a_search_is_told_fits_the_attacks():
 def test_the_papers_are_those_that_were_used(duel, receipt, eye, expected):
     trace = of(duel, **receipt)
     trace = trace if eye else replace(trace, eye=None)
-    assert [export.references.reference(key).short for key in export.papers(trace)] == expected.split()
+    assert [references.reference(key).short for key in papers.papers(trace)] == expected.split()
     assert trace.to_bibtex().count("\n@") + 1 == len(expected.split())
 
 
 def test_the_papers_of_other_metrics_and_of_attacks_on_classifiers(duel):
-    shorts = lambda trace: [export.references.reference(key).short for key in export.papers(trace)]  # noqa: E731
+    shorts = lambda trace: [references.reference(key).short for key in papers.papers(trace)]  # noqa: E731
     others = replace(duel, metrics=("dists", "elpips", "ssim"), eye=None)
     assert shorts(others) == ["DISTS", "VGG16", "E-LPIPS", "LPIPS", "AlexNet", "SSIM", "PGD"]
     fooled = Trace.load(paths.PRECOMPUTED_CLASSIFIER / "truck-01-at-linf-pgd-linf-ppgd.zip")

@@ -111,8 +111,8 @@ class _Eye:
 
     def _look(self, stored: Stored) -> None:
         pairs = [(question.pictures[0], question.pictures[k]) for question, _ in stored for k in (1, 2)]
-        found = flip.distances(pairs)
-        self._choices = np.array(found).reshape(-1, 2).argmin(1).tolist() if found else []
+        distances = flip.distances(pairs)
+        self._choices = np.array(distances).reshape(-1, 2).argmin(1).tolist() if distances else []
 
     def choices(self, stored: Stored) -> list[int]:
         """The candidate of each question; none before they are known."""
@@ -138,10 +138,10 @@ def routes(stored: Any) -> list[Route]:
 
     async def counted(request: Request) -> Response:
         try:
-            found = tally(stored(), request.path_params["code"], request.headers.get("x-room-key", ""))
+            counts = tally(stored(), request.path_params["code"], request.headers.get("x-room-key", ""))
         except ValueError as error:
             return PlainTextResponse(str(error), 404)
-        return JSONResponse(found, headers={"Cache-Control": "no-store"})
+        return JSONResponse(counts, headers={"Cache-Control": "no-store"})
 
     def pictures(request: Request) -> Response:
         index = request.path_params["index"]

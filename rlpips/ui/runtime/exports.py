@@ -74,10 +74,10 @@ def export(trace: Trace, step: int, kind: str) -> tuple[str, bytes]:
     for a map that there is not, and for a trace of more than a figure holds."""
     if len(trace.lanes) * len(trace.metrics) > _MOST and kind.endswith(("png", "svg", "pdf")):
         raise ValueError(f"A figure here has at most {_MOST} lanes times metrics; this trace is larger.")
-    if found := _MAP.fullmatch(kind):
+    if match := _MAP.fullmatch(kind):
         from rlpips.traces import figures
 
-        scale, lane, metric = found[1], int(found[2]), int(found[3])
+        scale, lane, metric = match[1], int(match[2]), int(match[3])
         data = figures.image(figures.maps(trace, step, scale, [lane], [metric]), "png")
         lanes = "_".join(re.sub(r"[^\w\-]+", "-", each) for each in (trace.lanes[lane], trace.metrics[metric]))
         return f"{trace.stem}_step{_shown(trace, step)}_map-{lanes}-{scale}.png", data
