@@ -43,6 +43,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   let isAsking = false;               // whether the server has been asked, and has not answered
   let next = null;                    // what it is asked then
   let count = 0;
+  let seen = location.hash;           // the address that was opened or written last
   let timer = 0;
   let holding = 0;
   let held = [];                      // parts of the page that wait for the server
@@ -53,6 +54,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   // ---- what the address says, to the page
 
   function open(hash) {
+    seen = hash;
     const wanted = parse(hash, props);
     ({ page, anchor, hide, story } = wanted);
     leaveOut();
@@ -146,11 +148,13 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   // Write the address: in place of the one before, or as a new entry that Back returns from.
   function keep(isNew = false) {
     clearTimeout(timer);
-    if (opening) return;
+    // An address that the visitor has just gone to (Back) is opened in a moment: it is not written over.
+    if (opening || location.hash !== seen) return;
     const hash = hashNow();
     if (hash === (location.hash || `#${props.pages[0]}`)) return;
     // In full: a part of it alone would belong to Gradio's <base>.
     history[isNew ? "pushState" : "replaceState"](history.state, "", location.pathname + location.search + hash);
+    seen = location.hash;
     tellParent(hash);
     document.dispatchEvent(new Event("page-address"));
   }

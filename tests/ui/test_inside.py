@@ -143,6 +143,7 @@ def test_the_recorded_duel_is_opened(chromium, server):
     heads, channels = trace.trunks[0].heads, trace.per_channel[-1]
     with b.visit(chromium, f"{server.url}#duel?inside=1", 1280, 720) as page:
         page.wait_for_selector("#viewer .rv-activations canvas >> nth=0")
+        page.wait_for_function("document.querySelector('#viewer .rv-channels tbody tr').innerText.trim()")
         first = rows(page)[0]
         parts = heads[0] * channels[0]
         heaviest = int(parts.argmax())
