@@ -13,7 +13,7 @@ export function watchServer(address) {
   let server = null;                  // its name, which is another one after every start
 
   const ask = () => fetch(address("viewer/server"), { cache: "no-store", signal: AbortSignal.timeout(STILL_MS) })
-    .then((answer) => (answer.ok ? answer.text() : null), () => null);
+    .then((answer) => (answer.ok ? answer.text() : null)).catch(() => null);
 
   function isStill(line) {
     const text = english(line);

@@ -134,32 +134,28 @@ def server(tmp_path_factory):
         yield server
 
 
-def rows(page):
-    return page.locator("#viewer .rv-channels tbody tr").all_inner_texts()
-
-
 def test_the_recorded_duel_is_opened(chromium, server):
     trace = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
     heads, channels = trace.trunks[0].heads, trace.per_channel[-1]
     with b.visit(chromium, f"{server.url}#duel?inside=1", 1280, 720) as page:
         page.wait_for_selector("#viewer .rv-activations canvas >> nth=0")
-        page.wait_for_function("document.querySelector('#viewer .rv-channels tbody tr').innerText.trim()")
-        first = rows(page)[0]
         parts = heads[0] * channels[0]
         heaviest = int(parts.argmax())
         layer = int(np.searchsorted(np.cumsum(trace.trunks[0].channels), heaviest, "right"))
         place = heaviest - sum(trace.trunks[0].channels[:layer])
-        assert f"conv{layer + 1} · {place}" in first and f"{100 * parts[heaviest] / parts.sum():.0f}" in first
+        first = page.locator("#viewer .rv-channels tbody tr").first
+        first.get_by_text(f"conv{layer + 1} · {place}").wait_for()
+        assert f"{100 * parts[heaviest] / parts.sum():.0f}" in first.inner_text()
 
         # A metric half-way, its third layer muted: in the same moment its distance stands there.
         page.locator("#viewer .rv-recipe input[type=range]").nth(0).fill("0.5")
         page.locator("#viewer .rv-gains input[type=range]").nth(2).fill("0")
         mixed = Heads.mix("lpips", "rlpips-linf", 0.5).scale_layers([1, 1, 0, 1, 1])
-        cell = page.locator("#viewer .rv-yours-numbers tbody tr").first.locator("td b").nth(2)
         expected = float(mixed.vector @ channels[0])
         page.wait_for_function(
-            "([cell, value]) => Math.abs(Number(cell.textContent) - value) < 6e-4",
-            arg=[cell.element_handle(), expected],
+            """value => Math.abs(document.querySelectorAll('#viewer .rv-yours-numbers tbody td b')[2].textContent - value)
+              < 6e-4""",
+            arg=expected,
         )
         page.wait_for_function("location.hash.includes('yours=0.5')")
         page.locator("#viewer .rv-undo").click()

@@ -42,7 +42,9 @@ class Fingers:
         for i in range(1, steps + 1):
             self.send("touchMove", [a + (z - a) * i / steps for a, z in zip(start, end)])
             self.page.wait_for_timeout(16)
-        self.page.wait_for_timeout(100)  # a finger that moves as it leaves throws the page, and the next tap only halts it
+        self.page.wait_for_timeout(
+            100
+        )  # a finger that moves as it leaves throws the page, and the next tap only halts it
         self.send("touchMove", end)
         self.send("touchEnd")
 
