@@ -25,7 +25,7 @@ export function newCard(template, verdict, metric, original, attacked, show) {
   const smallest = metric.smallest === null
     ? [bold("none"), ` (not flipped up to ${verdict.most}/255)`]
     : [bold(`${metric.smallest}/255`)];
-  part("smallest").append("smallest eps found to turn it, before rounding to 8 bits: ", ...smallest);
+  part("smallest").append("smallest eps found to turn it, unrounded: ", ...smallest);
   return card;
 }
 

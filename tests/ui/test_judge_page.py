@@ -269,7 +269,7 @@ def test_a_question_is_answered_and_explained(page):
         if np.isnan(verdict.smallest_eps[m]):
             assert "not flipped up to 32/255" in card
         else:  # two digits, rounded up
-            said = float(re.search(r"8 bits: ([\d.]+)/255", card)[1])
+            said = float(re.search(r"unrounded: ([\d.]+)/255", card)[1])
             assert 0 <= said - 255 * verdict.smallest_eps[m] < 0.1 * said
     points = questions.points(question, verdict, 1)
     assert score(page) == [
