@@ -133,9 +133,10 @@ def build(tab: gr.Tab, space: str = "") -> list[Any]:
         event(_next, inputs, outputs, js=ROOM_JS, **PRIVATE)
     in_class.opened(_anew, inputs, outputs, js=ROOM_JS, **PRIVATE)
     masthead.tell("judge", {"kind": kind})
-    stage.chosen(_vote, turn, in_class, **PRIVATE)
     requests.change(_live, [upload, kind], [stage, status, turn], **PRIVATE)
-    stage.chosen(_answer, turn, [stage, score, status], **PRIVATE)
+    # A quick visitor answers before Gradio has ended the event of the answer before.
+    stage.chosen(_vote, turn, in_class, trigger_mode="multiple", **PRIVATE)
+    stage.chosen(_answer, turn, [stage, score, status], trigger_mode="multiple", **PRIVATE)
     return [kind]
 
 
