@@ -128,12 +128,6 @@ def test_the_known_scores_are_there():
     assert known["R-LPIPS l∞"]["attacked"]["value"] > known["LPIPS"]["attacked"]["value"]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with b.serve(tmp_path_factory.mktemp("app")) as server:
-        yield server
-
-
 def test_the_recorded_duel_is_opened(chromium, server):
     trace = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
     heads, channels = trace.trunks[0].heads, trace.per_channel[-1]

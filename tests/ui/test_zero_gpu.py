@@ -103,20 +103,7 @@ def test_a_worker_computes_a_duel_is_stopped_and_refuses(scheduler, tmp_path):
     assert asked.count("/schedule") == asked.count("/allow") == 6
 
 
-def test_without_an_answer_nothing_is_computed_and_the_visitor_reads_why(tmp_path):
-    code = (
-        WORKER.partition("def main")[0]
-        + """
-try:
-    next(work.duel(AttackRequest(np.zeros((40, 48, 3), np.uint8), steps=3)))
-except ValueError as error:
-    print(error)
-"""
-    )
-    assert run(code, NOBODY, tmp_path).splitlines()[-1].startswith("ZeroGPU does not answer.")
-
-
-def test_the_page_opens_on_its_recorded_duel(chromium, tmp_path):
+def test_the_page_opens_on_its_recorded_duel_and_says_why_nothing_is_computed(chromium, tmp_path):
     with b.serve(tmp_path, SPACES_ZERO_GPU="true", SPACES_ZERO_DEVICE_API_URL=NOBODY) as server:
         with b.visit(chromium, server.url) as page:
             b.ready(page)
