@@ -1,4 +1,4 @@
-"""Projected gradient ascent on a batch of pictures, for any objective: PGD (Madry et al., arXiv 1706.06083) with steps of given sizes,
+"""Projected gradient ascent on a batch of points (pictures, flows, maps of colours), for any objective: PGD (Madry et al., arXiv 1706.06083) with steps of given sizes,
 and APGD (Croce and Hein, arXiv 2003.01690), which chooses them."""
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor
 from rlpips.attacks.schedule import step_sizes
 from rlpips.norms import Norm
 
-Objective = Callable[[Tensor], tuple[Tensor, ...]]  # x (B, 3, H, W) -> (the values to raise (B,), *readings)
+Objective = Callable[[Tensor], tuple[Tensor, ...]]  # points (B, C, h, w) -> (the values to raise (B,), *readings)
 _Row = tuple[Tensor, ...]  # (iterate, values, *readings), whose first dimension is B
 
 
@@ -30,11 +30,11 @@ def pgd(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yields (iterate, *readings) once more than there are `sizes`, the initial point first, and last, row by row, the best one.
 
-    start      (B, 3, H, W) in [0, 1], the centres of the balls
+    start      (B, C, h, w), the centres of the balls, every value within `norm.values`
     initial    the first iterate, same shape; it is projected into the balls
     objective  gives the values to raise, and readings: tensors (B, …) that are yielded with the iterate they belong to
-    norm       one of the values of `rlpips.norms.NORMS`
-    eps        a number, or a tensor (B, 1, 1, 1), in [0, 1] pixel units
+    norm       of `rlpips.norms.NORMS`, whose points are pictures in [0, 1]; or `flow.FLOW`, or `recolour.CHANGE`
+    eps        a number, or a tensor (B, 1, 1, 1), in the units of the points
     sizes      of the steps, like eps (`rlpips.attacks.schedule`)
     """
     start, x = _begin(start, initial, norm, eps)
@@ -68,16 +68,18 @@ def apgd(
             at_checkpoint = values
         before = values
         if step in checkpoints:
+            best_x, best_values, best_gradient, *_ = best
+            # The paper's conditions: fewer than rho = 0.75 of the steps rose; or nothing halved last time, and nothing higher since.
             few = rises < 0.75 * (step - last_checkpoint)
-            halved = few | (~halved & (at_checkpoint == best[1]))
+            halved = few | (~halved & (at_checkpoint == best_values))
             rows = halved.view(-1, 1, 1, 1)
             size = torch.where(rows, size / 2, size)
-            x, gradient = torch.where(rows, best[0], x), torch.where(rows, best[2], gradient)
-            previous = torch.where(rows, best[0], previous)
-            before = torch.where(halved, best[1], before)
-            at_checkpoint, last_checkpoint, rises = best[1], step, torch.zeros_like(rises)
+            x, gradient = torch.where(rows, best_x, x), torch.where(rows, best_gradient, gradient)
+            previous = torch.where(rows, best_x, previous)
+            before = torch.where(halved, best_values, before)
+            at_checkpoint, last_checkpoint, rises = best_values, step, torch.zeros_like(rises)
         moved = _move(x, gradient, size, start, norm, eps)
-        if step:  # momentum
+        if step:  # momentum, alpha = 0.75
             moved = inside(x + 0.75 * (moved - x) + 0.25 * (x - previous) - start, start, norm, eps)
         previous, x = x, moved
     yield _last(x, objective, best and (*best[:2], *best[3:]))

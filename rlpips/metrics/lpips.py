@@ -60,7 +60,7 @@ class PerceptualMetric(Metric):
     @in_neutral_state
     def layer_maps(self, x: Tensor, y: Tensor) -> list[Tensor]:
         features = self._features(x, y)
-        return [layer[:, 0] for layer in layer_maps(*features, stack_heads([self]))]
+        return [layer[:, 0] for layer in weighted_maps(*features, stack_heads([self]))]
 
     @in_neutral_state
     def per_channel(self, x: Tensor, y: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def stack_heads(metrics: Sequence[PerceptualMetric]) -> list[Tensor]:
     return [torch.stack(layer)[:, :, None, None] for layer in zip(*(metric.heads for metric in metrics), strict=True)]
 
 
-def layer_maps(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads: Sequence[Tensor]) -> list[Tensor]:
+def weighted_maps(features_x: Sequence[Tensor], features_y: Sequence[Tensor], heads: Sequence[Tensor]) -> list[Tensor]:
     """Weighted squared differences of N pairs by M metrics, with the heads from `stack_heads`: L maps (N, M, h_l, w_l)."""
     return [
         F.conv2d((fx - fy).square(), head)  # a 1×1 convolution sums over channels, for all metrics at once

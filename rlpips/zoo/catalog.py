@@ -2,6 +2,10 @@
 
 Only data, no torch: the page reads its choices from here. Every weights file is listed with the digest that
 `rlpips.zoo.weights` checks when it loads the file.
+
+A new metric needs a card in CATALOG, its paper in `rlpips.zoo.references`, and its figures in assets/weights/ (`rlpips.zoo.cards`).
+With LPIPS's formula and a file of heads that is all; any other has a class in `rlpips.metrics`, which
+`rlpips.metrics.lpips.shared_metric` makes by its name.
 """
 
 from dataclasses import dataclass, field
@@ -67,9 +71,7 @@ class MetricCard:
     weights: WeightsFile | None = None  # in assets/weights/
     always: str = ""
     of: str = ""
-    cost: int = (
-        1  # how many times as long as LPIPS's on AlexNet a step takes, roughly, where its trunk's cost does not say it
-    )
+    cost: int = 1  # a step's time over that of LPIPS on AlexNet, roughly, where its trunk's cost does not say it
 
     @property
     def backbones(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from rlpips.engine.fast_trunk import FastTrunk
 from rlpips.engine.lanes import Lanes, Layer
 from rlpips.metrics.backbones import Trunk, load_trunk, unit_length
 from rlpips.metrics.base import layer_shares
-from rlpips.metrics.lpips import layer_maps
+from rlpips.metrics.lpips import weighted_maps
 
 
 def features(count, seed):
@@ -32,7 +32,7 @@ def test_a_layer_is_the_plain_formula_with_its_gradient(layout, softness):
     # two lanes for each of two references
     lanes = features(4, 1).contiguous(memory_format=layout).requires_grad_()
     pair = (unit_length(each, softness) for each in (lanes, references.repeat_interleave(2, 0)))
-    maps = layer_maps(*([each] for each in pair), [heads[:, :, None, None]])
+    maps = weighted_maps(*([each] for each in pair), [heads[:, :, None, None]])
     plain = layer_shares(maps)[:, :, 0]
     weights = torch.rand(plain.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     carried = torch.rand(lanes.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
@@ -59,7 +59,7 @@ def test_shares_and_their_gradient_are_those_of_autograd(backbone, size):
     x, y = (torch.rand(count, 3, *size, generator=generator) for count in (2, 6))
     y.requires_grad_()
     weights = torch.rand(6, 2, len(heads), generator=generator)
-    maps = layer_maps(
+    maps = weighted_maps(
         [unit_length(each) for each in FastTrunk(trunk).features(y)],
         [unit_length(each).repeat_interleave(3, 0) for each in FastTrunk(trunk).features(x)],
         [head[:, :, None, None] for head in heads],

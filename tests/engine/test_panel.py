@@ -5,7 +5,7 @@ import torch
 import rlpips
 from rlpips.engine.panel import Panel, in_8_bits, trunks_of
 from rlpips.metrics.base import OwnMetric, layer_shares
-from rlpips.metrics.lpips import layer_maps, stack_heads
+from rlpips.metrics.lpips import stack_heads, weighted_maps
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])
@@ -27,7 +27,7 @@ def test_the_maps_of_a_panel_have_its_shares_for_means():
     ((maps, channels),) = panel.see(y)
     assert [tuple(each.shape) for each in maps] == [(4, 2, 15, 10), (4, 2, 7, 4), *[(4, 2, 3, 1)] * 3]
     torch.testing.assert_close(layer_shares(maps), panel.per_layer(y))
-    plain = layer_maps(metrics[1].trunk(y), metrics[1].trunk(x.repeat_interleave(2, 0)), stack_heads(metrics[1:]))
+    plain = weighted_maps(metrics[1].trunk(y), metrics[1].trunk(x.repeat_interleave(2, 0)), stack_heads(metrics[1:]))
     for result, expected in zip(maps, plain):
         torch.testing.assert_close(result[:, 1:], expected, atol=1e-6, rtol=1e-3)
     for metric in metrics:  # with its weights, the channels are those of the metric
