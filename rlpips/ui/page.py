@@ -31,7 +31,7 @@ from rlpips.ui.pages import (
     robustness,
     story,
 )
-from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, zero_gpu
+from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, strips, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def serve() -> None:
         state_session_capacity=SESSIONS, head=modules.HEAD,
         app_kwargs={
             "routes": [
-                masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES,
+                masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, strips.ROUTE, *exports.ROUTES, *story.ROUTES,
                 *judge_class.routes(judge.stored),
             ],
             "middleware": [Middleware(limits.Limits)],

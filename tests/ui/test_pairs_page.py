@@ -9,13 +9,16 @@ import browser as b
 import gradio as gr
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
 from visitors import VISITOR, request
 
 import rlpips
+from rlpips.data import images
 from rlpips.pairs import example
 from rlpips.ui.pages import pairs, pairs_run
-from rlpips.ui.runtime import device, pair_files, session, work
+from rlpips.ui.runtime import device, pair_files, session, strips, work
 from rlpips.ui.runtime.pair_files import Chosen, PairFiles
 from rlpips.ui.runtime.session import Update
 
@@ -157,6 +160,10 @@ def test_a_run_measures_what_the_library_measures(pictures):
         ]
         assert row["rlpips-linf_jpeg"] == theirs["rlpips-linf_jpeg"] and row["easy"] == theirs["easy_to_see"]
     assert _rows(message)[2]["psnr"] is None  # equal pictures; JSON has no infinity
+    client, piece = TestClient(FastAPI(routes=[strips.ROUTE])), message["pieces"][-1]
+    strip = images.read_picture(client.get(f"/viewer/strips/{piece['strip']}").content).pixels
+    assert strip.shape == (pair_files.SMALL * len(json.loads(piece["rows"])), 3 * pair_files.SMALL, 3)
+    assert client.get(f"/viewer/strips/{'0' * 64}").status_code == 404 == client.get("/viewer/strips/..").status_code
     head = json.loads(message["head"])
     assert head["files"] == "6 files, 1.png the first" and [each["name"] for each in head["metrics"]] == [
         *pairs_run.METRICS
@@ -200,10 +207,12 @@ def test_pairs_that_cannot_be_read_are_counted(pictures, tmp_path):
 
 
 def test_metrics_without_heads_for_the_backbone_are_left_out_with_a_sentence(pictures, monkeypatch):
-    with pytest.raises(ValueError, match="Choose at least one metric that has heads for SqueezeNet 1.1"):
+    with pytest.raises(ValueError, match="Choose at least one metric that has heads for SqueezeNet"):
         _run(pictures, None, "recognised", False, "squeeze", ["rlpips-tune"])
     monkeypatch.setattr(pairs_run, "measured", lambda *arguments: iter([arguments]))
-    ((*_, metrics, _, _, notes),) = _run(pictures, None, "recognised", False, "squeeze", ["mse", "rlpips-tune", "lpips"])
+    ((*_, metrics, _, _, notes),) = _run(
+        pictures, None, "recognised", False, "squeeze", ["mse", "rlpips-tune", "lpips"]
+    )
     assert metrics == ("mse", "lpips") and notes == ["R-LPIPS tune has no heads for SqueezeNet 1.1, and is left out."]
 
 

@@ -14,7 +14,7 @@ from rlpips.data import images
 from rlpips.pairs.inputs import Problem, printable
 from rlpips.pairs.verdict import THRESHOLD, easy_to_see
 from rlpips.ui.pages.duel_controls import metrics_on
-from rlpips.ui.runtime import device, files, pair_files, session, work
+from rlpips.ui.runtime import device, pair_files, session, strips, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.pair_files import EYE_PAIRS, Chosen, Match, Measured
 from rlpips.ui.runtime.queue import Client
@@ -106,18 +106,18 @@ class BenchRun(Run):
         self._measured.problems += [row for _, row, _ in piece if isinstance(row, Problem)]
         if rows:
             self._measured.rows += [(place, row) for place, row, _ in rows]
-            strips = [strip for *_, strip in rows if strip is not None]
-            self._pieces.append(piece_of(self._measured.rows[-len(rows) :], strips, self._measured.metrics))
+            small = [strip for *_, strip in rows if strip is not None]
+            self._pieces.append(piece_of(self._measured.rows[-len(rows) :], small, self._measured.metrics))
 
     def _content(self, state: str) -> tuple[dict[str, Any], Measured]:
         shown = message(self._id, state, self._measured, self._total, self._ladder, self._pieces)
         return shown, self._measured
 
 
-def piece_of(rows: Sequence[tuple[int, dict]], strips: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
+def piece_of(rows: Sequence[tuple[int, dict]], small: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
     """Rows as the browser gets them, and their small pictures as one, one below another."""
     shown = [shown_row(place, row, metrics) for place, row in rows]
-    return {"rows": json.dumps(shown), "strip": files.put("pairs.png", images.png_bytes(np.concatenate(strips)))}
+    return {"rows": json.dumps(shown), "strip": strips.put(images.png_bytes(np.concatenate(small)))}
 
 
 def message(
