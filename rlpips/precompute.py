@@ -2,8 +2,9 @@
 "You be the judge" with the metrics' verdicts, and the recorded attacks on classifiers.
 
     python -m rlpips.precompute             # all
-    python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels, which stay as they are
+    python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels and the pair, which stay as they are
     python -m rlpips.precompute story       # only the duel that the lesson shows beside those of the gallery
+    python -m rlpips.precompute pair        # only what is measured of one pair, with which "Inspect a pair" opens
     python -m rlpips.precompute judged      # only what ColorVideoVDP chooses, with which scores are compared
     python -m rlpips.precompute scores      # only the scores of the known metrics on the samples
     python -m rlpips.precompute pairs       # only what is measured of the recorded duels as many pairs
@@ -16,6 +17,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from rlpips.data import images
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.data.triplets import Triplets
 from rlpips.device import pick_device
+from rlpips.engine.compare import compare
 from rlpips.engine.differences import differences_of
 from rlpips.engine.eye import look
 from rlpips.engine.ruler import Ruler, make_ruler
@@ -35,6 +38,7 @@ from rlpips.evaluate.judge import load_judge
 from rlpips.evaluate.sample_score import judged, judgements, score
 from rlpips.metrics import eye
 from rlpips.pairs import example
+from rlpips.pairs.measure import METRICS
 from rlpips.quiz import archive, draw, verdicts
 from rlpips.traces import writer
 from rlpips.traces.schema import Eye
@@ -116,12 +120,25 @@ def _record(duels: Sequence[_Duel], folder: Path) -> None:
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
 
 
+def make_pair() -> None:
+    """Measure the pair that the page "Inspect a pair" opens with: the opening duel's picture, and what the attack on LPIPS made of it."""
+    duel, device = Trace.load(paths.PRECOMPUTED / paths.OPENING), pick_device()
+    metrics = [rlpips.load_metric(name, device=device) for name in METRICS]
+    ruler = make_ruler(images.to_tensor(duel.reference, device), metrics)
+    trace = replace(
+        compare(duel.reference, duel.adversarial[0], METRICS, device=device), name=duel.name, ruler=ruler.to_json()
+    )
+    paths.PAIR.parent.mkdir(exist_ok=True)
+    trace.save(paths.PAIR)
+    print(f"{paths.PAIR.name}: {trace.distance[0, 0]}; {paths.PAIR.stat().st_size / 1e6:.2f} MB")
+
+
 def make_eye() -> None:
-    """Add to the recorded duels what a model of the eye says about them, where its package is installed."""
+    """Add to the recorded duels and the pair what a model of the eye says about them, where its package is installed."""
     if not eye.is_installed():
         print(eye.MISSING)
         return
-    for path in sorted([*paths.PRECOMPUTED.glob("*.zip"), *paths.PRECOMPUTED.glob("story/*.zip")]):
+    for path in sorted(path for kind in ("", "story/", "pair/") for path in paths.PRECOMPUTED.glob(f"{kind}*.zip")):
         trace = Trace.load(path)
         *_, said = look(trace.reference, trace.adversarial)
         assert isinstance(said, Eye)  # the last one
@@ -226,6 +243,7 @@ def _answer(classes: tuple[str, ...], probabilities: np.ndarray) -> str:
 MAKERS = {
     "duels": make_duels,
     "story": make_story,
+    "pair": make_pair,
     "eye": make_eye,
     "judged": make_judged,
     "scores": make_scores,

@@ -2,7 +2,7 @@
 // Names come from files and are only ever set as text.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const { metrics, columns, texts, ladder, pictures } = data;
+const { metrics, eye, columns, texts, ladder, pictures } = data;
 const count = columns.pair.length;
 const [first, second] = metrics;
 const ruled = Boolean(ladder.length);
@@ -37,6 +37,7 @@ const number = (value, digits = 3) =>
 
 function words(name, row) {
   const quality = columns[`${name}_jpeg`][row];
+  if (quality === null) return "–";   // the model of the eye was not asked
   if (columns.linf[row] === 0) return "identical";
   return quality === FURTHER ? "beyond quality 1" : quality === NEARER ? "above quality 88" : `quality ${quality}`;
 }
@@ -64,9 +65,14 @@ if (ruled) {
     heads.push({ title: `${title}: as far as JPEG`, by: (row) => place[row], show: as });
   }
 }
-for (const { name, title } of metrics) {
+if (eye) {
+  const { name, title } = eye, as = (row) => words(name, row);
+  heads.push({ title: `${title}: as far as JPEG`, by: (row) => columns[name][row] ?? -1, show: as });
+}
+for (const { name, title } of eye ? [...metrics, eye] : metrics) {
   const distance = (row) => columns[name][row];
-  heads.push({ title: `${title}: distance`, by: distance, show: (row) => number(distance(row)) });
+  const show = (row) => (distance(row) === null ? "–" : number(distance(row)));
+  heads.push({ title: `${title}: distance`, by: (row) => distance(row) ?? -1, show });
 }
 heads.push(
   { title: "l∞ /255", by: (row) => columns.linf[row], show: (row) => number(255 * columns.linf[row]) },
@@ -197,8 +203,9 @@ function pair(row) {
   const made = element("div", { className: "pair" });
   made.dataset.verdict = verdict[row];
   made.append(element("h3", { textContent: columns.pair[row] }));
-  const said = metrics.map(({ name, title }) =>
-    ruled ? `${title}: ${number(columns[name][row])}, as far as JPEG: ${words(name, row)}`
+  const asked = eye && columns.eye[row] !== null ? [...metrics, eye] : metrics;
+  const said = asked.map(({ name, title }) =>
+    ruled || name === "eye" ? `${title}: ${number(columns[name][row])}, as far as JPEG: ${words(name, row)}`
       : `${title}: ${number(columns[name][row])}`);
   const fools = ruled ? `Fools ${verdicts[verdict[row]]}. ` : "";
   made.append(element("p", { textContent: `${fools}${said.join("; ")}.` }));

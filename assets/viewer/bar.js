@@ -20,7 +20,8 @@ export function writeBar(root, model, view) {
   find("step").textContent = `step ${view.step} of ${steps}`;
   find("play").setAttribute("aria-label", view.playing ? "Pause" : "Play");
   find("play").classList.toggle("rv-playing", view.playing);
-  find("origin").textContent = isPair(model) ? "measured" : ORIGINS[model.state] ?? model.state;
+  const isMeasured = isPair(model) && model.state === "done";
+  find("origin").textContent = isMeasured ? "measured" : ORIGINS[model.state] ?? model.state;
   find("device").textContent = [SCHEDULES[model.meta.schedule], model.meta.backbone, model.meta.device]
     .filter(Boolean).join(" · ");
   writeSays(find("says"), hasVerdicts(model) ? [lecture(model, view.step)] : duelText(model, view.step, view.ruler));

@@ -14,8 +14,8 @@ const FILES = [
 ];
 const PAUSE = 250;                    // ms: whoever walks through the pairs does not open each
 
-// `element`, `props`, `trigger` and `watch` come from Gradio.
-export function mount({ element, props, trigger, watch }) {
+// `element`, `props`, `trigger` and `watch` come from Gradio, `address` from modules.py.
+export function mount({ element, props, trigger, watch, address }) {
   const root = element.querySelector(".pb");
   const find = (name) => root.querySelector(`.pb-${name}`);
   const view = { on: new Set([0, 1, 2, 3]), hard: false, find: "", bars: {}, sort: null, box: null };
@@ -45,7 +45,7 @@ export function mount({ element, props, trigger, watch }) {
     if (message.run !== run) begin(message);
     head = JSON.parse(message.head);
     root.dataset.state = message.state;
-    rows.push(...rowsOf(message.pieces.slice(taken)));      // a run's pieces only grow
+    rows.push(...rowsOf(message.pieces.slice(taken), address));      // a run's pieces only grow
     taken = message.pieces.length;
     if (!hasEye && rows.some((row) => row.eye !== null)) {
       hasEye = true;

@@ -3,10 +3,11 @@
 const FURTHER = 0, NEARER = 100;      // the JPEG qualities of a pair beyond its ruler's ends
 
 // A message's pieces as rows; each knows its small pictures: an address, its place and the count within that picture.
-export function rowsOf(pieces) {
+// `addressOf` makes the address of a file of the server.
+export function rowsOf(pieces, addressOf) {
   return pieces.flatMap(({ rows, strip }) => {
-    const some = JSON.parse(rows);
-    return some.map((row, index) => ({ ...row, strip: { url: strip.url, index, count: some.length } }));
+    const some = JSON.parse(rows), url = addressOf(`viewer/strips/${strip}`);
+    return some.map((row, index) => ({ ...row, strip: { url, index, count: some.length } }));
   });
 }
 

@@ -26,7 +26,8 @@ from rlpips.pairs.views import choose, coloured, views
 MAX_MB = 20
 SHOWN = 24  # pairs with pictures
 MAX_ROWS = 60_000
-_NUMBERS = ("linf", "l2", "psnr", "ssim", "changed")
+_EYE = {"name": "eye", "title": "FLIP, the eye"}
+_NUMBERS = ("linf", "l2", "psnr", "ssim", "changed", "eye")
 _TEXTS = ("notes", "easy_to_see")
 
 
@@ -54,7 +55,7 @@ def _content(pairs: Table) -> dict[str, Any]:
     columns: dict[str, list[Any]] = {"pair": []}
     for row in shown:
         columns["pair"].append(row["pair"])
-        cells = {name: _digits(row[name]) for name in _NUMBERS}
+        cells = {name: _digits(row[name]) for name in _NUMBERS} | {"eye_jpeg": row["eye_jpeg"]}
         cells |= {name: texts.setdefault(row[name], len(texts)) for name in _TEXTS}
         cells["size"] = texts.setdefault(f"{row['width']}×{row['height']}", len(texts))
         for name in pairs.metrics:
@@ -71,6 +72,7 @@ def _content(pairs: Table) -> dict[str, Any]:
         notes.insert(0, f"This page shows the first {len(shown)} of {len(pairs)} pairs; the CSV has all.")
     return {
         "metrics": [{"name": name, "title": title(name)} for name in pairs.metrics],
+        "eye": _EYE if any(each is not None for each in columns.get("eye", [])) else None,
         "threshold": pairs.threshold,
         "ladder": ladder() if ruled else [],
         "columns": columns,
@@ -138,5 +140,5 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _digits(value: float) -> float | None:
-    return None if value == float("inf") else float(f"{value:.4g}")
+def _digits(value: float | None) -> float | None:
+    return None if value in (None, float("inf")) else float(f"{value:.4g}")

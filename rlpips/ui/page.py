@@ -31,7 +31,7 @@ from rlpips.ui.pages import (
     robustness,
     story,
 )
-from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, zero_gpu
+from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, strips, zero_gpu
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def build() -> gr.Blocks:
     opening = gallery.opening()
     keys = {
         "duel": duel_address.KEYS, "judge": judge.KEYS, "inspect": inspect.KEYS, "robustness": robustness.KEYS,
-        "classifier": classifier.keys(), "gallery": gallery.keys(),
+        "pairs": pairs.KEYS, "classifier": classifier.keys(), "gallery": gallery.keys(),
     }  # fmt: skip
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
         head = masthead.masthead(
@@ -62,10 +62,10 @@ def build() -> gr.Blocks:
                 the_duel = duel.build(opening)
             with _tab("judge") as tab:
                 to_judge = judge.build(tab, os.environ.get("SPACE_ID", ""))
-            with _tab("inspect"):
-                to_inspect = inspect.build(pages, the_duel)
+            with _tab("inspect") as tab:
+                to_inspect = inspect.build(tab, pages, the_duel)
             with _tab("pairs") as tab:
-                pairs.build(tab)
+                to_pairs = pairs.build(tab)
             with _tab("robustness") as tab:
                 to_robustness = robustness.build(tab)
             with _tab("classifier") as tab:
@@ -76,7 +76,7 @@ def build() -> gr.Blocks:
                 how_it_works.build()
         others = {
             "judge": (to_judge, judge.fill), "inspect": (to_inspect, inspect.fill), "robustness": (to_robustness, robustness.fill),
-            "classifier": (to_classifier, classifier.fill), "gallery": ([], lambda _: []),
+            "pairs": (to_pairs, pairs.fill), "classifier": (to_classifier, classifier.fill), "gallery": ([], lambda _: []),
         }  # fmt: skip
         links.connect(head, pages, the_duel, {name: links.Page(keys[name], *page) for name, page in others.items()})
         endpoint.build()
@@ -122,7 +122,7 @@ def serve() -> None:
         state_session_capacity=SESSIONS, head=modules.HEAD,
         app_kwargs={
             "routes": [
-                masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, *exports.ROUTES, *story.ROUTES,
+                masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, strips.ROUTE, *exports.ROUTES, *story.ROUTES,
                 *judge_class.routes(judge.stored),
             ],
             "middleware": [Middleware(limits.Limits)],

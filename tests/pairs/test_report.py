@@ -9,6 +9,7 @@ import pytest
 import rlpips
 from rlpips import paths
 from rlpips.data import images
+from rlpips.metrics.eye import is_installed
 from rlpips.pairs import report
 from rlpips.pairs.views import choose
 
@@ -56,6 +57,8 @@ def test_numbers_are_those_of_the_table(page, pairs):
         assert columns[f"{name}_jpeg"] == [row[f"{name}_jpeg"] for row in pairs]
         assert columns[name] == pytest.approx([row[name] for row in pairs], rel=1e-3)
     assert columns["psnr"][2] is None
+    assert columns["eye_jpeg"] == [row["eye_jpeg"] for row in pairs]  # without FLIP's package None
+    assert columns["eye"] == [each and pytest.approx(each, rel=1e-3) for each in (row["eye"] for row in pairs)]
 
 
 def test_the_pictures_are_the_pairs(page, pairs):
@@ -101,7 +104,12 @@ def test_the_report_works_from_a_disk_without_a_network(pairs, page, chromium, t
     assert view.title().startswith("4 pictures") and view.locator(rows).count() == 4
     assert view.locator("#headline").inner_text() == pairs.headline()
     view.get_by_role("button", name="PSNR dB").click()
-    shown = [float(text.replace("∞", "inf")) for text in view.locator(f"{rows} td:nth-child(11)").all_inner_texts()]
+    heads = view.locator("#rows th").all_inner_texts()
+    assert [text for text in heads if "FLIP" in text] == (
+        ["FLIP, the eye: as far as JPEG", "FLIP, the eye: distance"] if is_installed() else []
+    )
+    cells = view.locator(f"{rows} td:nth-child({heads.index('PSNR dB ▾') + 1})").all_inner_texts()
+    shown = [float(text.replace("∞", "inf")) for text in cells]
     assert shown == sorted(shown, reverse=True) and len(shown) == 4
     view.get_by_role("searchbox").fill("PLAIN")
     assert view.locator(rows).count() == 1 and view.locator("#found").inner_text() == "1 of 4 pairs"

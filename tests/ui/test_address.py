@@ -13,7 +13,18 @@ from rlpips import Trace, paths
 from rlpips.attacks.request import AttackRequest
 from rlpips.ui.components import languages, masthead
 from rlpips.ui.components.samples import SAMPLES
-from rlpips.ui.pages import classifier, duel, duel_address, gallery, help_texts, inspect, judge, links, robustness
+from rlpips.ui.pages import (
+    classifier,
+    duel,
+    duel_address,
+    gallery,
+    help_texts,
+    inspect,
+    judge,
+    links,
+    pairs,
+    robustness,
+)
 from rlpips.ui.runtime import address, work
 from rlpips.ui.runtime.address import Choice, Key, Number
 
@@ -209,6 +220,7 @@ def test_a_saved_trace_sets_the_controls_as_far_as_they_go(tmp_path):
 PAGES = {
     "judge": judge.KEYS,
     "inspect": inspect.KEYS,
+    "pairs": pairs.KEYS,
     "robustness": robustness.KEYS,
     "classifier": classifier.keys(),
     "gallery": gallery.keys(),
@@ -228,6 +240,15 @@ def test_nonsense_leaves_the_controls_of_every_page_at_their_defaults(name):
         assert note.startswith("Left out of this link: hide knows no x")
         assert updates == [defaults] or text == 4
     assert links.filled(page, None, None) == ("", {"texts": {}}, [gr.skip()])
+
+
+def test_an_address_lists_metrics_in_their_order():
+    for text, wanted in (("mse,lpips", ["mse", "lpips"]), ("lpips,lpips", None), ("lpips,", None)):
+        values, faults = address.read(pairs.KEYS, {"metrics": text})
+        assert pairs.fill(values) == [wanted or ["lpips", "rlpips-linf", "rlpips-l2"], "alex"]
+        assert bool(faults) == (wanted is None) and address.write(pairs.KEYS, values) == (
+            {"metrics": text} if wanted else {}
+        )
 
 
 def test_a_room_in_an_address_is_of_its_letters():

@@ -10,6 +10,7 @@ from visitors import VISITOR, request
 
 from rlpips import Trace, paths
 from rlpips.data import images
+from rlpips.engine.compare import compare
 from rlpips.traces.schema import Eye
 from rlpips.ui.pages import gallery, inspect
 from rlpips.ui.runtime import session, work
@@ -25,10 +26,21 @@ def pair(tmp_path):
     return str(tmp_path / "a.png"), str(tmp_path / "b.png")
 
 
-def test_the_example_is_the_recorded_pair():
-    recorded = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
+def test_the_page_opens_on_a_recorded_pair(monkeypatch):
+    duel = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
     original, attacked = (images.read_picture(Path(path)).pixels for path in inspect._example())
-    assert (original == recorded.reference).all() and (attacked == recorded.adversarial[0]).all()
+    assert (original == duel.reference).all() and (attacked == duel.adversarial[0]).all()
+    is_filled, message, status = inspect._fill(False, "#inspect?layer=2")
+    assert is_filled and message["state"] == "recorded" and message["meta"]["metrics"] == [*inspect.METRICS]
+    assert status.startswith(
+        "Done: a recorded example, the astronaut before and after an attack on LPIPS within 4/255."
+    )
+    recorded, now = Trace.load(paths.PAIR), compare(original, attacked, inspect.METRICS)
+    assert recorded.distance == pytest.approx(now.distance, rel=1e-3), "python -m rlpips.precompute pair"
+    nothing = (True, gr.skip(), gr.skip())
+    assert inspect._fill(True) == nothing == inspect._fill(False, "#inspect?also=mse")
+    monkeypatch.setattr(paths, "PAIR", paths.PRECOMPUTED / "nothing.zip")
+    assert inspect._fill(False) == nothing and inspect._example() == [None, None]
 
 
 def test_different_sizes_are_refused_and_can_be_resized(pair):

@@ -9,13 +9,16 @@ import browser as b
 import gradio as gr
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
 from visitors import VISITOR, request
 
 import rlpips
+from rlpips.data import images
 from rlpips.pairs import example
 from rlpips.ui.pages import pairs, pairs_run
-from rlpips.ui.runtime import device, pair_files, session, work
+from rlpips.ui.runtime import device, pair_files, session, strips, work
 from rlpips.ui.runtime.pair_files import Chosen, PairFiles
 from rlpips.ui.runtime.session import Update
 
@@ -64,8 +67,8 @@ def _match(first, second=None, values="recognised", swap=False):
     return message["match"] and json.loads(message["match"]), status
 
 
-def _run(*arguments):
-    return list(pairs._updates(VISITOR, *arguments, False))
+def _run(first, second, values, swap, backbone, metrics=pairs_run.METRICS):
+    return list(pairs._updates(VISITOR, first, second, values, swap, [*metrics], backbone, False))
 
 
 def _rows(message):
@@ -157,6 +160,10 @@ def test_a_run_measures_what_the_library_measures(pictures):
         ]
         assert row["rlpips-linf_jpeg"] == theirs["rlpips-linf_jpeg"] and row["easy"] == theirs["easy_to_see"]
     assert _rows(message)[2]["psnr"] is None  # equal pictures; JSON has no infinity
+    client, piece = TestClient(FastAPI(routes=[strips.ROUTE])), message["pieces"][-1]
+    strip = images.read_picture(client.get(f"/viewer/strips/{piece['strip']}").content).pixels
+    assert strip.shape == (pair_files.SMALL * len(json.loads(piece["rows"])), 3 * pair_files.SMALL, 3)
+    assert client.get(f"/viewer/strips/{'0' * 64}").status_code == 404 == client.get("/viewer/strips/..").status_code
     head = json.loads(message["head"])
     assert head["files"] == "6 files, 1.png the first" and [each["name"] for each in head["metrics"]] == [
         *pairs_run.METRICS
@@ -176,7 +183,7 @@ def test_a_run_measures_what_the_library_measures(pictures):
 
 
 def test_stop_and_the_deadline_keep_what_is_there(pictures, monkeypatch):
-    steps = pairs._updates(VISITOR, pictures, None, "recognised", False, "alex", False)
+    steps = pairs._updates(VISITOR, pictures, None, "recognised", False, [*pairs_run.METRICS], "alex", False)
     cut = next(update for update in steps if update.content)
     steps.close()
     last = session.stopped(cut.state)
@@ -192,10 +199,21 @@ def test_pairs_that_cannot_be_read_are_counted(pictures, tmp_path):
     (tmp_path / "4.png").write_bytes(b"no picture")
     four = [str(tmp_path / "4.png"), _put(tmp_path / "4_adv.png", _pixels(4))]
     five = [_put(tmp_path / "5.png", _pixels(5)), _put(tmp_path / "5_adv.png", _pixels(5, 50, 50))]
-    *_, last = _run([*pictures[:2], *four, *five], None, "recognised", False, "alex")
+    *_, last = _run([*pictures[:2], *four, *five], None, "recognised", False, "alex", ["mse", "lpips"])
     message, measured = last.content
+    assert [each["name"] for each in json.loads(message["head"])["metrics"]] == ["mse", "lpips"]
     assert last.text.startswith("Done: 1 of 3 pairs measured") and "2 could not be read" in last.text
     assert len(_rows(message)) == 1 and len(json.loads(message["head"])["problems"]) == 2 == len(measured.problems)
+
+
+def test_metrics_without_heads_for_the_backbone_are_left_out_with_a_sentence(pictures, monkeypatch):
+    with pytest.raises(ValueError, match="Choose at least one metric that has heads for SqueezeNet"):
+        _run(pictures, None, "recognised", False, "squeeze", ["rlpips-tune"])
+    monkeypatch.setattr(pairs_run, "measured", lambda *arguments: iter([arguments]))
+    ((*_, metrics, _, _, notes),) = _run(
+        pictures, None, "recognised", False, "squeeze", ["mse", "rlpips-tune", "lpips"]
+    )
+    assert metrics == ("mse", "lpips") and notes == ["R-LPIPS tune has no heads for SqueezeNet 1.1, and is left out."]
 
 
 @pytest.mark.parametrize("payload", [{}, {"kind": "__class__", "threshold": 10}, {"kind": "csv", "threshold": "10"}])
@@ -214,7 +232,8 @@ def test_the_stored_example_is_what_is_measured(monkeypatch):
     _, message, measured, status = pairs._fill(False)
     rows = _rows(message)
     assert status.startswith("Done: a recorded example, 24 pairs") and len(rows) == 24 == len(measured.rows)
-    assert pairs._fill(True) == (gr.skip(),) * 4
+    nothing = (True, *[gr.skip()] * 3)
+    assert pairs._fill(True) == nothing == pairs._fill(False, "#pairs?metrics=lpips,mse")
     wanted = {row[side] for row in rows[:1] for side in ("clean", "attacked")}
     some = [pixels for name, pixels in example.pictures().items() if name in wanted]
     (now,) = rlpips.compare(some[:1], some[1:], metrics=pairs_run.METRICS)
@@ -307,3 +326,10 @@ def test_the_bench_in_a_browser(chromium, tmp_path):
         with page.expect_download() as download:
             page.get_by_role("button", name="CSV", exact=True).click()
         assert download.value.suggested_filename == "pairs-3-lpips-rlpips-linf.csv"
+
+        page.evaluate("location.hash = '#pairs?metrics=mse,lpips'")
+        page.wait_for_selector("#pairs .pb-stale", state="visible")  # these numbers are of other metrics
+        page.click("#pairs-run")
+        page.wait_for_function("document.querySelector('#pairs thead').innerText.includes('pixel MSE')")
+        page.wait_for_selector("#pairs .pb-stale", state="hidden")
+        page.wait_for_function("location.hash.startsWith('#pairs?metrics=mse,lpips')")

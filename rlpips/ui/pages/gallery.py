@@ -61,7 +61,7 @@ def _paths() -> list[Path]:
 
 def message(path: Path) -> dict:
     """The viewer message that shows a saved trace; ValueError if the file is none."""
-    if path.parent not in (paths.PRECOMPUTED, paths.PRECOMPUTED_STORY):
+    if not path.is_relative_to(paths.PRECOMPUTED):
         # A visitor's file is offered for download as a new one, without anything else that may be in it; ours as it is.
         return messages.whole(secrets.token_hex(4), "recorded", Trace.load(path))
     key = f"{path} {path.stat().st_mtime_ns} {files.folder()}"

@@ -1,6 +1,8 @@
 """The Inspect page: a pair of the visitor's pictures, attacked elsewhere perhaps, under every metric."""
 
+import html
 import json
+import logging
 import secrets
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -22,18 +24,21 @@ from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import gallery
 from rlpips.ui.pages.duel import Duel
 from rlpips.ui.pages.duel_controls import BACKBONES, metrics_on
-from rlpips.ui.runtime import device, files, flip, messages, session, uploads, work
+from rlpips.ui.runtime import address, device, files, flip, messages, session, uploads, work
 from rlpips.ui.runtime.address import Choice, Key
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.ui.runtime.session import Run, Update
 from rlpips.zoo import catalog
 
+log = logging.getLogger(__name__)
+
 METRICS = ("lpips", "rlpips-linf", "rlpips-l2")
 # One more, for those who ask for it: some need weights that are not shipped, or much time.
 ALSO = [("none", "none"), *((card.title, name) for name, card in catalog.CATALOG.items() if name not in METRICS)]
 _HELP = "Choose an original and a changed picture of the same size. PNG keeps every bit; JPEG and lossy WebP do not."
-# The page as it opens. Gradio passes over a value that equals the one before.
+_OPENING = f"Done: a recorded example, the astronaut before and after an attack on LPIPS within 4/255. {_HELP}"
+# The page without a result. Gradio passes over a value that equals the one before.
 _EMPTY_JS = f"() => [{{ run: String(Math.random()), state: 'empty' }}, {json.dumps(_HELP)}]"
 # Shows a result only beside the inputs it belongs to: others may have been chosen while it was computed.
 _IS_OF_INPUTS = (
@@ -51,6 +56,7 @@ KEYS = (
     Key("backbone", "pair-backbone", Choice("alex", [name for _, name in BACKBONES])),
     Key("also", "pair-also", Choice("none", [name for _, name in ALSO])),
 )
+_ASKED_JS = "(filled) => [filled, location.hash.startsWith('#inspect') ? location.hash : '']"
 _TELL_JS = """() => document.dispatchEvent(
   new CustomEvent('page-controls', { detail: { page: 'inspect', entries: [['pair', '%s']] } }))"""
 
@@ -60,13 +66,14 @@ def fill(settings: dict[str, Any]) -> list[Any]:
     return [settings["backbone"], settings["also"]]
 
 
-def build(pages: gr.Tabs, duel: Duel) -> list[Any]:
-    """Lay out the page in the current Blocks; it also compares the visitor's two pictures of the page `duel`. Returns what an address
-    sets."""
+def build(tab: gr.Tab, pages: gr.Tabs, duel: Duel) -> list[Any]:
+    """Lay out the page in the current Blocks; a recorded example opens with `tab`. It also compares the visitor's two pictures of the
+    page `duel`. Returns what an address sets."""
+    is_filled, (original, attacked) = gr.State(False), _example()
     with gr.Row(elem_classes="beside"):
         with gr.Column(scale=0, elem_classes="controls"):
-            first = gr.File(label="Original", height=64, elem_id="pair-first", elem_classes="upload")
-            second = gr.File(label="Changed picture", height=64, elem_id="pair-second", elem_classes="upload")
+            first = gr.File(original, label="Original", height=64, elem_id="pair-first", elem_classes="upload")
+            second = gr.File(attacked, label="Changed picture", height=64, elem_id="pair-second", elem_classes="upload")
             with gr.Row():
                 backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pair-backbone", min_width=90)
                 also = gr.Dropdown(ALSO, value="none", label="One metric more", elem_id="pair-also", min_width=90)
@@ -86,7 +93,9 @@ def build(pages: gr.Tabs, duel: Duel) -> list[Any]:
     for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
         field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
         field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
-    given = duel.compare.click(_given, duel.mine, [pages, first, second], **PRIVATE)
+    asked = gr.Textbox(visible=False)  # what the address says as the tab opens
+    tab.select(_fill, [is_filled, asked], [is_filled, view, status], js=_ASKED_JS, **PRIVATE)
+    given = duel.compare.click(_given, duel.mine, [pages, is_filled, first, second], **PRIVATE)
     for comparison in (
         given.then(_compare, inputs, outputs, **PRIVATE),
         compare.click(_compare, inputs, outputs, **PRIVATE),
@@ -110,15 +119,30 @@ def build(pages: gr.Tabs, duel: Duel) -> list[Any]:
 
 
 def _given(mine: list[str]) -> tuple:
-    """(tabs, original, changed picture) for the visitor's two pictures of the Duel."""
+    """(tabs, whether the page is filled, original, changed picture) for the visitor's two pictures of the Duel."""
     if len(mine) < 2:
-        return (gr.skip(),) * 3
-    return gr.Tabs(selected="inspect"), *mine[:2]
+        return (gr.skip(),) * 4
+    return gr.Tabs(selected="inspect"), True, *mine[:2]
 
 
-def _example() -> list[str]:
-    """The original and the attacked picture of a recorded attack, as files."""
-    trace = Trace.load(paths.PRECOMPUTED / gallery.OPENING)
+def _fill(is_filled: bool, hash: str = "") -> tuple:
+    """(whether it is filled, view message, status): the example as it is recorded, once a visit, unless the address asks for something else."""
+    settings, _ = address.read(KEYS, address.texts_of(hash))
+    try:
+        message = None if is_filled or address.write(KEYS, settings) else gallery.message(paths.PAIR)
+    except (ValueError, OSError) as error:
+        log.error("The page opens without a recorded pair: %s", error)
+        message = None
+    return (True, message, html.escape(_OPENING)) if message else (True, gr.skip(), gr.skip())
+
+
+def _example() -> list[str | None]:
+    """The original and the attacked picture of the recorded example, as files; None each if it cannot be read."""
+    try:
+        trace = Trace.load(paths.PAIR)
+    except (ValueError, OSError) as error:
+        log.error("There is no recorded pair: %s", error)
+        return [None, None]
     pictures = (("original.png", trace.reference), ("attacked.png", trace.adversarial[0]))
     return [files.put(name, images.png_bytes(pixels))["path"] for name, pixels in pictures]
 
@@ -139,7 +163,9 @@ def _outputs(
     request: gr.Request, first: str | None, second: str | None, backbone: str, also: str, resize: bool = False
 ) -> Iterator[tuple]:
     """Yields ({"message": for the viewer, "inputs": what it belongs to}, the resize button, status, what `rest` needs)."""
-    with closing(session.guarded(updates(Client.of(request), first, second, backbone, also, resize))) as messages:
+    metrics = metrics_on(METRICS, backbone) + ((also,) if also != "none" else ())
+    both = updates(Client.of(request), first, second, metrics, backbone, resize)
+    with closing(session.guarded(both)) as messages:
         for update in messages:
             # After a refusal the numbers of other pictures must not stand beside these.
             message = _placeholder() if update.refused else None
@@ -158,10 +184,9 @@ def rest(state: session.Rest | Run | str | None) -> Iterator[tuple]:
 
 
 def updates(
-    client: Client, first: str | None, second: str | None, backbone: str, also: str, resize: bool = False
+    client: Client, first: str | None, second: str | None, metrics: tuple[str, ...], backbone: str, resize: bool = False
 ) -> Generator[Update]:
-    """A comparison, from loading to the distances; `also` is the name of one metric more, or "none". ValueError for pictures that
-    cannot be read."""
+    """A comparison, from loading to the distances. ValueError for pictures that cannot be read."""
     if not first or not second:
         raise ValueError("Two pictures are needed: an original and a changed one.")
     x, y = (uploads.read_picture(client, path) for path in (first, second))
@@ -182,7 +207,6 @@ def updates(
             return
         pixels = images.resize(pixels, (height, width))
         notes.append(f"The changed picture was resized to {width}×{height}.")
-    metrics = metrics_on(METRICS, backbone) + ((also,) if also != "none" else ())
     loading = Loading(metrics, backbone)
     yield from session.updates(client, loading, lambda: _PairRun(x, pixels, metrics, backbone, notes))
 

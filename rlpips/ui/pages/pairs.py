@@ -18,14 +18,15 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.pairs import example
 from rlpips.pairs.values import RANGES
-from rlpips.ui.components import modules
+from rlpips.ui.components import masthead, modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import inspect, pairs_run
-from rlpips.ui.pages.duel_controls import BACKBONES
+from rlpips.ui.pages.duel_controls import BACKBONES, METRICS
 from rlpips.ui.pages.pairs_run import message, names_of, piece_of
-from rlpips.ui.runtime import device, files, limits, pair_files, session, work
+from rlpips.ui.runtime import address, device, files, limits, pair_files, session, work
+from rlpips.ui.runtime.address import Choice, Choices, Key
 from rlpips.ui.runtime.pair_files import EYE_PAIRS, MAX_PAIRS, MAX_SIDE, Chosen, Match, Measured
 from rlpips.ui.runtime.queue import QUEUE, Client
 from rlpips.ui.runtime.session import Update
@@ -57,8 +58,20 @@ _SAVE_JS = """(made) => {
 }"""
 
 
-def build(tab: gr.Tab) -> None:
-    """Lay out the page in the current Blocks; an example opens with `tab`."""
+KEYS = (
+    Key("metrics", "pairs-metrics", Choices(pairs_run.METRICS, [name for _, name in METRICS])),
+    Key("backbone", "pairs-backbone", Choice("alex", [name for _, name in BACKBONES])),
+)
+_ASKED_JS = "(filled) => [filled, location.hash.startsWith('#pairs') ? location.hash : '']"
+
+
+def fill(settings: dict[str, Any]) -> list[Any]:
+    """The values of what an address sets."""
+    return [list(settings["metrics"]), settings["backbone"]]
+
+
+def build(tab: gr.Tab) -> list[Any]:
+    """Lay out the page in the current Blocks; an example opens with `tab`. Returns what an address sets."""
     is_filled = gr.State(False)
     state, kept = gr.State(time_to_live=2 * device.DEADLINE_S), gr.State(time_to_live=_KEPT_S)
     several: dict[str, Any] = {"file_count": "multiple", "height": 64, "elem_classes": "upload"}
@@ -73,6 +86,10 @@ def build(tab: gr.Tab) -> None:
                 stop = gr.Button("Stop", elem_id="pairs-stop", min_width=80)
             status = status_line(_HELP, "pairs-status")
             with gr.Accordion("More", open=False, elem_id="pairs-more"):
+                metrics = gr.Dropdown(
+                    METRICS, value=list(pairs_run.METRICS), multiselect=True, elem_id="pairs-metrics",
+                    label="Metrics; the verdicts are about the first two",
+                )  # fmt: skip
                 backbone = gr.Dropdown(BACKBONES, value="alex", label="Backbone", elem_id="pairs-backbone")
                 values = gr.Dropdown(VALUES, value="recognised", label="Values in arrays", elem_id="pairs-values")
                 eye = gr.Checkbox(True, label="Ask FLIP, a model of the eye", elem_id="pairs-eye")
@@ -87,20 +104,23 @@ def build(tab: gr.Tab) -> None:
     rest = gr.State(time_to_live=2 * device.DEADLINE_S)
     result, completed = (gr.HTML(html_template="", visible="hidden") for _ in range(2))
 
-    tab.select(_fill, is_filled, [is_filled, view, kept, status], **PRIVATE)
+    asked = gr.Textbox(visible=False)  # what the address says as the tab opens
+    tab.select(_fill, [is_filled, asked], [is_filled, view, kept, status], js=_ASKED_JS, **PRIVATE)
     chosen = [first, second, values, swap]
-    for field in (*chosen, backbone, eye):
+    for field in (*chosen, metrics, backbone, eye):
         field.change(None, None, view, js=_CHANGED_JS, **PRIVATE)
     for field in chosen:
         field.change(_match, chosen, [view, status], trigger_mode="always_last", **PRIVATE)
     ours.click(_example, None, [first, second], **PRIVATE)
-    session.connect(run, stop, _updates, [*chosen, backbone, eye], [view, kept, status, state])
+    session.connect(run, stop, _updates, [*chosen, metrics, backbone, eye], [view, kept, status, state])
     shown = view.opened(_open, kept, [result, opened, rest], trigger_mode="always_last", **PRIVATE)
     shown = shown.then(None, result, pair, js="(message) => message", **PRIVATE)
     late = shown.then(inspect.rest, rest, [completed, rest], trigger_mode="multiple", **PRIVATE)
     late.then(None, completed, pair, js="(message) => message", **PRIVATE)
-    asked = view.asked(_write, kept, [made, status], **PRIVATE)
-    asked.then(None, made, made, js=_SAVE_JS, **PRIVATE)
+    written = view.asked(_write, kept, [made, status], **PRIVATE)
+    written.then(None, made, made, js=_SAVE_JS, **PRIVATE)
+    masthead.tell("pairs", {"metrics": metrics, "backbone": backbone})
+    return [metrics, backbone]
 
 
 def _text(name: str) -> str:
@@ -160,10 +180,12 @@ def _example() -> tuple[Any, None]:
         return gr.skip(), None
 
 
-def _fill(is_filled: bool) -> tuple:
-    """(whether it is filled, view message, what files are written of, status): the example as it is stored, once a visit."""
-    if is_filled:
-        return (gr.skip(),) * 4
+def _fill(is_filled: bool, hash: str = "") -> tuple:
+    """(whether it is filled, view message, what files are written of, status): the example as it is stored, once a visit, unless the
+    address asks for other metrics."""
+    settings, _ = address.read(KEYS, address.texts_of(hash))
+    if is_filled or address.write(KEYS, settings):
+        return True, gr.skip(), gr.skip(), gr.skip()
     try:
         return True, *_stored(), html.escape(_OPENING)
     except (ValueError, OSError, KeyError, TypeError) as error:
@@ -184,10 +206,10 @@ def _stored() -> tuple[dict[str, Any], Measured]:
 
 
 def _updates(
-    client: Client, first: Any, second: Any, values: str, swap: bool, backbone: str, eye: bool
+    client: Client, first: Any, second: Any, values: str, swap: bool, metrics: list[str], backbone: str, eye: bool
 ) -> Iterator[Update]:
     """Measure what the fields say. ValueError as from `choice` and `pairs_run.updates`."""
-    yield from pairs_run.updates(client, choice(first, second, values, swap), backbone, bool(eye))
+    yield from pairs_run.updates(client, choice(first, second, values, swap), metrics, backbone, bool(eye))
 
 
 # ---- one of them, and files
@@ -212,7 +234,7 @@ def _pair(client: Client, measured: Measured | None, place: Any) -> Generator[Up
         pictures = opened.pair(place, row["clean"], row["attacked"]).load(MAX_SIDE)[:2]
     names = ("original.png", "attacked.png")
     stored = [files.put(name, images.png_bytes(images.levels(each.pixels))) for name, each in zip(names, pictures)]
-    both = inspect.updates(client, *(each["path"] for each in stored), measured.backbone, "none")
+    both = inspect.updates(client, *(each["path"] for each in stored), measured.metrics, measured.backbone)
     with closing(both) as updates:
         for update in updates:
             if update.content:

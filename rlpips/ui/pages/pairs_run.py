@@ -14,7 +14,7 @@ from rlpips.data import images
 from rlpips.pairs.inputs import Problem, printable
 from rlpips.pairs.verdict import THRESHOLD, easy_to_see
 from rlpips.ui.pages.duel_controls import metrics_on
-from rlpips.ui.runtime import device, files, pair_files, session, work
+from rlpips.ui.runtime import device, pair_files, session, strips, work
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.pair_files import EYE_PAIRS, Chosen, Match, Measured
 from rlpips.ui.runtime.queue import Client
@@ -34,22 +34,27 @@ def names_of(chosen: Chosen) -> str:
     return " and ".join(sides)
 
 
-def updates(client: Client, chosen: Chosen, backbone: str, eye: bool = True) -> Generator[Update]:
-    """Measure the pairs in the files, from loading to the last row; `eye`: ask FLIP, too, unless there are many pairs. ValueError for files
-    that cannot be read or paired."""
-    if backbone not in catalog.TRUNKS:
-        raise ValueError(f"The backbone is one of {', '.join(catalog.TRUNKS)}; got {backbone!r}.")
-    yield from measured(client, chosen, metrics_on(METRICS, backbone), backbone, eye)
+def updates(
+    client: Client, chosen: Chosen, metrics: Sequence[str], backbone: str, eye: bool = True
+) -> Generator[Update]:
+    """Measure the pairs in the files, from loading to the last row, with those of the metrics that have heads for the backbone; `eye`: ask
+    FLIP, too, unless there are many pairs. ValueError for files that cannot be read or paired."""
+    trunk, some = catalog.trunk_card(backbone), metrics_on(metrics, backbone)
+    if not some:
+        raise ValueError(f"Choose at least one metric that has heads for {trunk.title}.")
+    without = [catalog.card(name).title for name in metrics if name not in some]
+    notes = [f"{title} has no heads for {trunk.title}, and is left out." for title in without]
+    yield from measured(client, chosen, some, backbone, eye, notes)
 
 
 def measured(
-    client: Client, chosen: Chosen, metrics: tuple[str, ...], backbone: str, eye: bool = True
+    client: Client, chosen: Chosen, metrics: tuple[str, ...], backbone: str, eye: bool = True, notes: Sequence[str] = ()
 ) -> Generator[Update]:
-    """The same with any metrics that have heads for the backbone. The content of an update is (view message, `Measured`)."""
+    """The same with metrics that all have heads for the backbone. The content of an update is (view message, `Measured`)."""
 
     def prepare() -> BenchRun:
         with pair_files.opened(client, chosen) as opened:
-            return BenchRun(chosen, opened.match(), metrics, backbone, eye)
+            return BenchRun(chosen, opened.match(), metrics, backbone, eye, notes)
 
     yield from session.updates(client, Loading(metrics, backbone), prepare)
 
@@ -57,10 +62,12 @@ def measured(
 class BenchRun(Run):
     """Measures matched pairs, and shows the rows as they come. Its content is (view message, `Measured`)."""
 
-    def __init__(self, chosen: Chosen, match: Match, metrics: tuple[str, ...], backbone: str, eye: bool):
+    def __init__(
+        self, chosen: Chosen, match: Match, metrics: tuple[str, ...], backbone: str, eye: bool, notes: Sequence[str]
+    ):
         self._eye = eye and len(match.pairs) <= EYE_PAIRS
-        notes = [f"{match.more} more pairs were not measured."] if match.more else []
-        super().__init__(notes + [_NO_EYE] * (eye and not self._eye))
+        more = [f"{match.more} more pairs were not measured."] if match.more else []
+        super().__init__([*notes, *more, *[_NO_EYE] * (eye and not self._eye)])
         self._id, self._total = secrets.token_hex(4), len(match.pairs)
         self._measured = Measured(
             chosen, metrics, backbone, match.label, problems=list(match.problems), notes=list(match.notes)
@@ -99,18 +106,18 @@ class BenchRun(Run):
         self._measured.problems += [row for _, row, _ in piece if isinstance(row, Problem)]
         if rows:
             self._measured.rows += [(place, row) for place, row, _ in rows]
-            strips = [strip for *_, strip in rows if strip is not None]
-            self._pieces.append(piece_of(self._measured.rows[-len(rows) :], strips, self._measured.metrics))
+            small = [strip for *_, strip in rows if strip is not None]
+            self._pieces.append(piece_of(self._measured.rows[-len(rows) :], small, self._measured.metrics))
 
     def _content(self, state: str) -> tuple[dict[str, Any], Measured]:
         shown = message(self._id, state, self._measured, self._total, self._ladder, self._pieces)
         return shown, self._measured
 
 
-def piece_of(rows: Sequence[tuple[int, dict]], strips: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
+def piece_of(rows: Sequence[tuple[int, dict]], small: Sequence[np.ndarray], metrics: Sequence[str]) -> dict[str, Any]:
     """Rows as the browser gets them, and their small pictures as one, one below another."""
     shown = [shown_row(place, row, metrics) for place, row in rows]
-    return {"rows": json.dumps(shown), "strip": files.put("pairs.png", images.png_bytes(np.concatenate(strips)))}
+    return {"rows": json.dumps(shown), "strip": strips.put(images.png_bytes(np.concatenate(small)))}
 
 
 def message(

@@ -63,7 +63,22 @@ class Text:
         return text
 
 
-Rule = Choice | Number | Text
+@dataclass(frozen=True)
+class Choices:
+    """Some of several names, at least one and each once, in an order that matters."""
+
+    default: tuple[str, ...]
+    names: Collection[str]
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """The names that the text lists; ValueError with what is expected."""
+        found = tuple(text.split(","))
+        if not set(found) <= set(self.names) or len(set(found)) < len(found):
+            raise ValueError(f"some of {', '.join(self.names)}, each once, with commas between them")
+        return found
+
+
+Rule = Choice | Choices | Number | Text
 
 
 @dataclass(frozen=True)
@@ -146,6 +161,8 @@ def sentence(faults: Iterable[Any]) -> str:
 
 def _text(value: Any) -> str:
     """A value as JavaScript writes it, too: 4 and not 4.0."""
+    if isinstance(value, tuple):
+        return ",".join(value)
     return f"{value:.16g}" if isinstance(value, float) else str(value)
 
 

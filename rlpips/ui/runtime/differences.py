@@ -20,7 +20,7 @@ _ONE_BY_ONE = threading.Lock()  # it takes its turn between two steps of whoever
 
 def _answer(request: Request) -> Response:
     digest, step, trunk = (request.path_params[key] for key in ("digest", "step", "trunk"))
-    if not (trace := files.trace_of(digest)):
+    if not (trace := files.stored(digest, "trace.zip")):
         return PlainTextResponse(files.GONE, 404)
     try:
         with _ONE_BY_ONE:

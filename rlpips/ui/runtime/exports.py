@@ -96,7 +96,7 @@ def _exported(path: Path, step: int, kind: str) -> tuple[str, bytes]:
 
 def _answer(request: Request) -> Response:
     digest, step, kind = (request.path_params[key] for key in ("digest", "step", "kind"))
-    if not (path := files.trace_of(digest)):
+    if not (path := files.stored(digest, "trace.zip")):
         return PlainTextResponse(files.GONE, 404)
     try:
         if kind == "trace.zip":  # as it is: it is stored under a name that is no visitor's

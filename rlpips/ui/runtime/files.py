@@ -35,10 +35,16 @@ def folder() -> Path:
     return Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio").resolve()
 
 
-def trace_of(digest: str) -> Path | None:
-    """The stored trace.zip of a digest, which comes from an address; None for one that is not there, or no digest."""
-    path = folder() / digest / "trace.zip"
+def stored(digest: str, name: str) -> Path | None:
+    """The file that `put` has stored under this name, by its digest, which comes from an address; None for one that is not there, or no
+    digest."""
+    path = folder() / digest / name
     return path if re.fullmatch("[0-9a-f]{64}", digest) and path.is_file() else None
+
+
+def digest_of(file: dict) -> str:
+    """The digest of what `put` returns."""
+    return Path(file["path"]).parent.name
 
 
 def put(name: str, data: bytes) -> dict:
