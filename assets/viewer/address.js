@@ -276,6 +276,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (!card || isRunning) return;
     ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
   });
+  for (const id of Object.values(RUNS)) watchArea(`#${id}changed`, told);
   watchArea("#samples", () => adopt({ picture: picture() }));
   addEventListener("hashchange", () => open(location.hash));
   watch("value", () => props.value && receive(props.value));

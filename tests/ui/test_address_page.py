@@ -170,7 +170,7 @@ def test_the_controls_of_other_pages_have_addresses(chromium, server):
             and page.input_value("#fool-steps input") == "40"
         )
         assert page.locator("#fool-samples .thumbnail-item.selected .caption-label").inner_text() == "cat"
-        assert page.inner_text("#fool-changed") == "Settings changed – press Run."
+        page.wait_for_function("document.querySelector('#fool-changed').innerText === 'Settings changed – press Run.'")
         b.enter(page, "#fool-steps", 8)
         at(page, f"{ship}&picture=cat-01&bounds=own&bounda=0.2&steps=8&more=1")
         page.evaluate(f"location.hash = '{ship}&step=3'")

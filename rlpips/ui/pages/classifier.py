@@ -199,8 +199,11 @@ def build(tab: gr.Tab) -> list[Any]:
     tab.select(_fill, [is_filled, asked], contents, js="(is_filled) => [is_filled, location.hash]", **PRIVATE)
     uploaded = upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
     network.change(classifier_text.trained, network, trained, **PRIVATE)
-    for attack, bound in zip((first, second), visitor_bounds):  # of the visitor, not of a link, which sets all of them
+    # Of the visitor, not of a link, which sets all of them.
+    bounded = [
         attack.input(refusing(_bound_field), attack, bound, **PRIVATE)
+        for attack, bound in zip((first, second), visitor_bounds)
+    ]
     gr.on(
         [each.change for each in (first, second, bounds, *visitor_bounds)],
         classifier_text.allowed,
@@ -212,7 +215,10 @@ def build(tab: gr.Tab) -> list[Any]:
     controls = Controls(place, mine, upload, network, first, second, bounds, *visitor_bounds, steps, seed)
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
 
-    masthead.tell("classifier", dict(zip(_PLAIN_KEYS, plain)))
+    # Gradio sets what is folded, the bounds, after all else: a change of the others would tell the old ones beside the new.
+    masthead.tell(
+        "classifier", dict(zip(_PLAIN_KEYS, plain)), [*(each.input for each in plain), *(each.then for each in bounded)]
+    )
     tell_picture = _TELL_PICTURE_JS % json.dumps(_names(samples()))
     grid.select(None, None, None, js=tell_picture, **PRIVATE)
     uploaded.then(None, None, None, js=tell_picture, **PRIVATE)
