@@ -56,6 +56,7 @@ export function newStory({ addressOf, moved }) {
     document.body.append(light.node, panel.root);
     document.body.dataset.story = "scene";
     document.addEventListener("keydown", key, true);
+    addEventListener("keydown", escape);
     for (const what of ["scroll", "resize"]) addEventListener(what, light.draw, OF_ALL);
     for (const what of ["wheel", "touchmove"]) addEventListener(what, stopAiming, OF_ALL);
     timer = setInterval(tick, LOOK_MS);
@@ -72,6 +73,7 @@ export function newStory({ addressOf, moved }) {
     [told, story, current, attempts, answers] = [null, null, null, null, new Map()];
     clearInterval(timer);
     document.removeEventListener("keydown", key, true);
+    removeEventListener("keydown", escape);
     for (const what of ["scroll", "resize"]) removeEventListener(what, light.draw, OF_ALL);
     for (const what of ["wheel", "touchmove"]) removeEventListener(what, stopAiming, OF_ALL);
     for (const node of [light.node, panel.root]) node.remove();
@@ -333,27 +335,31 @@ export function newStory({ addressOf, moved }) {
     End: () => go(story?.scenes.length ?? 0),
   };
 
-  // Keys belong to the story unless they are for something that has the focus.
+  const isForOthers = ({ target, ctrlKey, metaKey, altKey }) => ctrlKey || metaKey || altKey
+    || document.querySelector("dialog[open], :popover-open")
+    || target.closest?.("input:not([type=range]), textarea, select, [contenteditable]");
+
+  // After everything that is open above the story: a menu, a picture that is zoomed or alone, the projector.
+  function escape(event) {
+    if (event.key === "Escape" && !event.defaultPrevented && !isForOthers(event)) leave();
+  }
+
+  // The other keys belong to the story unless they are for something that has the focus.
   function key(event) {
+    if (isForOthers(event)) return;
     const { target } = event;
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open], :popover-open")) return;
-    if (target.closest?.("input:not([type=range]), textarea, select, [contenteditable]")) return;
     const inPanel = panel.root.contains(target), isFree = target === document.body || target === panel.root;
     const take = () => { event.preventDefault(); event.stopPropagation(); };
-    if (event.key === "Escape") {
-      if (target.closest?.(".rv-frame, .rv-menu")) return;
-      take();
-      return leave();
-    }
+    const isCovered = document.body.matches(".projecting");  // by the projector, which has keys of its own
     const place = Number(event.key) - 1;
-    if (isFree && panel.choices[place] && panel.root.dataset.state === "asks") {
+    if (isFree && !isCovered && panel.choices[place] && panel.root.dataset.state === "asks") {
       take();
       return panel.choices[place].click();
     }
     const isPage = event.key === "PageDown" || event.key === "PageUp";
     const isRange = target.matches?.("input");
     const isPress = event.key === " " && target.closest?.("button, a, summary, label");
-    if (!MOVES[event.key] || isPress || (!isPage && (isRange || !(isFree || inPanel)))) return;
+    if (!MOVES[event.key] || isPress || (!isPage && (isRange || isCovered || !(isFree || inPanel)))) return;
     take();
     if (!event.repeat) MOVES[event.key]();
   }

@@ -7,18 +7,20 @@ import { mountHelp } from "./help.js";
 import { mountKeys } from "./keys.js";
 import { mountLabels } from "./labels.js";
 import { english, newLanguage } from "./language.js";
+import { newMore } from "./more.js";
 import { mountPhone } from "./phone.js";
 import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
 import { newStoryDoor } from "./story_door.js";
-import { viewTexts, want } from "./view_address.js";
+import { viewerOf, viewTexts, want } from "./view_address.js";
 
 const QUIET_MS = 300;                 // a browser takes only so many changes of the address
 const PATIENCE_MS = 10000;            // how long the server may take to open an address
 const VIEWERS = { duel: "viewer", inspect: "pair-viewer", classifier: "fool-viewer", pairs: "pairs" };
+const RUNS = { duel: "", classifier: "fool-" };  // pages whose settings make what is on show, and how their ids begin
 const HOLD_MS = 50;
-const SETTINGS = "#page-duel .controls > :not(#samples, .stays)";
+const SETTINGS = ":is(#page-duel, #page-classifier) .controls > :not(#samples, #fool-samples, .stays)";
 const PICTURES = "#samples .thumbnail-item";
 const CHANGED = "Settings changed – press Run.";
 const UNSEEN = "Press Run to see this duel.";
@@ -35,10 +37,12 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   let story = null;                   // where the story is, {scene, from}, while it is open
   let settings = completed(keys, {}); // texts of the controls of the Duel
   let heard = settings;               // the same while the server is setting the controls
-  let shown = props.recorded ? settings : null;  // those of the duel on show; null if no controls can make it
   const others = {};                  // the same of other pages, by page
-  let asked = null;                   // those that Run was pressed with, until its run is on show
+  // Those of what is on show, by page; null if no controls can make it.
+  const shown = { duel: props.recorded ? settings : null, classifier: completed(props.keys.classifier ?? [], {}) };
+  const asked = {};                   // those that Run was pressed with, until its run is on show
   let wantedView = null;              // the view of the recorded duel that the server is opening
+  let awaited = null;                 // the run that it has sent, until a viewer begins to show one
   let opening = 0;                    // the address that the server is opening, by number
   let isAsking = false;               // whether the server has been asked, and has not answered
   let next = null;                    // what it is asked then
@@ -57,6 +61,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     seen = hash;
     const wanted = parse(hash, props);
     ({ page, anchor, hide, story } = wanted);
+    if (!story) more.set(page, wanted.more);
     leaveOut();
     clearTimeout(timer);
     language.take(wanted.lang);
@@ -66,16 +71,16 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
       if (wanted.faults.length) ask("open", { page, texts: null, faults: wanted.faults });
       return select();
     }
-    // While the server is at another address, its controls are those of neither.
-    const isSet = page === "duel" && !opening && isSame(keys, completed(keys, wanted.texts), settings);
-    if (VIEWERS[page] && (page !== "duel" || (isSet && isOnShow()))) want(VIEWERS[page], wanted.view);
-    wantedView = isSet ? null : wanted.view;
+    const all = completed(keysOf(page), wanted.texts);
     const isKnown = (name) => keysOf(page).some((key) => key.name === name);
-    const isOther = page !== "duel" && !(Object.keys(wanted.texts).every(isKnown)
-      && isSame(keysOf(page), completed(keysOf(page), wanted.texts), textsOf(page)));
-    if (isOther) others[page] = completed(keysOf(page), wanted.texts);
-    const needsServer = wanted.faults.length || isOther || (page === "duel" && !isSet);
-    if (!needsServer && select()) return scrollTo(anchor);
+    // While the server is at another address, the Duel's controls are those of neither.
+    const isSet = !(page === "duel" && opening) && Object.keys(wanted.texts).every(isKnown)
+      && isSame(keysOf(page), all, textsOf(page));
+    const isThere = !(page in RUNS) || (isSet && isOnShow(page));
+    if (VIEWERS[page] && isThere) want(VIEWERS[page], wanted.view);
+    wantedView = isSet ? null : wanted.view;
+    if (!isSet && page !== "duel") others[page] = all;
+    if (isSet && !wanted.faults.length && select()) return scrollTo(anchor);
     ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
   }
 
@@ -105,22 +110,23 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   }
 
   // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
-  // which no controls make, if that is false. `run`: which one that is; `isNew`: for an entry that Back returns from;
-  // `says`: to the visitor; `moved`: to another page.
+  // which no controls make, if that is false; or it shows the recorded example that another page's texts name. `run`:
+  // which run that is; `isNew`: for an entry that Back returns from; `says`: to the visitor; `moved`: to another page.
   function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
     if (number) isAsking = false;
     if (number && next) return send();            // another one was asked for meanwhile
     if (number && number !== opening) return;     // too late
     opening = 0;
     if (moved) { delete others[page]; page = moved; }
-    if (run && wantedView) want(VIEWERS.duel, wantedView, run);
-    wantedView = null;
+    if (run && wantedView) want(VIEWERS[page], wantedView, run);
+    [wantedView, awaited] = [null, run ?? null];
     if (texts && page !== "duel") {
       others[page] = completed(keysOf(page), texts);
+      if (run) [shown[page], asked[page]] = [recordedBy(page), null];
       for (const { name, press } of keysOf(page)) if (press && texts[name]) pressSoon(press);
     } else if (texts) settings = heard = completed(keys, texts);
     else adopt({ picture: picture() });
-    if (isShown !== undefined) [shown, asked] = [isShown ? settings : null, null];
+    if (isShown !== undefined) [shown.duel, asked.duel] = [isShown ? settings : null, null];
     if (says !== undefined) say(says);
     scrollTo(anchor);
     told();
@@ -134,15 +140,19 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     style.textContent = parts.length ? `${parts.join(", ")} { display: none !important; }` : "";
   }
 
+  // The settings of the recorded example that those of a page begin with: the defaults beside its name.
+  const recordedBy = (name) => completed(keysOf(name), { recorded: others[name].recorded });
+
   // ---- what is on show, to the address
 
-  const isOnShow = () => isSame(keys, settings, shown);
+  const isOnShow = (name) => isSame(keysOf(name), textsOf(name), shown[name]);
 
   function hashNow() {
     if (story) return format({ story, hide, lang: language.asked() });
     const texts = shortened(keysOf(page), textsOf(page));
-    const view = VIEWERS[page] && (page !== "duel" || isOnShow()) ? viewTexts(VIEWERS[page]) : {};
-    return format({ page, anchor, texts, view, hide, lang: language.asked() });
+    const isThere = !(page in RUNS) || (isOnShow(page) && (!awaited || viewerOf(VIEWERS[page])?.model.run === awaited));
+    const view = VIEWERS[page] && isThere ? viewTexts(VIEWERS[page]) : {};
+    return format({ page, anchor, texts, view, hide, more: more.isOpen(page), lang: language.asked() });
   }
 
   // Write the address: in place of the one before, or as a new entry that Back returns from.
@@ -174,10 +184,13 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   // ---- what the visitor does
 
   function told() {
-    const line = document.querySelector("#changed p");
-    const text = isOnShow() || isSame(keys, settings, asked) ? "" : shown ? CHANGED : UNSEEN;
-    if (line && english(line) !== text) line.textContent = text;
-    document.querySelector("#run")?.classList.toggle("wanted", Boolean(text));
+    for (const [name, id] of Object.entries(RUNS)) {
+      const line = document.querySelector(`#${id}changed p`);
+      const isTrue = isOnShow(name) || isSame(keysOf(name), textsOf(name), asked[name]);
+      const text = isTrue ? "" : shown[name] ? CHANGED : UNSEEN;
+      if (line && english(line) !== text) line.textContent = text;
+      document.querySelector(`#${id}run`)?.classList.toggle("wanted", Boolean(text));
+    }
   }
 
   function say(text) {
@@ -211,6 +224,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 
   const door = newStoryDoor(addressOf, (next, isNew) => { story = next; keep(isNew); }, say);
   const language = newLanguage(element, props.languages, addressOf, keep);
+  const more = newMore(keepSoon);
   const style = document.head.appendChild(make("style"));
   watchServer(addressOf);
   mountShare(element, linkNow, addressOf);
@@ -226,6 +240,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (of === "duel") return adopt({ ...texts, picture: picture() });
     if (opening && of === page) return;
     others[of] = { ...completed(keysOf(of), others[of] ?? {}), ...texts };
+    told();
     if (of === page && atOnce) keep();
     else if (of === page) keepSoon();
   });
@@ -237,20 +252,31 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     keep(true);
   });
   document.addEventListener("viewer-view", ({ detail }) => detail.id === VIEWERS[page] && keepSoon());
+  document.addEventListener("page-recorded", ({ detail: { page: of, texts } }) => {  // one is chosen
+    others[of] = completed(keysOf(of), texts);
+    [shown[of], asked[of]] = [others[of], null];
+    told();
+    keep(true);
+    ask("open", { page: of, texts, faults: [] });
+  });
   document.addEventListener("viewer-run", ({ detail }) => {
-    if (detail.id !== "viewer" || !asked || !["running", "done"].includes(detail.state)) return;
-    [shown, asked] = [asked, null];
+    awaited = null;
+    const name = Object.keys(RUNS).find((each) => VIEWERS[each] === detail.id);
+    if (!asked[name] || !["running", "done"].includes(detail.state)) return;
+    [shown[name], asked[name]] = [asked[name], null];
     told();
     keep(true);
   });
   document.addEventListener("click", ({ target }) => {
     if (target.closest?.("#story button")) location.hash = "story";
-    if (target.closest?.("#run")) { asked = settings; told(); }
+    const runs = Object.keys(RUNS).find((name) => target.closest?.(`#${RUNS[name]}run`));
+    if (runs) { asked[runs] = textsOf(runs); told(); }
     const card = target.closest?.(PICTURES);
     const isRunning = /^\s*Running/.test(english(document.querySelector("#status")));
     if (!card || isRunning) return;
     ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
   });
+  for (const id of Object.values(RUNS)) watchArea(`#${id}changed`, told);
   watchArea("#samples", () => adopt({ picture: picture() }));
   addEventListener("hashchange", () => open(location.hash));
   watch("value", () => props.value && receive(props.value));

@@ -26,6 +26,9 @@ const PARTS = {
   curves: ".rv-curves", numbers: ".rv-numbers", bar: ".rv-bar",
 };
 
+// The part "More" of a page's controls, which is folded as the page opens.
+export const MORE = { duel: "#more", pairs: "#pairs-more", classifier: "#fool-more" };
+
 // Texts of a page's keys with the defaults, and without. A default may go by the text of an earlier key.
 export function completed(keys, texts) {
   const all = {};
@@ -44,9 +47,11 @@ export const isSame = (keys, one, other) =>
   Boolean(one && other) && keys.every(({ name }) => one[name] === other[name]);
 
 // An address: its page, the heading on it, texts for the keys of its controls, which Python checks, values of the view,
-// what is hidden, and what cannot be read, a sentence each; `story` is {scene, from}, null without one.
+// what is hidden, whether "More" is open, and what cannot be read, a sentence each; `story` is {scene, from}, null
+// without one.
 export function parse(hash, { pages, keys, languages = [] }) {
-  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], lang: "", faults: [], story: null };
+  const address = { page: pages[0], anchor: "", texts: {}, view: {}, hide: [], more: false, lang: "", faults: [],
+    story: null };
   if (hash.length > LONGEST) return { ...address, faults: [`it has more than ${LONGEST} characters`] };
   const [name, query] = split(hash.replace(/^#/, ""), "?");
   if (name.startsWith(HOW) && pages.includes("how"))
@@ -66,6 +71,9 @@ function take(address, key, text, keys, languages) {
   } else if (key === "lang") {
     if (languages.some(({ code }) => code === text)) address.lang = text;
     else address.faults.push(`lang knows no ${text || "empty"}`);
+  } else if (key === "more" && MORE[address.page] && !address.story) {
+    address.more = text === "1";
+    if (!address.more) address.faults.push(`more cannot be ${text || "empty"}`);
   } else if (address.story) {
     const value = Object.hasOwn(STORY_KEYS, key) ? STORY_KEYS[key](text) : undefined;
     if (value !== undefined) address.story[key] = value;
@@ -92,14 +100,15 @@ export function selectorOf(name, keys) {
 }
 
 // `texts` has the page's keys, and `view` the viewer's, without the defaults.
-export function format({ page, anchor, texts, view, hide, lang, story }) {
+export function format({ page, anchor, texts, view, hide, more, lang, story }) {
   const frame = { ...(hide.length ? { hide: hide.join(",") } : {}), ...(lang ? { lang } : {}) };
   if (story) {
     const { scene, from } = story;
     const of = { ...(scene > 1 ? { scene } : {}), ...(from ? { from } : {}) };
     return `#${STORY}${queryText({ ...of, ...frame })}`;
   }
-  return `#${page}${anchor && `-${anchor}`}${queryText({ ...texts, ...view, ...frame })}`;
+  const opened = more ? { more: 1 } : {};
+  return `#${page}${anchor && `-${anchor}`}${queryText({ ...texts, ...opened, ...view, ...frame })}`;
 }
 
 function queryText(parts) {

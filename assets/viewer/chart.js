@@ -50,7 +50,7 @@ export function mount({ element, props, watch, address }) {
 
   async function draw() {
     const figure = props.value?.figure;
-    if (!figure || !root.clientWidth) return;
+    if (!figure || !plot.checkVisibility()) return;
     try {
       plotly ??= await loadPlotly(address(props.plotly));
     } catch {
@@ -114,6 +114,7 @@ export function mount({ element, props, watch, address }) {
   }).observe(root);
   const theme = new MutationObserver(() => (root.isConnected ? draw() : theme.disconnect()));
   theme.observe(document.body, { attributeFilter: ["class"] });
+  root.addEventListener("toggle", draw);
   watch("value", receive);
   receive();
 }

@@ -59,7 +59,9 @@ export function mountDrawer() {
   document.addEventListener("keydown", (event) => {
     if (!drawer) return;
     if (event.key === "Tab") keepInside(event);
-    if (event.key === "Escape" && !isBusy()) close();
+    if (event.key !== "Escape" || isBusy()) return;
+    close();
+    event.preventDefault();           // the story stays
   }, { capture: true });              // before the list of a dropdown has closed
 
   document.addEventListener("pointerdown", ({ target, clientY }) => {

@@ -18,7 +18,8 @@ export function newInside(root, model, view, act, address, scores, cache) {
   const panel = root.querySelector(".rv-inside");
   if (root.closest("#viewer")) panel.id = "inside";  // one page has several viewers
   const lane = panel.querySelector(".rv-inside-lane"), network = panel.querySelector(".rv-network");
-  Object.assign(view, { inside: false, insideLane: 0, trunk: 0, sort: "both", channel: null, place: null, local: null,
+  Object.assign(view, { inside: false, insideLane: 0, trunk: 0, sort: "both", place: null, local: null,
+    channel: null, first: null,       // the one on show, and the first one in the order on show
     recipe: null, yours: [], silenced: new Set(),
     own: null });                     // the maps of the visitor's metric, while it is open
   const changed = () => act({});
@@ -29,10 +30,12 @@ export function newInside(root, model, view, act, address, scores, cache) {
   const parts = { sum: newSum(panel, model, view, change), channel: newChannel(panel, model, view),
     few: newFew(panel, model, view), place: newPlace(panel, model, view, change) };
   const last = {};                    // what each part shows
+  let built = null;                   // the network that the parts are built for
+  let ordered = "";                   // what the channels were put in order for
 
   panel.addEventListener("toggle", () => { if (view.inside !== panel.open) act({ inside: panel.open }); });
   lane.onchange = () => change({ insideLane: Number(lane.value) });
-  network.onchange = () => { view.trunk = Number(network.value); rebuild(); act({}); };
+  network.onchange = () => change({ trunk: Number(network.value), channel: null });
   document.addEventListener("reply", ({ detail }) => {
     if (root.isConnected && detail.score) yours.receive(detail.score);
   });
@@ -46,9 +49,9 @@ export function newInside(root, model, view, act, address, scores, cache) {
   function build() {
     const trunks = (model.meta.trunks || []).map((_, trunk) => trunk);
     panel.hidden = !trunks.length;
-    view.own = null;
+    Object.assign(view, { own: null, insideLane: 0, trunk: 0, channel: null, first: null, place: null });
+    if (panel.hidden) view.sort = "both";
     if (panel.hidden) return;
-    Object.assign(view, { insideLane: 0, trunk: 0, place: null });
     lane.replaceChildren(...options(model.meta.lanes.map((_, k) => [k, laneName(model, k)]), 0));
     network.replaceChildren(...options(trunks.map((trunk) =>
       [trunk, pairOn(model, trunk).map((m) => metricTitle(model, m)).join(", ") || YOURS.title]), 0));
@@ -57,7 +60,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
   }
 
   function rebuild() {
-    view.channel = null;
+    built = view.trunk;
     parts.sum.build();
     yours.build();
     maps.build();
@@ -66,6 +69,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
 
   function show() {
     panel.open = view.inside;
+    if (!panel.hidden && built !== view.trunk) rebuild();
     const ready = !panel.hidden && view.inside && model.heads && pairOn(model, view.trunk).length
       && squaredAt(model, view.insideLane, view.step, view.trunk);
     if (Boolean(view.own) !== Boolean(ready)) {
@@ -73,7 +77,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
       changed();                      // the grid of all layers has a place for it
     }
     if (!ready) return;
-    lane.value = view.insideLane;
+    [lane.value, network.value] = [view.insideLane, view.trunk];
     const frame = frameOf(model, view.insideLane, view.step);
     const name = model.meta.lanes[view.insideLane];
     const known = name === "noise" ? null : differences(frame.step, view.trunk);
@@ -86,8 +90,12 @@ export function newInside(root, model, view, act, address, scores, cache) {
     const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, there];
     const recipe = JSON.stringify(view.recipe);
     unless("sum", [...picture, view.sort, view.channel, view.place, ...view.silenced], () => {
-      const chosen = parts.sum.show(view.insideLane);
-      view.channel ??= chosen[0];
+      const [first] = parts.sum.show(view.insideLane);
+      const order = [view.sort, view.insideLane, view.place, Boolean(view.local)].join();
+      // The first one goes with the pictures that come; another order leaves the channel on show.
+      const follows = view.channel === null || (view.channel === view.first && order === ordered);
+      [view.first, ordered] = [first, order];
+      if (follows && view.channel !== first) { view.channel = first; changed(); }
     });
     unless("channel", [...picture, view.channel], () => parts.channel.show(name, known));
     unless("few", [...picture, recipe, Boolean(model.ruler)], () => parts.few.show(view.insideLane));

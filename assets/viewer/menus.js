@@ -16,8 +16,9 @@ export function closeOutside(menu) {
     if (!menu.contains(event.relatedTarget)) menu.open = false;
   });
   menu.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+    if (event.key !== "Escape" || !menu.open) return;
     menu.open = false;
     menu.querySelector("summary").focus();
+    event.preventDefault();           // the projector and the story stay
   });
 }

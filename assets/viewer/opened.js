@@ -28,6 +28,15 @@ export function channelName(layers, c) {
   return `${layer.name} · ${c - layer.first}`;
 }
 
+// The same in an address: conv3.233, and back; null for a channel that is not there.
+export const channelText = (layers, c) => channelName(layers, c).replace(" · ", ".");
+
+export function channelAt(layers, text) {
+  const [name, place] = text.split(".");
+  const layer = layers.find((each) => each.name === name);
+  return layer && Number(place) < layer.count ? layer.first + Number(place) : null;
+}
+
 // The frame of a lane that the viewer shows at a step.
 export const frameOf = (model, lane, step) => frameAt(model, lane, step, true);
 

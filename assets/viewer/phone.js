@@ -1,6 +1,7 @@
 // The page in a narrow window, a phone's or one at 200 %: what Run was pressed for comes into view.
 
 import { labelTables } from "./cards.js";
+import { layFolds, mountFolds } from "./fold.js";
 
 export const PHONE = matchMedia("screen and (max-width: 700px)");  // as in phone.css and touch.css
 
@@ -21,7 +22,9 @@ export function mountPhone() {
     const height = Math.max(...bars().map((bar) => bar.offsetHeight));
     document.documentElement.style.setProperty("--run-bar", `${height}px`);
   });
+  mountFolds();
   (function look() {
+    layFolds();
     for (const bar of bars()) sizes.observe(bar);
     if (PHONE.matches) labelTables();
     setTimeout(look, LOOK_MS);

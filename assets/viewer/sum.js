@@ -102,6 +102,7 @@ export function newSum(panel, model, view, act) {
   function order(q, heads) {
     const parts = heads.map((w) => products(w, q));
     const wholes = parts.map((part) => sum(part) || 1);
+    sort.value = view.sort;
     const [kind, m] = view.sort.split(" ");
     const k = metrics.indexOf(Number(m));
     const key = kind === "difference" ? q : kind === "weight" ? heads[k] : kind === "product" ? parts[k]

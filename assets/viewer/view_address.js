@@ -9,14 +9,15 @@ import { isPlain, newRecipe, recipeFrom, recipeText } from "./heads.js";
 import { ALL, GRID } from "./layers.js";
 import { hasLayerMaps } from "./maps.js";
 import { lastStep } from "./model.js";
-import { layersOf } from "./opened.js";
+import { channelAt, channelText, layersOf, pairOn } from "./opened.js";
 
 const whole = (low, high) => (text) => {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : -1;
   return value >= low && value <= high ? value : undefined;
 };
 const among = (...names) => (text) => (names.includes(text) ? text : undefined);
-const aName = (text) => (/^[\w-]{1,40}$/.test(text) ? text : undefined);
+const aName = (text) => (/^[\w -]{1,40}$/.test(text) ? text : undefined);
+const hasTrunks = (model) => Boolean(model.meta.trunks?.length);
 
 // A property of the view as it is; `first` is the default.
 const plain = (property, first, read) => ({
@@ -55,12 +56,47 @@ export const VIEW_KEYS = {
   },
   moves: { read: among("0"), of: (view) => (view.moves ? null : "0"), to: (value) => ({ moves: value !== "0" }) },
   inside: { read: among("1"), of: (view) => (view.inside ? "1" : null), to: (value) => ({ inside: value === "1" }) },
+  // In the opened metric: the picture, the network, counted from 1, the order of the channels, "weight,lpips", the
+  // channel, "conv3.233", and the position, in pixels.
+  lane: {
+    read: aName,
+    of: ({ insideLane }, model) => (insideLane ? model.meta.lanes[insideLane] : null),
+    to: (value, model) => ({ insideLane: Math.max(0, model.meta.lanes.indexOf(value)) }),
+  },
+  network: {
+    read: whole(1, 20),
+    of: ({ trunk }) => (trunk ? trunk + 1 : null),
+    to: (value, model) => ({ trunk: model.meta.trunks?.[value - 1] ? value - 1 : 0 }),
+  },
+  sort: {
+    read: (text) => (/^(difference|(product|weight),[\w -]{1,40})$/.test(text) ? text : undefined),
+    of: ({ sort }, model) => (sort === "both" ? null : sort.replace(/ (.*)/, (_, m) => `,${model.meta.metrics[m]}`)),
+    to(value = "both", model, view) {
+      const [kind, name] = value.split(",");
+      const metric = hasTrunks(model) && pairOn(model, view.trunk).find((m) => model.meta.metrics[m] === name);
+      return { sort: !name ? kind : Number.isInteger(metric) ? `${kind} ${metric}` : "both" };
+    },
+  },
+  channel: {
+    read: (text) => (/^[\w-]{1,30}\.\d{1,4}$/.test(text) ? text : undefined),
+    of: ({ channel, first, trunk, place }, model) => (channel === null || (channel === first && !place) ? null
+      : channelText(layersOf(model, trunk), channel)),
+    to: (value, model, view) =>
+      ({ channel: value && hasTrunks(model) ? channelAt(layersOf(model, view.trunk), value) : null }),
+  },
+  place: {
+    read: (text) => (/^\d{1,5},\d{1,5}$/.test(text) ? text.split(",").map(Number) : undefined),
+    of: ({ place }, { meta }) =>
+      place && [place[0] * meta.width, place[1] * meta.height].map(Math.floor).join(),
+    to: (value, { meta }) => ({ place: value && value[0] < meta.width && value[1] < meta.height
+      ? [(value[0] + 0.5) / meta.width, (value[1] + 0.5) / meta.height] : null }),
+  },
   // A metric of one's own: the share of the second metric; the gains of the layers; the silent channels.
   yours: {
     read: (text) => (/^[\d.,;]{1,800}$/.test(text) ? text : undefined),
     of: ({ recipe }) => (recipe && !isPlain(recipe) ? recipeText(recipe) : null),
-    to: (value, model) => {
-      const layers = model.meta.trunks?.length ? layersOf(model, 0) : [];
+    to: (value, model, view) => {
+      const layers = hasTrunks(model) ? layersOf(model, view.trunk) : [];
       return { recipe: (value && recipeFrom(value, layers)) || newRecipe(layers) };
     },
   },

@@ -234,6 +234,6 @@ export function mount({ element, props, watch, address }) {
   watch("value", () => receive(props.value));
   mirrorState();
   receive(props.value);
-  register(host.id, { open, texts: () => (model.meta ? textsOf(view, model) : {}),
+  register(host.id, { open, texts: () => (model.meta && columnsOf === model.run ? textsOf(view, model) : {}),
     model, act, step: () => view.step, show: receive, restore });
 }

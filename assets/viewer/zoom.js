@@ -94,10 +94,11 @@ export function newZoom(root, model, view, columns, act, changed) {
     choose(...place(frame, event));
   });
 
+  // The middle of the pixel, which an address names.
   function choose(u, v) {
-    const inside = (t) => Math.min(0.9999, Math.max(0, t));
-    const { x, y, scale } = view.zoom;
-    act({ place: [inside((u - x) / scale), inside((v - y) / scale)] });
+    const middle = (t, size) => (Math.min(size - 1, Math.max(0, Math.floor(t * size))) + 0.5) / size;
+    const { zoom: { x, y, scale } } = view, { width, height } = model.meta;
+    act({ place: [middle((u - x) / scale, width), middle((v - y) / scale, height)] });
   }
 
   // A mouse wipes anywhere on the attacked picture. A finger wipes by the handle, so that it can swipe the columns.

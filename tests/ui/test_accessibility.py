@@ -123,6 +123,12 @@ def narrow_states(page):
     )
     yield "390 px, the drawer"
     page.keyboard.press("Escape")
+    page.evaluate("location.hash = 'robustness'")
+    page.wait_for_selector("#robust-masking summary")
+    page.evaluate("for (const each of document.querySelectorAll('details.fold')) each.open = true")
+    tour.settle(page)
+    yield "390 px, Robustness"
+    page.evaluate("location.hash = 'duel'")
     page.set_viewport_size({"width": 1280, "height": 720})
     page.locator(".languages button").nth(1).click()
     page.wait_for_function("document.documentElement.lang === 'zh-Hans'")
@@ -144,7 +150,12 @@ def test_axe_finds_nothing_and_every_focus_is_seen(page):
         for state in states(page):
             page.wait_for_function(NAMED)
             found[state] = page.evaluate(VIOLATIONS, [COLORS if states is dark_states else OPTIONS, [*KNOWN]])
-            if states is other_pages or state in ("as it opens", "Inside the metric, all layers", "390 px, the drawer"):
+            if states is other_pages or state in (
+                "as it opens",
+                "Inside the metric, all layers",
+                "390 px, the drawer",
+                "390 px, Robustness",
+            ):
                 found[state] += page.evaluate(UNSEEN)
     known = {each for violations in found.values() for each in violations if isinstance(each, int)}
     new = {state: [each for each in violations if not isinstance(each, int)] for state, violations in found.items()}

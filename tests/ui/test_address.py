@@ -1,6 +1,7 @@
 """Addresses without a browser: what is read and what is left out, in Python and in the browser's script; recorded duels; the QR code."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -15,6 +16,7 @@ from rlpips.ui.components import languages, masthead
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import (
     classifier,
+    classifier_text,
     duel,
     duel_address,
     gallery,
@@ -27,6 +29,7 @@ from rlpips.ui.pages import (
 )
 from rlpips.ui.runtime import address, work
 from rlpips.ui.runtime.address import Choice, Key, Number
+from rlpips.zoo import attack_cards
 
 KEYS = duel_address.KEYS
 SMALL = (
@@ -234,7 +237,7 @@ def test_nonsense_leaves_the_controls_of_every_page_at_their_defaults(name):
     assert not faults and address.write(keys, defaults) == {}
     page = links.Page(keys, [None], lambda values: [values])
     for text in NONSENSE:
-        texts = {key.name: text for key in keys if not (key.rules.default == "" and text == "")}
+        texts = {key.name: text for key in keys if not (key.rule(defaults).default == "" and text == "")}
         note, told, updates = links.filled(page, texts, ["hide knows no x"])
         assert told == {"texts": {}} or text == 4
         assert note.startswith("Left out of this link: hide knows no x")
@@ -258,23 +261,58 @@ def test_a_room_in_an_address_is_of_its_letters():
 
 
 def test_the_classifiers_page_is_filled_as_its_address_says(served):
-    texts = {"recorded": "ship-03-at-l2-lpa-r-lpa", "picture": "cat-01", "a": "lpa", "b": "r-lpa", "steps": "7"}
+    texts = {"recorded": "ship-03-at-l2-lpa-r-lpa", "picture": "cat-01", "steps": "7", "bounds": "own", "bounda": "0.2"}
     hash = "#classifier?" + "&".join(f"{key}={value}" for key, value in texts.items())
     assert address.texts_of(hash) == texts
     for nonsense in (None, 4, "", "#classifier?" + "&" * 3000, "#?" + "a=1&" * 99 + "x", "#x?%E0%A4%A&=&&&eps"):
         assert isinstance(address.texts_of(nonsense), dict)
-    _, grid, files, network, *_, recorded, first, second, _, steps, seed, message, _, _ = classifier._fill(False, hash)
-    assert files[grid.selected_index].endswith("cat-01.png") and recorded.value.endswith("ship-03-at-l2-lpa-r-lpa.zip")
-    assert (first, second, steps, seed) == ("lpa", "r-lpa", 7, 0) and message["meta"]["name"] == "ship-03"
-    assert network.value == classifier.keys()[2].rules.default
-    settings, _ = address.read(classifier.keys(), texts)
-    grid, model, path, *plain, message, _ = classifier.fill(settings)
-    assert (grid.selected_index, model, path) == (
-        files.index(files[grid.selected_index]),
-        network.value,
-        recorded.value,
+    settings, faults = address.read(classifier.keys(), texts)
+    assert faults == [] and (settings["a"], settings["b"], settings["boundb"]) == ("lpa", "r-lpa", 0.168)
+    assert address.write(classifier.keys(), settings) == texts
+    _, grid, files, *_, recorded, model, a, b, bounds, bounda, boundb, steps, seed, message, status = classifier._fill(
+        False, hash
     )
-    assert plain == ["lpa", "r-lpa", "matched", 7, 0] and message["meta"]["name"] == "ship-03"
+    assert files[grid.selected_index].endswith("cat-01.png") and recorded.value.endswith("ship-03-at-l2-lpa-r-lpa.zip")
+    assert (model, a, b, bounds, bounda.value, boundb.value, steps, seed) == (
+        "at-l2",
+        "lpa",
+        "r-lpa",
+        "own",
+        0.2,
+        0.168,
+        7,
+        0,
+    )
+    assert message == status == gr.skip()  # the answer to the address has them
+    again, path, *plain, message, _ = classifier.fill(settings)
+    assert (
+        again.selected_index == grid.selected_index and path == recorded.value and message["meta"]["name"] == "ship-03"
+    )
+    assert [plain[place] for place in (0, 1, 2, 3, 6, 7)] == [model, a, b, bounds, steps, seed]
+    assert (
+        "choose it again" in links.filled(links.Page(classifier.keys(), [], lambda _: []), {"picture": "mine"}, [])[0]
+    )
+
+
+def test_a_recorded_example_comes_with_its_settings(served):
+    for caption, path in classifier._examples():
+        receipt = Trace.load(path).receipt
+        settings, _ = address.read(classifier.keys(), {"recorded": Path(path).stem})
+        attacks = [settings["a"], settings["b"]]
+        bounds = classifier_text.bounds(settings["bounds"], attacks, (settings["bounda"], settings["boundb"]))
+        for place, attack in enumerate(receipt["attacks"]):
+            bound = bounds[place] if bounds else attack_cards.card(attacks[place]).bound
+            assert (attacks[place], bound) == (attack["name"], pytest.approx(attack["bound"])), caption
+            shown = classifier_text.bounds("own", attacks, (settings["bounda"], settings["boundb"]))[place]
+            assert shown == pytest.approx(attack["bound"], rel=0.01)
+        assert (settings["model"], settings["steps"], settings["seed"]) == (
+            receipt["classifier"]["name"], receipt["steps"], receipt["seed"],
+        )  # fmt: skip
+        _, told, updates = links.filled(
+            links.Page(classifier.keys(), [], classifier.fill), {"recorded": Path(path).stem}, []
+        )
+        assert told["run"] == updates[-2]["run"] and updates[-2]["meta"]["name"] == settings["picture"]
+    assert classifier_text.choice_of(("ppgd", "r-ppgd"), (0.2, 0.3)) == "own"
 
 
 def test_an_entry_of_the_gallery_is_a_recorded_duel():
@@ -338,9 +376,11 @@ def test_the_browser_reads_and_writes_addresses(blank):
         "#duel?objective=toward&push=blur&norm=l2&hide=controls,eps,nothing", "#nowhere?eps=5", "#judge?eps=5", "#" + "x" * 3000,
         "#duel?step=-1&step=1e3&zoom=99,1,1&scale=mine&__proto__=1&constructor=2&wipe=&amplify=5&log=1&ruler=<b>&projector=constructor",
         "#<script>alert(1)</script>", "#duel?%E0%A4%A&=&&&eps", "#duel?picture=chelsea#x",
+        "#duel?more=1&inside=1&lane=noise&network=2&sort=weight,rlpips-linf&channel=conv3.233&place=12,7",
+        "#duel?more=2&lane=<b>&network=0&sort=product&channel=233&place=1.5,2", "#judge?more=1",
     ]  # fmt: skip
-    none, full, page, heading, toward, nowhere, judge, long, bad, script, broken, _ = blank.evaluate(
-        PARSE, [hashes, VOCABULARY]
+    none, full, page, heading, toward, nowhere, judge, long, bad, script, broken, _, inside, outside, folded = (
+        blank.evaluate(PARSE, [hashes, VOCABULARY])
     )
     assert none["page"] == "duel" and none["again"] == "#duel" and none["faults"] == []
     assert full["faults"] == []
@@ -362,6 +402,10 @@ def test_the_browser_reads_and_writes_addresses(blank):
     )
     assert bad["view"] == {} and len(bad["faults"]) == 9 and {"__proto__", "constructor"} >= bad["texts"].keys()
     assert broken["page"] == "duel"
+    assert inside["faults"] == [] and inside["again"] == "#duel?more=1" and inside["view"] == {
+        "inside": "1", "lane": "noise", "network": 2, "sort": "weight,rlpips-linf", "channel": "conv3.233", "place": [12, 7],
+    }  # fmt: skip
+    assert outside["view"] == {} and len(outside["faults"]) == 6 and folded["texts"] == {"more": "1"}
 
 
 def test_an_event_of_a_stranger_changes_nothing_it_must_not(the_duel):

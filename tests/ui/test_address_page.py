@@ -46,6 +46,19 @@ def test_a_link_made_here_opens_there(chromium, server):
         page.focus("#viewer .rv-handle")
         page.keyboard.press("ArrowRight")
         at(page, "#duel?picture=chelsea&step=1&scale=common&ruler=blur&wipe=52")
+        page.click("#more button")
+        page.click("#inside > summary")
+        page.select_option("#viewer .rv-inside-lane", index=1)
+        page.select_option("#viewer .rv-sort", label="weight in LPIPS")
+        page.locator("#viewer .rv-channel-name").nth(2).click()
+        page.press("#viewer .rv-frame >> nth=0", "Enter")
+        page.wait_for_function("location.hash.includes('place=')")
+        channel = page.locator("#viewer .rv-chosen .rv-channel-name").inner_text()
+        at(
+            page,
+            f"#duel?picture=chelsea&more=1&step=1&scale=common&inside=1&lane=rlpips-linf&sort=weight,lpips"
+            f"&channel={channel.replace(' · ', '.')}&place=170,128&ruler=blur&wipe=52",
+        )
         page.click("#copy-link")
         page.wait_for_function("document.querySelector('#copy-link').innerText === 'Link copied'")
         link = page.evaluate("navigator.clipboard.readText()")
@@ -59,6 +72,13 @@ def test_a_link_made_here_opens_there(chromium, server):
         page.wait_for_function("document.querySelector('#viewer .rv-handle').ariaValueNow === '52'")
         assert page.input_value("#viewer .rv-scale") == "common" and page.input_value("#viewer .rv-ruler") == "blur"
         assert "chelsea" in page.get_attribute("#viewer .rv-columns canvas", "aria-label")
+        page.wait_for_selector("#more .label-wrap.open")
+        assert page.locator("#viewer .rv-chosen .rv-channel-name").inner_text() == channel
+        assert page.input_value("#inside .rv-inside-lane") == "1"
+        assert page.input_value("#inside .rv-sort") == "weight 0"
+        assert page.is_visible("#viewer .rv-unplace")
+        page.evaluate("location.hash = '#duel?picture=chelsea'")
+        page.wait_for_selector("#more .label-wrap:not(.open)")
         assert page.locator("#samples .thumbnail-item").nth(1).evaluate("each => each.matches('.selected')")
 
 
@@ -139,17 +159,27 @@ def test_the_controls_of_other_pages_have_addresses(chromium, server):
         page.wait_for_function("document.querySelector('#robust-tiles').innerText.includes('l2')")
         page.get_by_label("l∞", exact=True).first.check()
         at(page, "#robustness")
-        page.evaluate(
-            "location.hash = '#classifier?picture=cat-01&a=lpa&b=r-lpa&steps=7&recorded=ship-03-at-l2-lpa-r-lpa'"
-        )
+        ship = "#classifier?recorded=ship-03-at-l2-lpa-r-lpa"
+        page.evaluate(f"location.hash = '{ship}&picture=cat-01&bounds=own&bounda=0.2&more=1'")
         page.wait_for_function(
             "document.querySelector('#fool-status')?.innerText.startsWith('Done: a recorded example')"
         )
-        page.wait_for_function("document.querySelector('#fool-steps input').value === '7'")
-        assert page.input_value("#fool-recorded input").startswith("ship")
+        page.wait_for_function("document.querySelector('#fool-bound-0 input').value === '0.2'")
+        assert (
+            page.input_value("#fool-recorded input").startswith("ship")
+            and page.input_value("#fool-steps input") == "40"
+        )
         assert page.locator("#fool-samples .thumbnail-item.selected .caption-label").inner_text() == "cat"
+        page.wait_for_function("document.querySelector('#fool-changed').innerText === 'Settings changed – press Run.'")
         b.enter(page, "#fool-steps", 8)
-        at(page, "#classifier?recorded=ship-03-at-l2-lpa-r-lpa&picture=cat-01&a=lpa&b=r-lpa&steps=8")
+        at(page, f"{ship}&picture=cat-01&bounds=own&bounda=0.2&steps=8&more=1")
+        page.evaluate(f"location.hash = '{ship}&step=3'")
+        page.wait_for_function("document.querySelector('#fool-viewer .rv-step').textContent === 'step 3 of 40'")
+        page.wait_for_function("document.querySelector('#fool-steps input').value === '40'")
+        assert page.inner_text("#fool-changed") == "" and page.input_value("#fool-bounds input").startswith(
+            "comparable"
+        )
+        at(page, f"{ship}&step=3")
         page.evaluate("location.hash = '#inspect?pair=example'")
         page.wait_for_function("document.querySelector('#pair-status')?.innerText.startsWith('Done: measured')")
         at(page, "#inspect?pair=example")

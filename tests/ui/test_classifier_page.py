@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import zipfile
+from pathlib import Path
 
 import browser as b
 import gradio as gr
@@ -98,7 +99,7 @@ def test_a_damaged_example_is_an_error_in_the_log_and_without_examples_the_page_
     damaged.write_bytes(b"no zip")
     monkeypatch.setattr(paths, "PRECOMPUTED_CLASSIFIER", tmp_path)
     values = classifier._fill(False)
-    assert "The recorded examples are missing or cannot be read" in values[-2]
+    assert "The recorded examples are missing or cannot be read" in values[-1]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR and "a.zip" in record.getMessage()
     _, status = classifier._show_recorded(str(damaged))
@@ -383,6 +384,26 @@ def test_another_recorded_example(page):
         )
         assert said.input_value() == "0" and state(page)[0] == "recorded"
         check_shares(page, trace, len(trace.distance) - 1)
+        page.wait_for_function(
+            "([steps, name]) => document.querySelector('#fool-steps input').value === steps "
+            "&& location.hash === `#classifier?recorded=${name}`",
+            arg=[str(trace.receipt["steps"]), Path(path).stem],
+        )
+        assert page.locator("#fool-classifier input:checked").input_value() == trace.receipt["classifier"]["name"]
+        assert (
+            page.locator("#fool-samples .thumbnail-item.selected .caption-label").inner_text()
+            == trace.name.split("-")[0]
+        )
+        for place, attack in enumerate(trace.receipt["attacks"]):
+            assert page.input_value(f"#fool-attack-{place} input") == attack["title"]
+        assert page.inner_text("#fool-changed") == ""
+    b.enter(page, "#fool-steps", 2)
+    page.wait_for_function("document.querySelector('#fool-changed').innerText.startsWith('Settings changed')")
+    run(page)
+    page.wait_for_function("!document.querySelector('#fool-changed').innerText.trim()")
+    assert page.input_value("#fool-recorded input") == ""  # what is on show is none of them
+    page.go_back()
+    page.wait_for_selector(f"{ROOT} .rv[data-state=recorded]")
 
 
 TEXTS = [

@@ -184,9 +184,15 @@ def test_no_page_scrolls_sideways(phone):
     assert in_view(phone, "#pair-viewer .rv-now") and in_view(phone, "#pair-viewer .rv-frame")
     fits()
     go("Many pairs", "#pairs tbody tr[data-place]")
-    go("Robustness", "#robust-masking .as-cards td")
+    go("Robustness", "#robust-masking summary")
+    assert phone.evaluate("document.documentElement.scrollHeight") < 4000  # folded
+    phone.tap("#robust-masking summary")
     card = phone.locator("#robust-masking .as-cards tbody tr").first
-    assert card.bounding_box()["width"] > 300 and "right choices" in card.locator("td").first.inner_text()
+    assert "right choices" in card.locator("td").first.inner_text()
+    assert 280 < card.bounding_box()["width"] < 330  # the next one begins beside it
+    phone.tap("#robust-2afc summary")
+    phone.wait_for_selector("#robust-2afc .chart[data-drawn] .main-svg")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390 and phone.evaluate(BEYOND) == []
     go("Fool a classifier", "#fool-viewer .rv-columns canvas")
     phone.wait_for_selector(".fool-rows .as-cards td")
     assert in_view(phone, "#fool-viewer .rv-now")

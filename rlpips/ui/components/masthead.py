@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -55,12 +55,13 @@ def masthead(title: str, tagline: str, **script: Any) -> gr.HTML:
     )  # fmt: skip
 
 
-def tell(page: str, fields: Mapping[str, Any]) -> None:
-    """Let the page's address follow the controls of a page, each beside its key."""
-    gr.on(
-        [field.change for field in fields.values()], None, [*fields.values()], js=_TELL_JS % json.dumps([page, *fields]),
-        trigger_mode="multiple", **PRIVATE,
-    )  # fmt: skip
+def tell(page: str, fields: Mapping[str, Any], events: Sequence[Any] = ()) -> None:
+    """Let the page's address follow the controls of a page, each beside its key: after these events, or after every change."""
+    told = dict(fn=None, inputs=[*fields.values()], js=_TELL_JS % json.dumps([page, *fields]), trigger_mode="multiple")
+    if not events:
+        gr.on([field.change for field in fields.values()], **told, **PRIVATE)
+    for event in events:
+        event(**told, **PRIVATE)
 
 
 def answer(**values: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 import logging
 import secrets
 import zipfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +27,9 @@ from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
 from rlpips.ui.pages import classifier_text
+from rlpips.ui.pages.duel_address import MINE
 from rlpips.ui.runtime import address, device, messages, session, uploads, work
-from rlpips.ui.runtime.address import Choice, Key, Number
+from rlpips.ui.runtime.address import Choice, Key, Number, Rule
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
@@ -38,21 +39,28 @@ from rlpips.zoo.catalog import PAIR
 log = logging.getLogger(__name__)
 
 SIDE = 32  # pixels of the pictures that the classifiers take
-STEPS, MAX_STEPS = 10, 60  # of an attack; each takes several passes through the networks
+MAX_STEPS = 60  # of an attack; each takes several passes through the networks
 ATTACKS = [(attack.title, name) for name, attack in attack_cards.ATTACKS.items()]
 PLAIN: dict[str, Any] = {"apply_default_css": False}
 SMALL: dict[str, Any] = {"min_width": 90}
-_PLAIN_KEYS = ("a", "b", "bounds", "steps", "seed")  # of the address, each the value of its control
-# Tells the page's address the selected sample, once it is; and what else it names by a file.
+# The control of each key of the address.
+_CONTROLS = dict(
+    picture="fool-samples", model="fool-classifier", a="fool-attack-0", b="fool-attack-1", bounds="fool-bounds",
+    bounda="fool-bound-0", boundb="fool-bound-1", steps="fool-steps", seed="fool-seed",
+)  # fmt: skip
+_PLAIN_KEYS = [*_CONTROLS][1:]  # each the value of its control
+# Without recorded examples.
+_SETTINGS = dict(picture="", model="", a="ppgd", b="r-ppgd", bounds="matched", bounda=0.5, boundb=0.5, steps=10, seed=0)
+# Tells the page's address the selected sample, once it is; and the recorded example that is to be opened.
 _TELL_PICTURE_JS = """() => setTimeout(() => {
   const all = [...document.querySelectorAll('#fool-samples .thumbnail-item')], names = %s;
   const place = all.findIndex((each) => each.matches('.selected')) - (all.length - names.length);
-  const detail = { page: 'classifier', entries: [['picture', names[place] ?? '']] };
+  const detail = { page: 'classifier', entries: [['picture', names[place] ?? 'mine']] };
   document.dispatchEvent(new CustomEvent('page-controls', { detail }));
 }, 100)"""
 _TELL_RECORDED_JS = """(path) => {
   const name = String(path ?? '').split(/[\\\\/]/).pop().replace(/[.]zip$/, '');
-  document.dispatchEvent(new CustomEvent('page-controls', { detail: { page: 'classifier', entries: [['recorded', name]] } }));
+  document.dispatchEvent(new CustomEvent('page-recorded', { detail: { page: 'classifier', texts: { recorded: name } } }));
 }"""
 
 
@@ -73,18 +81,27 @@ class Controls(NamedTuple):
 
 
 def keys() -> list[Key]:
-    """The keys of the page's address. `recorded` and `picture` are names of files without their ending."""
-    examples, pictures, names = _names(recorded_files()), _names(samples()), classifier_text.available()
+    """The keys of the page's address: a recorded example, and what its settings are changed to. `recorded` and `picture` are names of
+    files without their ending."""
+    settings = {path.stem: about[1] for path in _files() if (about := _about(path))} or {"": _SETTINGS}
     attacks = [name for _, name in ATTACKS]
+    rules: dict[str, Callable[[Any], Rule]] = {
+        "picture": lambda name: Choice(name, [name, *_names(samples()), MINE]),
+        "model": lambda name: Choice(name, classifier_text.available() or [""]),
+        "a": lambda name: Choice(name, attacks),
+        "b": lambda name: Choice(name, attacks),
+        "bounds": lambda name: Choice(name, [name for _, name in classifier_text.BOUNDS]),
+        "bounda": lambda bound: Number(bound, 0, 1000),
+        "boundb": lambda bound: Number(bound, 0, 1000),
+        "steps": lambda steps: Number(steps, 1, MAX_STEPS, whole=True),
+        "seed": lambda seed: Number(seed, 0, MAX_SEED, whole=True),
+    }
     return [
-        Key("recorded", "fool-recorded", Choice(examples[0] if examples else "", examples or [""])),
-        Key("picture", "fool-samples", Choice("", ["", *pictures])),
-        Key("model", "fool-classifier", Choice(names[0] if names else "", names or [""])),
-        Key("a", "fool-attack-0", Choice("ppgd", attacks)),
-        Key("b", "fool-attack-1", Choice("r-ppgd", attacks)),
-        Key("bounds", "fool-bounds", Choice("matched", [name for _, name in classifier_text.BOUNDS])),
-        Key("steps", "fool-steps", Number(STEPS, 1, MAX_STEPS, whole=True)),
-        Key("seed", "fool-seed", Number(0, 0, MAX_SEED, whole=True)),
+        Key("recorded", "fool-recorded", Choice(next(iter(settings)), [*settings])),
+        *(
+            Key(name, control, {example: rules[name](of[name]) for example, of in settings.items()}, by="recorded")
+            for name, control in _CONTROLS.items()
+        ),
     ]
 
 
@@ -92,24 +109,31 @@ def _names(files: Iterable[str | Path]) -> list[str]:
     return [Path(file).stem for file in files]
 
 
-def recorded_files() -> list[Path]:
-    """The files of the recorded examples."""
-    return sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"))
-
-
 def fill(settings: dict[str, Any]) -> list[Any]:
     """The values of what an address sets."""
-    recorded = next((path for path in recorded_files() if path.stem == settings["recorded"]), None)
-    place = _place(settings["picture"] or _picture_of(recorded))
+    path = _recorded(settings)
+    place = _place(settings["picture"])
     return [
-        gr.skip() if place is None else gr.Gallery(selected_index=place), settings["model"], str(recorded) if recorded else gr.skip(),
-        *(settings[name] for name in _PLAIN_KEYS), *_show_recorded(str(recorded) if recorded else None),
-    ]  # fmt: skip
+        gr.skip() if place is None else gr.Gallery(selected_index=place),
+        path or gr.skip(),
+        *_values(settings),
+        *_show_recorded(path),
+    ]
 
 
-def _picture_of(recorded: Path | None) -> str:
-    """The sample of a recorded example, with which the name of its file begins: cat-02-undefended-ppgd-r-ppgd.zip."""
-    return "-".join(recorded.stem.split("-")[:2]) if recorded else ""
+def _recorded(settings: dict[str, Any]) -> str | None:
+    """The path of the example that an address names."""
+    return next((path for _, path in _examples() if Path(path).stem == settings["recorded"]), None)
+
+
+def _values(settings: dict[str, Any]) -> list[Any]:
+    """The values of the controls whose keys are `_PLAIN_KEYS`."""
+    fields = {
+        "model": settings["model"] or None,
+        "bounda": _bound_field(settings["a"], settings["bounda"]),
+        "boundb": _bound_field(settings["b"], settings["boundb"]),
+    }
+    return [fields.get(name, settings[name]) for name in _PLAIN_KEYS]
 
 
 def _place(picture: str) -> int | None:
@@ -123,6 +147,7 @@ def build(tab: gr.Tab) -> list[Any]:
     state = gr.State(time_to_live=2 * device.DEADLINE_S)  # see the Duel page
     mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # see the Duel page
     is_filled = gr.State(False)
+    opening, _ = address.read(keys(), {})
     with gr.Row(elem_classes="beside", elem_id="fool-page"):
         with gr.Column(scale=0, elem_classes=["controls", "drawer"]):
             drawer.head()
@@ -133,42 +158,52 @@ def build(tab: gr.Tab) -> list[Any]:
             upload = gr.File(label="or your own picture", height=64, elem_id="fool-upload", elem_classes="upload")
             # These have their choices from the start: an address may choose one before the tab is filled.
             choices = classifier_text.classifiers(classifier_text.available())
-            network = gr.Radio(choices, label="Classifier", elem_id="fool-classifier")
+            network = gr.Radio(choices, value=opening["model"] or None, label="Classifier", elem_id="fool-classifier")
             trained = gr.HTML(elem_id="fool-trained", elem_classes="hint")
             with gr.Row():  # of two lines in a narrow column, as their names are long
-                first = gr.Dropdown(ATTACKS, value="ppgd", label="Attack", elem_id="fool-attack-0")
-                second = gr.Dropdown(ATTACKS, value="r-ppgd", label="against", elem_id="fool-attack-1")
-            bounds = gr.Dropdown(classifier_text.BOUNDS, value="matched", label="Bounds", elem_id="fool-bounds")
+                first = gr.Dropdown(ATTACKS, value=opening["a"], label="Attack", elem_id="fool-attack-0")
+                second = gr.Dropdown(ATTACKS, value=opening["b"], label="against", elem_id="fool-attack-1")
+            bounds = gr.Dropdown(classifier_text.BOUNDS, value=opening["bounds"], label="Bounds", elem_id="fool-bounds")
             allowed = gr.HTML(elem_id="fool-allowed", elem_classes="hint")
             with gr.Row():
-                steps = gr.Number(STEPS, label=f"Steps (1 to {MAX_STEPS})", precision=0, elem_id="fool-steps", **SMALL)
-                seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="fool-seed", **SMALL)
+                steps = gr.Number(
+                    opening["steps"], label=f"Steps (1 to {MAX_STEPS})", precision=0, elem_id="fool-steps", **SMALL
+                )
+                seed = gr.Number(opening["seed"], label="Seed", precision=0, minimum=0, elem_id="fool-seed", **SMALL)
             with gr.Column(elem_classes="stays"):
                 with gr.Row():
                     drawer.opener()
                     run = gr.Button("Run", variant="primary", elem_id="fool-run", min_width=80)
                     stop = gr.Button("Stop", elem_id="fool-stop", min_width=80)
+                gr.HTML('<p role="status"></p>', elem_id="fool-changed", elem_classes="changed")
                 status = status_line("Loading…", "fool-status")
             examples = list(_examples())
             recorded = gr.Dropdown(examples, value=None, label="Recorded examples", elem_id="fool-recorded")
             with gr.Accordion("More", open=False, elem_id="fool-more"):
                 visitor_bounds = [
-                    gr.Number(0.5, label=classifier_text.bound_label(name), elem_id=f"fool-bound-{index}")
-                    for index, name in enumerate(("ppgd", "r-ppgd"))
+                    gr.Number(
+                        opening[f"bound{key}"],
+                        label=classifier_text.bound_label(opening[key]),
+                        elem_id=_CONTROLS[f"bound{key}"],
+                    )
+                    for key in ("a", "b")
                 ]
         view = viewer(
             None, empty="A recorded example opens here. Or choose a picture and press Run.", elem_id="fool-viewer"
         )
     table = gr.HTML(elem_id="fool-table", **PLAIN)
 
-    plain = [first, second, bounds, steps, seed]
-    contents = [is_filled, grid, strip, network, trained, allowed, recorded, *plain, view, status, table]
+    plain = [network, first, second, bounds, *visitor_bounds, steps, seed]
+    contents = [is_filled, grid, strip, trained, allowed, table, recorded, *plain, view, status]
     asked = gr.Textbox(visible=False)  # what the address says as the tab opens
     tab.select(_fill, [is_filled, asked], contents, js="(is_filled) => [is_filled, location.hash]", **PRIVATE)
-    upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
+    uploaded = upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
     network.change(classifier_text.trained, network, trained, **PRIVATE)
-    for attack, bound in zip((first, second), visitor_bounds):
-        attack.change(refusing(_bound_field), attack, bound, **PRIVATE)
+    # Of the visitor, not of a link, which sets all of them.
+    bounded = [
+        attack.input(refusing(_bound_field), attack, bound, **PRIVATE)
+        for attack, bound in zip((first, second), visitor_bounds)
+    ]
     gr.on(
         [each.change for each in (first, second, bounds, *visitor_bounds)],
         classifier_text.allowed,
@@ -176,15 +211,20 @@ def build(tab: gr.Tab) -> list[Any]:
         allowed,
         **PRIVATE,
     )
-    recorded.select(_show_recorded, recorded, [view, status], **PRIVATE)
 
     controls = Controls(place, mine, upload, network, first, second, bounds, *visitor_bounds, steps, seed)
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
 
-    masthead.tell("classifier", dict(zip(("model", *_PLAIN_KEYS), (network, *plain))))
-    grid.select(None, None, None, js=_TELL_PICTURE_JS % json.dumps(_names(samples())), **PRIVATE)
+    # Gradio sets what is folded, the bounds, after all else: a change of the others would tell the old ones beside the new.
+    masthead.tell(
+        "classifier", dict(zip(_PLAIN_KEYS, plain)), [*(each.input for each in plain), *(each.then for each in bounded)]
+    )
+    tell_picture = _TELL_PICTURE_JS % json.dumps(_names(samples()))
+    grid.select(None, None, None, js=tell_picture, **PRIVATE)
+    uploaded.then(None, None, None, js=tell_picture, **PRIVATE)
     recorded.select(None, recorded, None, js=_TELL_RECORDED_JS, **PRIVATE)
-    return [grid, network, recorded, *plain, view, status]
+    run.click(None, None, recorded, js="() => null", **PRIVATE)  # what is live is none of them
+    return [grid, recorded, *plain, view, status]
 
 
 # ---- what the tab opens with
@@ -193,22 +233,20 @@ def build(tab: gr.Tab) -> list[Any]:
 def _fill(is_filled: bool, asked: str = "") -> tuple:
     """Fill the page, once a visit, as the address asks."""
     if is_filled:
-        return (gr.skip(),) * 15
-    grid, examples = samples(), list(_examples())
+        return (gr.skip(),) * (9 + len(_PLAIN_KEYS))
+    grid, examples = samples(), [*_examples()]
     names = classifier_text.available()
-    settings, _ = address.read(keys(), address.texts_of(asked))
-    network = settings["model"] or None
-    shown = next(
-        (path for _, path in examples if Path(path).stem == settings["recorded"]), examples[0][1] if examples else None
-    )
+    settings, _ = address.read(keys(), address.texts_of(asked) if asked.startswith("#classifier") else {})
+    shown = _recorded(settings)
     message, status = _show_recorded(shown) if shown else (gr.skip(), _without_examples(names))
-    place = _place(settings["picture"] or _picture_of(Path(shown) if shown else None)) or 0
-    plain = [settings[name] for name in _PLAIN_KEYS]
+    if address.write(keys(), settings):  # the answer to the address shows it
+        message, status = gr.skip(), gr.skip()
+    place = _place(settings["picture"])
+    bounds = settings["bounds"], settings["a"], settings["b"], settings["bounda"], settings["boundb"]
     return (
-        True, _grid(grid, selected_index=place if grid else None), grid,
-        gr.Radio(classifier_text.classifiers(names), value=network), classifier_text.trained(network),
-        classifier_text.allowed(settings["bounds"], settings["a"], settings["b"], None, None),
-        gr.Dropdown(examples, value=shown), *plain, message, status, classifier_text.experiment(),
+        True, _grid(grid, selected_index=place if grid else None), grid, classifier_text.trained(settings["model"]),
+        classifier_text.allowed(*bounds), classifier_text.experiment(), gr.Dropdown(examples, value=shown), *_values(settings),
+        message, status,
     )  # fmt: skip
 
 
@@ -235,25 +273,43 @@ def label_of(path: str | Path) -> int | None:
 
 def _examples() -> Iterator[tuple[str, str]]:
     """(caption, path) of the recorded examples that can be read."""
-    for path in sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip")):
-        if caption := _caption(path):
-            yield caption, str(path)
+    for path in _files():
+        if about := _about(path):
+            yield about[0], str(path)
+
+
+def _files() -> list[Path]:
+    return sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"))
 
 
 @lru_cache
-def _caption(path: Path) -> str | None:
+def _about(path: Path) -> tuple[str, dict[str, Any]] | None:
+    """(caption, the settings that made it, a value for each key of the address) of a recorded example; None if it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return classifier_text.caption(json.loads(archive.read("trace.json"))["meta"])
+            meta = json.loads(archive.read("trace.json"))["meta"]
+        return classifier_text.caption(meta), _settings(meta)
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError) as error:
         log.error("The recorded examples leave out %s: %s", path.name, error)
         return None
 
 
+def _settings(meta: dict[str, Any]) -> dict[str, Any]:
+    receipt = meta["receipt"]
+    attacks = [attack["name"] for attack in receipt["attacks"]]
+    bounds = [attack["bound"] for attack in receipt["attacks"]]
+    fields = [classifier_text.shown_bound(name, bound) for name, bound in zip(attacks, bounds)]
+    return {
+        "picture": meta["name"], "model": receipt["classifier"]["name"], "a": attacks[0], "b": attacks[1],
+        "bounds": classifier_text.choice_of(attacks, bounds), "bounda": fields[0], "boundb": fields[1],
+        "steps": receipt["steps"], "seed": receipt["seed"],
+    }  # fmt: skip
+
+
 def _show_recorded(path: str | None) -> tuple:
     """(viewer message, status) of a recorded example."""
     file = Path(path or "")
-    if file not in paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"):
+    if file not in _files():
         return gr.skip(), gr.skip()
     try:
         trace = Trace.load(file)
@@ -294,11 +350,11 @@ def _uploaded(request: gr.Request, path: str | None) -> tuple:
     return _grid(grid, 0, picture), [path, *grid], path, html.escape(text)
 
 
-def _bound_field(name: str) -> gr.Number:
-    """The field for the bound of an attack, in the attack's unit."""
-    return gr.Number(
-        value=classifier_text.shown_bound(name, attack_cards.card(name).bound), label=classifier_text.bound_label(name)
-    )
+def _bound_field(name: str, value: float | None = None) -> gr.Number:
+    """The field for the bound of an attack, in the attack's unit; without a value, the attack's own."""
+    if value is None:
+        value = classifier_text.shown_bound(name, attack_cards.card(name).bound)
+    return gr.Number(value=value, label=classifier_text.bound_label(name))
 
 
 # ---- the run

@@ -4,6 +4,7 @@ Every number comes from a trace, a card or the stored results, assets/weights/cl
 """
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -76,6 +77,19 @@ def bounds(choice: str, attacks: Sequence[str], visitor: Sequence[Any]) -> tuple
         raise ValueError("Your own bounds, under More, must be numbers; a field is empty.")
     first, second = (value / _per_unit(name) for name, value in zip(attacks, visitor))
     return first, second
+
+
+def choice_of(attacks: Sequence[str], radii: Sequence[float]) -> str:
+    """Which of `BOUNDS` gives two attacks these bounds, in their units."""
+    own = [attack_cards.card(name).bound for name in attacks]
+    for choice in ("matched", "paper"):
+        try:
+            found = bounds(choice, attacks, ()) or own
+        except ValueError:  # not measured
+            continue
+        if all(math.isclose(one, other) for one, other in zip(found, radii)):
+            return choice
+    return "own"
 
 
 def bound_label(name: str) -> str:

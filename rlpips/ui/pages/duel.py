@@ -104,7 +104,7 @@ def build(opening: dict | None) -> Duel:
                     drawer.opener()
                     run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
                     stop = gr.Button("Stop", elem_id="stop", min_width=80)
-                gr.HTML('<p role="status"></p>', elem_id="changed")
+                gr.HTML('<p role="status"></p>', elem_id="changed", elem_classes="changed")
                 status = status_line("Loading the network… The recorded duel can be explored meanwhile.", "status")
             objective = gr.Radio(duel_controls.OBJECTIVES, value="away", label="Attack", elem_id="objective")
             with gr.Row():

@@ -86,8 +86,11 @@ def filled(page: Page, texts: Any, faults: Any) -> tuple[str, dict[str, Any], li
     """(a note for the visitor, what the head's script has to know, values for the page's outputs) for what an address says."""
     values, more = address.read(page.keys, texts if isinstance(texts, Mapping) else {})
     note = address.sentence([*(faults if isinstance(faults, list) else []), *more])
+    if values.get("picture") == duel_address.MINE:
+        note = f"{note} {_OWN}".strip()
     updates = [*page.fill(values)] if isinstance(texts, Mapping) else [gr.skip()] * len(page.outputs)
-    return note, {"texts": address.write(page.keys, values)}, updates
+    shown = next(({"run": each["run"]} for each in updates if isinstance(each, dict) and "run" in each), {})
+    return note, {"texts": address.write(page.keys, values), **shown}, updates
 
 
 def picked(place: Any, texts: Any, strip: list[str]) -> Path | None:

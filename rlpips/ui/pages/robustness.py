@@ -56,17 +56,17 @@ def build(tab: gr.Tab) -> list[Any]:
             norm = gr.Radio(NORMS, value="linf", label="Norm of the attack", elem_id="robust-norm")
             tiles = gr.HTML(elem_id="robust-tiles", **PLAIN)
             with gr.Row(elem_classes="two"):
-                tradeoff = chart("Robust, and still like LPIPS?", "robust-tradeoff")
+                tradeoff = chart("Robust, and still like LPIPS?", "robust-tradeoff", folds=True)
                 transfer = gr.HTML(elem_id="robust-transfer", elem_classes="panel", **PLAIN)
             with gr.Row(elem_classes="two"):
-                sweeps = [chart(title, f"robust-{key}") for key, title in SWEEPS.items()]
+                sweeps = [chart(title, f"robust-{key}", folds=True) for key, title in SWEEPS.items()]
             eps = gr.Radio([], label="Budget ε of the attack, for the two below", elem_id="robust-eps")
             with gr.Row(elem_classes="two"):
-                opt = chart("The same budget, two verdicts", "robust-opt", legend=False)
+                opt = chart("The same budget, two verdicts", "robust-opt", legend=False, folds=True)
                 families = gr.HTML(elem_id="robust-families", elem_classes="panel", **PLAIN)
             with gr.Row(elem_classes="two"):
-                layers = chart("Where the distance comes from", "robust-layers")
-                weights = chart("Where the weight went", "robust-weights")
+                layers = chart("Where the distance comes from", "robust-layers", folds=True)
+                weights = chart("Where the weight went", "robust-weights", folds=True)
             masking = gr.HTML(elem_id="robust-masking", elem_classes="panel", **PLAIN)
             judged = gr.HTML(elem_id="robust-judge", elem_classes="panel", **PLAIN)
             gr.HTML(robustness_tradeoff.published(), elem_id="robust-published", elem_classes="panel", **PLAIN)
@@ -229,4 +229,4 @@ def _conditions(results: dict[str, Any], dial: dict[str, Any], transfer: dict[st
 
 
 def _part(heading: str, text: str, table: str) -> str:
-    return f'<section class="robust-part"><h3>{heading}</h3><p>{html.escape(text)}</p>{table}</section>'
+    return robustness_tables.section(heading, f"<p>{html.escape(text)}</p>{table}")

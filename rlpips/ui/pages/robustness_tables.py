@@ -19,11 +19,19 @@ Results = Mapping[str, Any]  # {metric: the part "results" of its card}
 Interval = Mapping[str, float] | None  # {"value", "low", "high"}; None where nothing was measured
 
 
+def section(heading: str, body: str) -> str:
+    """A section that folds in a narrow window (assets/viewer/fold.js)."""
+    return f'<details class="robust-part fold"><summary><h3>{heading}</h3></summary>{body}</details>'
+
+
 def summary(results: Results, norm: str) -> str:
     """A tile for each metric, and for the pixels: 2AFC under attack and without, inflation, agreement with LPIPS."""
     tiles = "".join(_tile(name, result, norm) for name, result in results.items())
     in_a_row = math.ceil(len(results) / math.ceil(len(results) / _TILES_IN_A_ROW)) if results else 1
-    return f'<div class="tiles" style="--in-a-row:{in_a_row}">{tiles}</div><p class="tiles-says">{html.escape(pixels(results, norm))}</p>'
+    return (
+        f'<div class="tiles" style="--in-a-row:{in_a_row}" tabindex="0" role="region" aria-label="Every metric in short">{tiles}</div>'
+        f'<p class="tiles-says">{html.escape(pixels(results, norm))}</p>'
+    )
 
 
 def _tile(name: str, result: Mapping[str, Any], norm: str) -> str:

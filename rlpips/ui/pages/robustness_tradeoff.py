@@ -12,6 +12,7 @@ from rlpips.evaluate.comparison_tables import (
     Curve,
     Point,
 )
+from rlpips.ui.pages import robustness_tables
 from rlpips.ui.pages.robustness_text import joined, percent, title
 from rlpips.zoo import catalog
 from rlpips.zoo.references import reference
@@ -48,12 +49,13 @@ def published() -> str:
         f'<tr><th scope="row">{html.escape(name)}</th>{"".join(f"<td>{value:.1f}</td>" for value in values)}</tr>'
         for name, values in PUBLISHED.items()
     )
-    return (
-        '<section class="robust-part"><h3>Published elsewhere, not measured here</h3><p>Choices that agree with people\'s, in percent, on '
+    return robustness_tables.section(
+        "Published elsewhere, not measured here",
+        "<p>Choices that agree with people's, in percent, on "
         f"another task than ours: other pictures ({_paper('fu2023dreamsim', 'NIGHTS')}), other attacks, judgements of people. From the "
         f'<a href="{PUBLISHED_AT}">repository</a> of {_paper("croce2025adversarially", "Croce et al. (2025)")}.</p>'
         '<div class="intervals published" tabindex="0" role="region" aria-label="Published figures"><table><thead><tr>'
-        f'<th scope="col">2AFC on NIGHTS, %</th>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>'
+        f'<th scope="col">2AFC on NIGHTS, %</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>',
     )
 
 
