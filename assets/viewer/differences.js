@@ -3,8 +3,9 @@
 // The file (written and described by rlpips/engine/differences.py): 4 bytes with the length of the header; the
 // header, JSON {format, step, lanes: [names], metrics: [names], octaves, layers: [{name, channels, size: [h, w],
 // peak}]}; then, packed, for each layer (1 + lanes) x channels x h x w bytes, the answers to the reference first. The
-// bytes of a picture are sorted, stably, by those of the picture before it, ties by those before that. An answer is (b / 255)^2. A difference has the size 0, or peak * 2^(((b & 127) - 127) * octaves / 126), and is negative
-// for b above 128. Weights are not applied.
+// bytes of a picture are sorted, stably, by those of the picture before it, ties by those before that. An answer is
+// (b / 255)^2. A difference has the size 0, or peak * 2^(((b & 127) - 127) * octaves / 126), and is negative for b
+// above 128. Weights are not applied.
 
 import { traceDigest } from "./model.js";
 import { hasVerdicts } from "./verdicts.js";
@@ -16,10 +17,12 @@ const ANSWERS = Float32Array.from({ length: 256 }, (_, byte) => (byte / 255) ** 
 // The bytes of a layer's pictures, `count` each, in the order of its positions.
 function unsorted(rows, count) {
   const bytes = new Uint8Array(rows.length);
-  let order = Uint32Array.from({ length: count }, (_, i) => i);
-  for (let start = 0; start < rows.length; start += count) {
+  bytes.set(rows.subarray(0, count));
+  let order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
+  for (let start = count; start < rows.length; start += count) {
+    order = sortedBy(order, rows.subarray(start - count, start));
     for (let i = 0; i < count; i++) bytes[start + order[i]] = rows[start + i];
-    order = sortedBy(order, rows.subarray(start, start + count));
   }
   return bytes;
 }

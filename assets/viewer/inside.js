@@ -85,12 +85,14 @@ export function newInside(root, model, view, act, address, scores, cache) {
     const there = known === undefined ? "coming" : Boolean(known);
     const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, there];
     const recipe = JSON.stringify(view.recipe);
-    unless("sum", [...picture, view.sort, view.channel, view.place, ...view.silenced], () => {
+    unless("sum", [...picture, view.sort, view.channel, view.place], () => {
       const chosen = parts.sum.show(view.insideLane);
       view.channel ??= chosen[0];
     });
+    parts.sum.mark();
     unless("channel", [...picture, view.channel], () => parts.channel.show(name, known));
-    unless("few", [...picture, recipe, Boolean(model.ruler)], () => parts.few.show(view.insideLane));
+    unless("few", [...picture, recipe, Boolean(model.ruler)],
+      () => parts.few.show(view.insideLane, [...picture, Boolean(model.ruler)].join()));
     unless("place", [...picture, view.place], () => parts.place.show(known));
     unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace), yours.kept()],
       () => yours.show());
