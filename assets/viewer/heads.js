@@ -19,7 +19,10 @@ export function cumulative(values) {
   const whole = sum(values), shares = Float64Array.from(values).sort().reverse();
   if (!(whole > 0)) return null;
   let part = 0;
-  for (let k = 0; k < shares.length; k++) shares[k] = (part += shares[k]) / whole;
+  for (let k = 0; k < shares.length; k++) {
+    part += shares[k];
+    shares[k] = part / whole;
+  }
   return shares;
 }
 

@@ -22,7 +22,8 @@ export function drawPlot(svg, { width, height, x, y, lines, marks = [] }) {
     `M${atX(value).toFixed(1)} ${INSET.top}V${height - INSET.bottom}`).join(""));
   for (const line of plot.lines.splice(lines.length)) line.node.remove();
   for (const [i, { points, className, color }] of lines.entries()) {
-    const line = plot.lines[i] ??= { node: plot.group.appendChild(makeSvg("path", {})) };
+    plot.lines[i] ??= { node: plot.group.appendChild(makeSvg("path", {})) };
+    const line = plot.lines[i];
     if (line.points !== points) line.node.setAttribute("d", path(points));
     line.points = points;
     line.node.setAttribute("class", `rv-plot-line rv-ink ${className}`);
