@@ -2,6 +2,7 @@
 "You be the judge" with the metrics' verdicts, and the recorded attacks on classifiers.
 
     python -m rlpips.precompute             # all
+    python -m rlpips.precompute differences # only what every channel answers at the end of the duel that the page opens with, which stays
     python -m rlpips.precompute eye         # only what a model of the eye says about the recorded duels and the pair, which stay as they are
     python -m rlpips.precompute story       # only the duel that the lesson shows beside those of the gallery
     python -m rlpips.precompute pair        # only what is measured of one pair, with which "Inspect a pair" opens
@@ -92,6 +93,15 @@ def main() -> None:
 def make_duels() -> None:
     """Record the duels of the gallery."""
     _record(DUELS, paths.PRECOMPUTED)
+    make_differences()
+
+
+def make_differences() -> None:
+    """Store what every channel answers at the last step of the recorded duel with which the page opens."""
+    path = paths.PRECOMPUTED / paths.OPENING
+    data = differences_of(Trace.load(path)).to_bytes()
+    saving.write(path.with_suffix(".differences"), data)
+    print(f"{path.stem}.differences: {len(data) / 1e6:.2f} MB")
 
 
 def make_story() -> None:
@@ -114,8 +124,6 @@ def _record(duels: Sequence[_Duel], folder: Path) -> None:
         assert isinstance(trace, Trace)  # of one picture
         path = folder / f"{sample}-{objective}-{norm}-{n}.zip"
         trace.with_ruler(make_ruler(reference, metrics)).save(path)
-        if path.name == paths.OPENING:
-            saving.write(path.with_suffix(".differences"), differences_of(trace).to_bytes())
         distances = ", ".join(f"{name} {value:.3f}" for name, value in zip(PAIR, trace.distance[-1].diagonal()))
         print(f"{path.name}: {distances}; {path.stat().st_size / 1e6:.2f} MB")
 
@@ -244,6 +252,7 @@ MAKERS = {
     "duels": make_duels,
     "story": make_story,
     "pair": make_pair,
+    "differences": make_differences,
     "eye": make_eye,
     "judged": make_judged,
     "scores": make_scores,

@@ -2,9 +2,10 @@
 //
 // The file (written and described by rlpips/engine/differences.py): 4 bytes with the length of the header; the
 // header, JSON {format, step, lanes: [names], metrics: [names], octaves, layers: [{name, channels, size: [h, w],
-// peak}]}; then, packed, for each layer (1 + lanes) x channels x h x w bytes, the answers to the reference first. An
-// answer is (b / 255)^2. A difference has the size 0, or peak * 2^(((b & 127) - 127) * octaves / 126), and is negative
-// for b above 128. Weights are not applied.
+// peak}]}; then, packed, for each layer (1 + lanes) x channels x h x w bytes, the answers to the reference first. The
+// bytes of a picture are sorted, stably, by those of the picture before it, ties by those before that. An answer is
+// (b / 255)^2. A difference has the size 0, or peak * 2^(((b & 127) - 127) * octaves / 126), and is negative for b
+// above 128. Weights are not applied.
 
 import { traceDigest } from "./model.js";
 import { hasVerdicts } from "./verdicts.js";
@@ -12,6 +13,29 @@ import { hasVerdicts } from "./verdicts.js";
 const PAUSE = 250;                    // ms for which a step stays on show before its file is fetched
 
 const ANSWERS = Float32Array.from({ length: 256 }, (_, byte) => (byte / 255) ** 2);
+
+// The bytes of a layer's pictures, `count` each, in the order of its positions.
+function unsorted(rows, count) {
+  const bytes = new Uint8Array(rows.length);
+  bytes.set(rows.subarray(0, count));
+  let order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) order[i] = i;
+  for (let start = count; start < rows.length; start += count) {
+    order = sortedBy(order, rows.subarray(start - count, start));
+    for (let i = 0; i < count; i++) bytes[start + order[i]] = rows[start + i];
+  }
+  return bytes;
+}
+
+// Positions in the order of their bytes, `row`; equal ones as they come.
+function sortedBy(order, row) {
+  const next = new Uint32Array(256), sorted = new Uint32Array(order.length);
+  for (const byte of row) next[byte]++;
+  let before = 0;
+  for (let byte = 0; byte < 256; byte++) [next[byte], before] = [before, before + next[byte]];
+  for (let i = 0; i < row.length; i++) sorted[next[row[i]]++] = order[i];
+  return sorted;
+}
 
 // {step, lanes, channel, vectorsAt, layerMap}; a lane is given by its name.
 async function decodeDifferences(buffer) {
@@ -25,7 +49,7 @@ async function decodeDifferences(buffer) {
     const size = (level) => (level ? peak * 2 ** (((level - 127) * octaves) / 126) : 0);
     const table = Float32Array.from({ length: 256 }, (_, byte) => (byte > 128 ? -1 : 1) * size(byte & 127));
     const part = { first, channels, height, width, table, of: channels * height * width };
-    part.bytes = bytes.subarray(at, at + (1 + lanes.length) * part.of);
+    part.bytes = unsorted(bytes.subarray(at, at + (1 + lanes.length) * part.of), part.of);
     first += channels;
     at += part.bytes.length;
     return part;

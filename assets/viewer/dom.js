@@ -13,6 +13,16 @@ export function makeSvg(tag, attributes, ...children) {
   return node;
 }
 
+const said = new WeakMap();
+
+// Writes the text of a node, if it is another than the last, where that stands: nothing else is laid out again.
+export function say(node, text) {
+  if (said.get(node) === text) return;
+  said.set(node, text);
+  if (node.childNodes.length === 1 && node.firstChild.nodeType === Node.TEXT_NODE) node.firstChild.data = text;
+  else node.textContent = text;
+}
+
 export function fromTemplate(root, name) {
   return root.querySelector(`.rv-${name}-template`).content.firstElementChild.cloneNode(true);
 }

@@ -3,7 +3,11 @@
 // From the vector q of a picture its distance follows under any weights, without a network.
 
 // What each channel contributes.
-export const products = (w, q) => Float64Array.from(w, (weight, c) => weight * q[c]);
+export function products(w, q) {
+  const parts = new Float64Array(w.length);
+  for (let c = 0; c < parts.length; c++) parts[c] = w[c] * q[c];
+  return parts;
+}
 
 export const sum = (values) => values.reduce((a, b) => a + b, 0);
 
@@ -12,13 +16,14 @@ export const descending = (values) => Array.from(values.keys()).sort((a, b) => v
 
 // The share of the whole that the k largest values make, for k = 1 … C; null if the whole is 0.
 export function cumulative(values) {
-  const whole = sum(values);
+  const whole = sum(values), shares = Float64Array.from(values).sort().reverse();
   if (!(whole > 0)) return null;
   let part = 0;
-  return Float64Array.from(values).sort().reverse().map((value) => {
-    part += value;
-    return part / whole;
-  });
+  for (let k = 0; k < shares.length; k++) {
+    part += shares[k];
+    shares[k] = part / whole;
+  }
+  return shares;
 }
 
 // How many channels, the heaviest first, make a share of a distance.
@@ -32,9 +37,11 @@ export const newRecipe = (layers) => ({ share: 0, gains: layers.map(() => 1), si
 export const isPlain = ({ share, gains, silenced }) => !share && !silenced.length && gains.every((gain) => gain === 1);
 
 export function mixedWeights(recipe, a, b, layers) {
-  const w = Float64Array.from(a, (weight, c) => (1 - recipe.share) * weight + recipe.share * b[c]);
-  for (const [l, { first, count }] of layers.entries())
-    for (let c = first; c < first + count; c++) w[c] *= recipe.gains[l];
+  const w = new Float64Array(a.length);
+  for (const [l, { first, count }] of layers.entries()) {
+    const [ofA, ofB] = [(1 - recipe.share) * recipe.gains[l], recipe.share * recipe.gains[l]];
+    for (let c = first; c < first + count; c++) w[c] = ofA * a[c] + ofB * b[c];
+  }
   for (const c of recipe.silenced) w[c] = 0;
   return w;
 }

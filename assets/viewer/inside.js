@@ -89,7 +89,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
     const there = known === undefined ? "coming" : Boolean(known);
     const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, there];
     const recipe = JSON.stringify(view.recipe);
-    unless("sum", [...picture, view.sort, view.channel, view.place, ...view.silenced], () => {
+    unless("sum", [...picture, view.sort, view.channel, view.place], () => {
       const [first] = parts.sum.show(view.insideLane);
       const order = [view.sort, view.insideLane, view.place, Boolean(view.local)].join();
       // The first one goes with the pictures that come; another order leaves the channel on show.
@@ -97,8 +97,10 @@ export function newInside(root, model, view, act, address, scores, cache) {
       [view.first, ordered] = [first, order];
       if (follows && view.channel !== first) { view.channel = first; changed(); }
     });
+    parts.sum.mark();
     unless("channel", [...picture, view.channel], () => parts.channel.show(name, known));
-    unless("few", [...picture, recipe, Boolean(model.ruler)], () => parts.few.show(view.insideLane));
+    unless("few", [...picture, recipe, Boolean(model.ruler)],
+      () => parts.few.show(view.insideLane, [...picture, Boolean(model.ruler)].join()));
     unless("place", [...picture, view.place], () => parts.place.show(known));
     unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace), yours.kept()],
       () => yours.show());

@@ -103,7 +103,8 @@ export function heatImage({ data, width, height }, top, log) {
     const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
     for (let i = 0; i < pixels.length; i++) pixels[i] = colors[bits[i] >>> 16];
   } else {
-    for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[heatIndex(data[i], top)];
+    const scale = top > 0 ? 255 / top : 0;        // as heatIndex has it
+    for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[Math.min(255, Math.round(scale * data[i]))];
   }
   return image;
 }

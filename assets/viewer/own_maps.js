@@ -7,11 +7,11 @@ import { products, sum } from "./heads.js";
 import { enlargedSum, layerValues } from "./maps.js";
 import { layersOf, pairOn, squaredAt } from "./opened.js";
 
-const KEPT_BYTES = 16 * 2 ** 20;
+const KEPT = 2 ** 21;                 // numbers
 
 // `weights` gives those of the metric; `differences` what is known of a step: undefined while it comes, null for never.
 export function newOwnMaps(model, view, weights, differences) {
-  const cache = newCache(KEPT_BYTES);
+  const cache = newCache(KEPT);
 
   // The values of a layer of the trunk as maps.js has them; null where they are not known.
   function layer(frame, lane, l) {

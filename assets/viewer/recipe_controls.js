@@ -1,6 +1,6 @@
 // The controls of a metric of one's own: the mixture, the gains of the layers, and what is silent.
 
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
 import { descending, MOST_GAIN, mixedWeights, products } from "./heads.js";
 import { lastStep } from "./model.js";
 import { metricTitle } from "./names.js";
@@ -14,6 +14,7 @@ const CHIPS = 12;
 // and `silence` takes [channel, silent].
 export function newRecipeControls(box, silent, model, view, { ends, set, keep, silence }) {
   let layers = [], controls = null;
+  let shown = null;                   // the silent channels that have their names
 
   function slider(label, max, step, recipeOf) {
     const input = make("input", { type: "range", min: 0, max, step });
@@ -22,11 +23,12 @@ export function newRecipeControls(box, silent, model, view, { ends, set, keep, s
     input.oninput = () => { before ??= view.recipe; set(recipeOf(Number(input.value))); };
     input.onchange = () => { if (before) keep(before); before = null; };
     const root = make("label", { className: "rv-slider" }, make("span", { textContent: label }), input, value);
-    return { root, show: (number, text) => { input.value = number; value.textContent = text; } };
+    return { root, show: (number, text) => { input.value = number; say(value, text); } };
   }
 
   function build(itsLayers, pair) {
     layers = itsLayers;
+    shown = null;
     const [a, b] = pair.map((m) => metricTitle(model, m));
     const share = slider(`${a} → ${b}`, 1, 0.01, (value) => ({ ...view.recipe, share: value }));
     const gains = layers.map(({ name }, l) => slider(name, MOST_GAIN, 0.05, (value) =>
@@ -51,6 +53,8 @@ export function newRecipeControls(box, silent, model, view, { ends, set, keep, s
     controls.share.show(share, `${Math.round(100 * share)} %`);
     for (const [l, gain] of gains.entries()) controls.gains[l].show(gain, `× ${gain.toFixed(2)}`);
     controls.heaviest.show(Math.min(MOST_SILENT, silenced.length), String(silenced.length));
+    if (shown === silenced) return;
+    shown = silenced;
     silent.replaceChildren(...silenced.slice(0, CHIPS).map(chip),
       ...(silenced.length > CHIPS ? [` and ${silenced.length - CHIPS} more`] : []));
     silent.hidden = !silenced.length;

@@ -137,12 +137,16 @@ export function newSum(panel, model, view, act) {
         scale(row.metrics[k].product, parts[k][c] / tops.p);
         row.metrics[k].share.textContent = wholes[k] > 0 ? percent(parts[k][c] / wholes[k]) : "–";
       }
-      row.silence.checked = view.silenced.has(c);
       row.silence.setAttribute("aria-label", `Silence ${channelName(layers, c)} in your metric`);
       drawCurves(row, c, heads, steps, curves);
     }
     writeRest(chosen, parts, wholes);
     return chosen;
+  }
+
+  // Which channels are silent in the visitor's metric.
+  function mark() {
+    for (const row of rows) row.silence.checked = view.silenced.has(row.channel);
   }
 
   const scale = (node, share) => { node.style.transform = `scaleX(${Math.min(1, share || 0)})`; };
@@ -170,5 +174,5 @@ export function newSum(panel, model, view, act) {
     }
   }
 
-  return { build, show };
+  return { build, show, mark };
 }

@@ -8,7 +8,7 @@ import { newColumn, showColumn } from "./column.js";
 import { newCurves } from "./curves.js";
 import { newDownloads } from "./downloads.js";
 import { newInside } from "./inside.js";
-import { ALL, layerOfKey, showLayerBar, writeLayerBar } from "./layers.js";
+import { ALL, GRID, layerOfKey, showLayerBar, writeLayerBar } from "./layers.js";
 import { newLoader } from "./loader.js";
 import { closeOutside, writeReceipt } from "./menus.js";
 import { accept, isPair, lastStep, newModel } from "./model.js";
@@ -45,6 +45,7 @@ export function mount({ element, props, watch, address }) {
   let shownLayer = null;
   let writeTable = () => {};
   let scheduled = false;
+  let whole = false;                  // more is to be shown than the opened metric
 
   const load = newLoader(model, view, () => settle());
   const curves = newCurves(root, model, view, act);
@@ -169,14 +170,23 @@ export function mount({ element, props, watch, address }) {
     if ("ruler" in change) curves.draw();
     mirrorState();
     load();
-    schedule();
+    schedule(isOwn(change));
     tell(host.id, "view");
   }
 
-  function schedule() {
+  // A visitor's own metric changes the opened metric alone, and its maps in the grid of all layers.
+  const isOwn = (change) => view.layer !== GRID && Object.keys(change).every((key) => key === "recipe");
+
+  function schedule(insideAlone = false) {
+    whole ||= !insideAlone;
     if (scheduled) return;
     scheduled = true;
-    requestAnimationFrame(() => { scheduled = false; show(); });
+    requestAnimationFrame(() => {
+      const all = whole;
+      scheduled = whole = false;
+      if (all) show();
+      else inside.show();
+    });
   }
 
   function show() {

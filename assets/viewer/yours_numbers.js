@@ -2,7 +2,8 @@
 // and under the attack made for itself, and its curves.
 
 import { distanceUnder, jpegUnder } from "./channels.js";
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
+import { newFigures } from "./figures.js";
 import { lastStep } from "./model.js";
 import { laneShortName, metricColor, metricTitle, YOURS } from "./names.js";
 import { describe, headsOf, keyframesOf, pairOn, squaredAt } from "./opened.js";
@@ -15,7 +16,10 @@ const SAME = "Same pictures, other weights: nobody has attacked this metric yet.
 
 export function newYoursNumbers(part, model, view) {
   const find = (name) => part.querySelector(`.rv-${name}`);
-  const [warning, table, lesson] = [find("warning"), part.querySelector(".rv-yours-numbers table"), find("lesson")];
+  const warning = find("warning");
+  const writeTable = newFigures(part.querySelector(".rv-yours-numbers table"), ["b", "span"]);
+  const halves = [0, 1].map(() => ["span", "b", "span"].map((tag) => make(tag)));
+  find("lesson").replaceChildren(...halves.map((nodes) => make("p", {}, ...nodes)));
   const [svg, caption] = ["svg", "figcaption"].map((tag) => part.querySelector(`.rv-yours-figure ${tag}`));
 
   // Reads a distance as a JPEG of the picture, under weights w.
@@ -36,7 +40,12 @@ export function newYoursNumbers(part, model, view) {
     const metrics = [...pair.map((m) => describe(model, m)), { ...YOURS, w }]
       .map((metric) => ({ ...metric, read: reader(metric.w) }));
     writeLesson(w, metrics.at(-1).read, pair, plain);
-    writeTable(metrics);
+    const cell = (lane, { w, read }) => {
+      const distance = distanceOf(lane, w);
+      return [number(distance), read(distance)];
+    };
+    writeTable("", metrics, model.meta.lanes.map((_, lane) =>
+      [laneShortName(model, lane), metrics.map((metric) => cell(lane, metric))]));
     drawCurves(w, pair);
   }
 
@@ -47,13 +56,12 @@ export function newYoursNumbers(part, model, view) {
     const same = attacked && w.every((weight, c) => Math.abs(weight - attacked[c]) <= 1e-5 * (1 + weight));
     const first = metricTitle(model, pair[0]);
     const [before, after] = [pair[0], mine].map((lane) => distanceOf(lane, w));
-    const half = (name, distance, says) => make("p", {}, make("span", { textContent: `attack made for ${name}` }),
-      make("b", { textContent: number(distance) }), make("span", { textContent: says }));
-    lesson.replaceChildren(half(first, before, read(before)),
-      half(YOURS.title, after, attacked ? read(after) : "not attacked yet"));
-    warning.textContent = plain ? `This is ${first} itself. Move something.` : !attacked ? SAME
+    const texts = [[`attack made for ${first}`, number(before), read(before)],
+      [`attack made for ${YOURS.title}`, number(after), attacked ? read(after) : "not attacked yet"]];
+    for (const [k, nodes] of halves.entries()) for (const [i, node] of nodes.entries()) say(node, texts[k][i]);
+    say(warning, plain ? `This is ${first} itself. Move something.` : !attacked ? SAME
       : !same ? "You have changed it since it was attacked: whoever knows it now may get further."
-        : before && after ? outcome(first, after / before) : "";
+        : before && after ? outcome(first, after / before) : "");
   }
 
   function outcome(first, ratio) {
@@ -61,23 +69,6 @@ export function newYoursNumbers(part, model, view) {
     return ratio > 1.05
       ? `Whoever knows your metric takes it ${far} times as far as the attack made for ${first} did.`
       : `The attack made for yours takes it no further than the one made for ${first}.`;
-  }
-
-  function writeTable(metrics) {
-    const head = make("tr", {}, make("td"), ...metrics.map(({ title, color }) => {
-      const cell = make("th", { scope: "col", className: "rv-ink", textContent: title });
-      cell.style.setProperty("--raw", color);
-      return cell;
-    }));
-    const rows = model.meta.lanes.map((_, lane) => {
-      const cells = metrics.map(({ w, read }) => {
-        const distance = distanceOf(lane, w);
-        return make("td", {}, make("b", { textContent: number(distance) }),
-          make("span", { textContent: read(distance) }));
-      });
-      return make("tr", {}, make("th", { scope: "row", textContent: laneShortName(model, lane) }), ...cells);
-    });
-    table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
   }
 
   function drawCurves(w, pair) {
@@ -100,8 +91,8 @@ export function newYoursNumbers(part, model, view) {
       x: { low: 0, high: Math.max(1, steps), ticks: [[0, "step 0"], [steps, String(steps)]] },
       y: { low, high: Math.max(high, low * 10), log: true, ticks: decadeTicks(low, Math.max(high, low * 10)) } });
     svg.setAttribute("aria-label", "Distances of your metric over the steps, beside those of the metrics attacked");
-    caption.textContent = `Pink: yours (solid, dashed: the attacked pictures; dotted: noise). Thin: ${
-      pair.map((m) => metricTitle(model, m)).join(" and ")}, each under its own attack.`;
+    say(caption, `Pink: yours (solid, dashed: the attacked pictures; dotted: noise). Thin: ${
+      pair.map((m) => metricTitle(model, m)).join(" and ")}, each under its own attack.`);
   }
 
   return { show };

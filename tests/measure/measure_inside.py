@@ -2,7 +2,7 @@
 
     python tests/measure/measure_inside.py [--moves 40] [--width 1440] [--height 900]
 
-The recorded duel is opened with its panel. Each control is moved, at various moments within a frame; painted is when a task queued in
+The recorded duel is opened with its panel. Each control is brought into sight and moved, to new values at various moments within a frame; painted is when a task queued in
 the frame after runs, which is after the paint. "Work" is the page's own part of it, without the wait for a frame. Nothing else should run meanwhile.
 """
 
@@ -29,6 +29,8 @@ MOVE = """async ([place, moves, kind]) => {
     channel.port1.onmessage = () => done(frame);
     channel.port2.postMessage(null);
   }));
+  all[0].scrollIntoView({ block: "center" });
+  await painted().then(painted);
   const times = [];
   for (let i = 0; i < moves; i++) {
     const node = all[i % all.length];
@@ -36,7 +38,7 @@ MOVE = """async ([place, moves, kind]) => {
     const begun = performance.now();
     if (kind === "press") node.click();
     else {
-      node.value = Number(node.max) * ((i * 0.37) % 1);
+      node.value = Number(node.max) * ((i * 0.37 + Math.random() * 0.3) % 1);
       node.dispatchEvent(new Event("input", { bubbles: true }));
     }
     const handled = performance.now();
