@@ -56,7 +56,7 @@ export function newStory({ addressOf, moved }) {
     document.body.append(light.node, panel.root);
     document.body.dataset.story = "scene";
     document.addEventListener("keydown", key, true);
-    addEventListener("keydown", escape);
+    addEventListener("keydown", leaveByEscape);
     for (const what of ["scroll", "resize"]) addEventListener(what, light.draw, OF_ALL);
     for (const what of ["wheel", "touchmove"]) addEventListener(what, stopAiming, OF_ALL);
     timer = setInterval(tick, LOOK_MS);
@@ -73,7 +73,7 @@ export function newStory({ addressOf, moved }) {
     [told, story, current, attempts, answers] = [null, null, null, null, new Map()];
     clearInterval(timer);
     document.removeEventListener("keydown", key, true);
-    removeEventListener("keydown", escape);
+    removeEventListener("keydown", leaveByEscape);
     for (const what of ["scroll", "resize"]) removeEventListener(what, light.draw, OF_ALL);
     for (const what of ["wheel", "touchmove"]) removeEventListener(what, stopAiming, OF_ALL);
     for (const node of [light.node, panel.root]) node.remove();
@@ -340,7 +340,7 @@ export function newStory({ addressOf, moved }) {
     || target.closest?.("input:not([type=range]), textarea, select, [contenteditable]");
 
   // After everything that is open above the story: a menu, a picture that is zoomed or alone, the projector.
-  function escape(event) {
+  function leaveByEscape(event) {
     if (event.key === "Escape" && !event.defaultPrevented && !isForOthers(event)) leave();
   }
 

@@ -13,7 +13,7 @@ import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
 import { newStoryDoor } from "./story_door.js";
-import { viewerOf, viewTexts, want } from "./view_address.js";
+import { forget, viewerOf, viewTexts, want } from "./view_address.js";
 
 const QUIET_MS = 300;                 // a browser takes only so many changes of the address
 const PATIENCE_MS = 10000;            // how long the server may take to open an address
@@ -118,7 +118,9 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (number && number !== opening) return;     // too late
     opening = 0;
     if (moved) { delete others[page]; page = moved; }
-    if (run && wantedView) want(VIEWERS[page], wantedView, run);
+    // The view of a duel that is not recorded waits for the run that makes it.
+    if (run && wantedView) want(VIEWERS[page], wantedView, isShown === false ? null : run);
+    else if (run) forget(VIEWERS[page]);
     [wantedView, awaited] = [null, run ?? null];
     if (texts && page !== "duel") {
       others[page] = completed(keysOf(page), texts);

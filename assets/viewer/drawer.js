@@ -2,7 +2,7 @@
 // closes by its button, Escape, Run, a tap beside it, or a pull at its head; the focus stays in it, and goes back then.
 
 import { make } from "./dom.js";
-import { PHONE } from "./phone.js";
+import { PHONE } from "./narrow.js";
 
 const ENOUGH = 60;                    // px that the head is pulled down to close the drawer
 const STOPS = "a[href], button, input, select, textarea, [tabindex]";

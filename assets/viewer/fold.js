@@ -1,7 +1,7 @@
 // The sections of a long page, each below its heading: in a narrow window they are folded until the visitor opens them,
 // in a wide one all of them are open.
 
-import { PHONE } from "./phone.js";
+import { PHONE } from "./narrow.js";
 
 const seen = new WeakSet();
 const opened = new Set();             // ids of the blocks whose sections the visitor has opened: they may be made anew

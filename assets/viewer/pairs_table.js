@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { note, qualityOf, verdictTitles } from "./pairs_model.js";
-import { PHONE } from "./phone.js";
+import { PHONE } from "./narrow.js";
 
 const ROW = 46, AHEAD = 6;            // pixels of a row, as in pairs.css; rows beyond either edge
 const CARD = { head: 92, line: 46 };  // pixels of a card, a row in a narrow window: its head, and two values

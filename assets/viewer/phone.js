@@ -2,8 +2,7 @@
 
 import { labelTables } from "./cards.js";
 import { layFolds, mountFolds } from "./fold.js";
-
-export const PHONE = matchMedia("screen and (max-width: 700px)");  // as in phone.css and touch.css
+import { PHONE } from "./narrow.js";
 
 const LOOK_MS = 300;                  // Gradio shows parts of the page late, and builds some anew
 

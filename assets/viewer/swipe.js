@@ -4,7 +4,7 @@
 import { make } from "./dom.js";
 import { reading } from "./model.js";
 import { laneColor, laneName, metricColor, metricTitle } from "./names.js";
-import { PHONE } from "./phone.js";
+import { PHONE } from "./narrow.js";
 import { rulerText } from "./ruler.js";
 import { number } from "./text.js";
 import { hasVerdicts, shares, verdictText } from "./verdicts.js";

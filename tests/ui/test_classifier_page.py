@@ -352,7 +352,7 @@ def test_stop_keeps_what_is_there(page):
     steps = int(re.match(r"Stopped: (\d+) step", status)[1])
     page.wait_for_selector(f"{ROOT} .rv[data-state=stopped]")
     assert 1 <= steps < classifier.MAX_STEPS and state(page)[1] == steps
-    assert page.inner_text(f"{ROOT} .rv-origin") == "live, stopped"
+    page.locator(f"{ROOT} .rv-origin").get_by_text("live, stopped", exact=True).wait_for()
 
 
 def test_a_bad_upload_is_refused_and_the_page_keeps_its_state(page, tmp_path):

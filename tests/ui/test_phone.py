@@ -91,7 +91,9 @@ def test_the_drawer(phone):
         assert phone.evaluate("Boolean(document.activeElement.closest('.drawer'))")
     b.choose(phone, "#norm", "l2")
     phone.click("#norm input")
+    phone.wait_for_selector("#norm input[aria-expanded=true]")
     phone.keyboard.press("Escape")  # closes the list alone
+    phone.wait_for_selector("#norm input[aria-expanded=false]")
     assert phone.locator("#eps").is_visible()
     phone.keyboard.press("Escape")
     closed()

@@ -163,6 +163,11 @@ def test_stored_results_are_there_at_once(chromium, server, width, height, theme
             page.wait_for_selector("#robust-head code")
             assert "python -m rlpips.evaluate" in page.inner_text("#robust-head")
             return
+        if width < 700:  # the sections are folded
+            page.wait_for_selector("#robust-weights .chart-plot", state="attached")
+            page.evaluate(
+                "document.querySelectorAll('details.fold:not([open]) > summary').forEach((each) => each.click())"
+            )
         drawn(page, *STORED)
         assert time.monotonic() - begun < 30
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -209,6 +209,7 @@ def build(tab: gr.Tab) -> list[Any]:
         classifier_text.allowed,
         [bounds, first, second, *visitor_bounds],
         allowed,
+        trigger_mode="always_last",
         **PRIVATE,
     )
 

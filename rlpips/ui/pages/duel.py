@@ -149,7 +149,15 @@ def build(opening: dict | None) -> Duel:
     # Of the visitor, not of a link, which sets all of them.
     objective.input(_candidate_for, [objective, candidate], candidate, **PRIVATE)
     norm.input(_eps_slider, norm, eps, **PRIVATE)
-    gr.on([eps.change, norm.change], None, [eps, norm], budget, js=BUDGET_JS, api_visibility="private")
+    gr.on(
+        [eps.change, norm.change],
+        None,
+        [eps, norm],
+        budget,
+        js=BUDGET_JS,
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
 
     controls = Controls(
         place, mine, upload, objective, norm, candidate, eps, steps, first, second, seed, step_size, restarts, backbone, size,
