@@ -13,7 +13,7 @@ import { isInSpaces, mountShare, pageLink, SPACES } from "./share.js";
 import { completed, format, isSame, parse, selectorOf, shortened } from "./address_text.js";
 import { make } from "./dom.js";
 import { newStoryDoor } from "./story_door.js";
-import { forget, viewerOf, viewTexts, want } from "./view_address.js";
+import { viewerOf, viewTexts, want } from "./view_address.js";
 
 const QUIET_MS = 300;                 // a browser takes only so many changes of the address
 const PATIENCE_MS = 10000;            // how long the server may take to open an address
@@ -42,6 +42,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   const shown = { duel: props.recorded ? settings : null, classifier: completed(props.keys.classifier ?? [], {}) };
   const asked = {};                   // those that Run was pressed with, until its run is on show
   let wantedView = null;              // the view of the recorded duel that the server is opening
+  let nextView = null;                // the view of a duel that is not recorded, until Run makes it
   let awaited = null;                 // the run that it has sent, until a viewer begins to show one
   let opening = 0;                    // the address that the server is opening, by number
   let isAsking = false;               // whether the server has been asked, and has not answered
@@ -118,9 +119,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (number && number !== opening) return;     // too late
     opening = 0;
     if (moved) { delete others[page]; page = moved; }
-    // The view of a duel that is not recorded waits for the run that makes it.
-    if (run && wantedView) want(VIEWERS[page], wantedView, isShown === false ? null : run);
-    else if (run) forget(VIEWERS[page]);
+    if (run && wantedView) want(VIEWERS[page], wantedView, run);
+    if (run || isShown === false) nextView = isShown === false ? wantedView : null;
     [wantedView, awaited] = [null, run ?? null];
     if (texts && page !== "duel") {
       others[page] = completed(keysOf(page), texts);
@@ -266,6 +266,10 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const name = Object.keys(RUNS).find((each) => VIEWERS[each] === detail.id);
     if (!asked[name] || !["running", "done"].includes(detail.state)) return;
     [shown[name], asked[name]] = [asked[name], null];
+    if (nextView && name === "duel") {
+      want(detail.id, nextView, viewerOf(detail.id).model.run);
+      nextView = null;
+    }
     told();
     keep(true);
   });

@@ -175,7 +175,5 @@ export function want(id, values, run = null) {
   if (!viewers.get(id)?.open(values, run)) wanted.set(id, { values, run });
 }
 
-export const forget = (id) => wanted.delete(id);
-
 export const viewTexts = (id) => viewers.get(id)?.texts() ?? {};
 export const viewerOf = (id) => viewers.get(id);

@@ -124,7 +124,11 @@ def visit(browser, url, width=1440, height=900, offline_after=False, **options):
     finally:
         context.close()
     if offline_after:
-        complaints = [text for text in complaints if not re.search("net::ERR_|network error|Connection errored", text)]
+        complaints = [
+            text
+            for text in complaints
+            if not re.search("net::ERR_|network error|Connection errored|client exception", text)
+        ]
     assert not complaints, complaints
 
 
