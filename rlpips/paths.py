@@ -22,8 +22,6 @@ PRECOMPUTED_STORY = PRECOMPUTED / "story"  # what the lesson shows beside the du
 PRECOMPUTED_CLASSIFIER = PRECOMPUTED / "classifier"
 SCORES = PRECOMPUTED / "scores.json"  # of the known metrics on the samples, beside which a visitor's own is shown
 JUDGED = PRECOMPUTED / "judged.json"  # what ColorVideoVDP chose on the samples, with which metrics are compared
-PAIR = (
-    PRECOMPUTED / "pair" / "astronaut.zip"
-)  # what is measured of one pair, a picture before and after an attack on LPIPS
+PAIR = PRECOMPUTED / "pair" / "astronaut.zip"  # what is measured of a picture before and after an attack on LPIPS
 PAIRS_EXAMPLE = PRECOMPUTED / "pairs.json"  # what is measured of the recorded duels, as many pairs
 QUESTIONS = PRECOMPUTED / "judge" / "questions.zip"

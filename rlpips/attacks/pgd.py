@@ -1,5 +1,5 @@
-"""Projected gradient ascent on a batch of points (pictures, flows, maps of colours), for any objective: PGD (Madry et al., arXiv 1706.06083) with steps of given sizes,
-and APGD (Croce and Hein, arXiv 2003.01690), which chooses them."""
+"""Projected gradient ascent on a batch of points (pictures, flows, maps of colours), for any objective: PGD (Madry et al.,
+arXiv 1706.06083) with steps of given sizes, and APGD (Croce and Hein, arXiv 2003.01690), which chooses them."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator

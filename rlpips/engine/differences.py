@@ -7,8 +7,8 @@ At 256×256 AlexNet has 640,000 numbers a picture. A file holds
               "channels", "size" [h, w] and "peak", the largest difference
     body      packed by zlib: layer after layer, (1 + lanes, channels, h, w) bytes, the answers to the reference first
 A picture's bytes of a layer are sorted, stably, by those of the picture before it, ties by those before that: then neighbours are alike, and
-the file is a quarter smaller. An answer, in [0, 1], is (b / 255)². A difference is 0 if b & 127 is 0, else peak · 2^(((b & 127) - 127) · octaves / 126), and negative for b
-above 128: so it is off by 2 % at most, as far as 2^-8 of the layer's largest; smaller ones become 0 or that. Weights are not applied: the
+the file is a quarter smaller. An answer, in [0, 1], is (b / 255)². A difference is 0 if b & 127 is 0, else
+peak · 2^(((b & 127) - 127) · octaves / 126), and negative for b above 128: so it is off by 2 % at most, as far as 2^-8 of the layer's largest; smaller ones become 0 or that. Weights are not applied: the
 mean of the squared differences over positions is the trace's `per_channel`.
 """
 

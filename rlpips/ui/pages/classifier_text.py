@@ -84,10 +84,10 @@ def choice_of(attacks: Sequence[str], radii: Sequence[float]) -> str:
     own = [attack_cards.card(name).bound for name in attacks]
     for choice in ("matched", "paper"):
         try:
-            found = bounds(choice, attacks, ()) or own
+            offered = bounds(choice, attacks, ()) or own
         except ValueError:  # not measured
             continue
-        if all(math.isclose(one, other) for one, other in zip(found, radii)):
+        if all(math.isclose(one, other) for one, other in zip(offered, radii)):
             return choice
     return "own"
 
