@@ -145,7 +145,7 @@ def test_the_comparisons_are_whole_and_belong_to_what_is_shipped():
 def test_the_document_on_results_has_the_stored_figures_of_moved_pixels():
     names = ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse", "ssim")
     stored = {name: cards.read(name)["flow"] for name in names}
-    expected = tables.moves_table(stored) + "\n\n" + tables.moves_conditions(stored)
+    expected = tables.flow_table(stored) + "\n\n" + tables.flow_conditions(stored)
     assert block(paths.DOCS / "results.md", "flow") == expected
     for name in names:
         heads = catalog.card(name).heads.get("alex")

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlpips.data.file_types import ENDINGS
 from rlpips.data.images import read_picture
-from rlpips.data.kinds import ENDINGS
 from rlpips.zoo.catalog import CIFAR10_CLASSES
 
 SPLITS = ("train", "test")

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
-from rlpips.data import colours, deep, kinds, limits
+from rlpips.data import colours, file_types, high_bit_depth, limits
 
 SMALLEST_SIDE = 32  # in fewer pixels AlexNet's last layers have no positions left
 MAX_MEGAPIXELS = limits.MAX_MEGAPIXELS
@@ -73,7 +73,7 @@ def decode_image(image: Image.Image, name: str, max_side: int) -> Decoded:
     if (data := _unread_bytes(image)) is not None:
         return _decode_stream(io.BytesIO(data), name, max_side)
     limits.check_pixels(*image.size, name)
-    return _convert(image, deep.depth_of(image), None, name, max_side)
+    return _convert(image, high_bit_depth.depth_of(image), None, name, max_side)
 
 
 def _unread_bytes(image: Image.Image) -> bytes | None:
@@ -95,7 +95,7 @@ def _unread_bytes(image: Image.Image) -> bytes | None:
 def _open(stream: BinaryIO) -> Image.Image:
     Image.init()
     stream.seek(0)
-    return Image.open(stream, formats=[format for format in kinds.FORMATS if format in Image.OPEN])
+    return Image.open(stream, formats=[format for format in file_types.FORMATS if format in Image.OPEN])
 
 
 def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
@@ -105,15 +105,15 @@ def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
     head = stream.read(512)
     if not head:
         raise ValueError(f"{name} is empty (0 bytes).")
-    kinds.check(head, stream, length, name)
+    file_types.check(head, stream, length, name)
     try:
         image = _open(stream)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{name} has more than {MAX_MEGAPIXELS} megapixels, which is too large.") from error
     except Exception as error:  # a damaged header can make decoders raise nearly anything
-        raise ValueError(kinds.describe(head, stream, length, name)) from error
-    kinds.check_opened(image, head, name)
-    depth = deep.depth_of(image)
+        raise ValueError(file_types.describe(head, stream, length, name)) from error
+    file_types.check_opened(image, head, name)
+    depth = high_bit_depth.depth_of(image)
     limits.check_opened(image, name, depth.colours)
     try:
         animated = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photo with its preview
@@ -135,7 +135,9 @@ def _decode_stream(stream: BinaryIO, name: str, max_side: int) -> Decoded:
     )
 
 
-def _convert(image: Image.Image, depth: deep.Depth, stream: BinaryIO | None, name: str, max_side: int) -> Decoded:
+def _convert(
+    image: Image.Image, depth: high_bit_depth.Depth, stream: BinaryIO | None, name: str, max_side: int
+) -> Decoded:
     """Convert an image, opened from `stream` and not loaded yet if there is one."""
     width, height = image.size
     scale = min(1, max_side / max(width, height))
@@ -151,12 +153,12 @@ def _convert(image: Image.Image, depth: deep.Depth, stream: BinaryIO | None, nam
     try:
         low = None
         if stream is not None:
-            deep.keep_both_bytes(image, depth)
+            high_bit_depth.keep_both_bytes(image, depth)
             # JPEG can be decoded at 1/2, 1/4 or 1/8; twice the final size leaves room for a good filter.
             image.draft(None, (2 * size[0], 2 * size[1]))
         image.load()
         if stream is not None and depth.colours:
-            low = deep.low_bytes(_open(stream), depth)
+            low = high_bit_depth.low_bytes(_open(stream), depth)
         orientation = _orientation(image)  # after loading, because Pillow itself turns TIFF upright
         small = _shrink(image, low, depth, name, size)
         alpha = small.getchannel("A") if small.mode == "RGBA" else None
@@ -178,7 +180,7 @@ def _convert(image: Image.Image, depth: deep.Depth, stream: BinaryIO | None, nam
         if orientation in _UPRIGHT:
             small = small.transpose(_UPRIGHT[orientation])
         pixels = np.array(small.convert("RGB"))
-    except deep.Refused:
+    except high_bit_depth.Refused:
         raise
     except Exception as error:  # damaged data can make decoders raise nearly anything
         raise ValueError(f"{name} is damaged, incomplete, or of a kind that cannot be read.") from error
@@ -190,7 +192,7 @@ def _convert(image: Image.Image, depth: deep.Depth, stream: BinaryIO | None, nam
 
 
 def _shrink(
-    image: Image.Image, low: Image.Image | None, depth: deep.Depth, name: str, size: tuple[int, int]
+    image: Image.Image, low: Image.Image | None, depth: high_bit_depth.Depth, name: str, size: tuple[int, int]
 ) -> Image.Image:
     """The image in 8 bits a colour and `size` (width, height), in a mode of colours, or RGBA."""
     width, height = image.size
@@ -213,14 +215,14 @@ def _shrink(
     return whole.convert("RGBA") if whole.mode == "RGBa" else whole
 
 
-def _eight_bits(part: Image.Image, low: Image.Image | None, depth: deep.Depth, name: str) -> Image.Image:
+def _eight_bits(part: Image.Image, low: Image.Image | None, depth: high_bit_depth.Depth, name: str) -> Image.Image:
     """A strip in a mode that filters may average."""
     if low is not None:
-        part = deep.round_colours(part, low, depth)
+        part = high_bit_depth.round_colours(part, low, depth)
     elif depth.raw_mode == "LA;16B":
-        part = deep.round_grey_with_alpha(part)
+        part = high_bit_depth.round_grey_with_alpha(part)
     elif part.mode.startswith(("I", "F")):
-        part = deep.round_grey(part, depth, name)
+        part = high_bit_depth.round_grey(part, depth, name)
     if part.mode == "La":
         part = part.convert("LA")
     if part.mode == "RGBa" or part.has_transparency_data:

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS
+from rlpips.data.file_types import ENDINGS
 from rlpips.data.images import read_picture
-from rlpips.data.kinds import ENDINGS
 
 _BATCH = 64  # triplets per pass of a network without gradients
 

@@ -9,7 +9,7 @@
     python -m rlpips.evaluate classifiers                 how accurate classifiers stay under perceptual attacks
     torchrun --nproc-per-node 2 -m rlpips.evaluate …      the same results, from several processes
 
-`rlpips.evaluate.standard`, `masking`, `judge`, `moves`, `dial`, `transfer` and `robust_accuracy` say what is measured, and how.
+`rlpips.evaluate.standard`, `masking`, `judge`, `flow`, `dial`, `transfer` and `robust_accuracy` say what is measured, and how.
 Triplets are made from photographs, or are those of BAPPS (Zhang et al., arXiv 1801.03924) with --bapps; classifiers are
 attacked on the test part of CIFAR-10.
 """

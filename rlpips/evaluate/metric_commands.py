@@ -12,7 +12,7 @@ from rlpips import parallel
 from rlpips.engine.provenance import surroundings, weights_digest
 from rlpips.evaluate import judge, masking, tables
 from rlpips.evaluate.data import Data, from_bapps, from_photographs
-from rlpips.evaluate.moves import moves
+from rlpips.evaluate.flow import under_flow
 from rlpips.evaluate.report import Report
 from rlpips.evaluate.standard import standard
 from rlpips.metrics.lpips import load_metric
@@ -108,11 +108,11 @@ def _measure_flow(options: Namespace, name: str, data: Data, progress: ProgressC
     metric = load_metric(name, options.backbone, options.device)
     same, mixed = data.same.to(options.device), data.mixed.to(options.device)
     how = {"triplets": len(same), "references": min(options.references, len(same)), "steps": options.steps}
-    return {"how": how, **moves(metric, same, mixed, progress, options.steps, options.seed, options.references)}
+    return {"how": how, **under_flow(metric, same, mixed, progress, options.steps, options.seed, options.references)}
 
 
 def _flow_blocks(results: dict[str, Any]) -> Iterator[str]:
-    yield tables.moves_table(results)
+    yield tables.flow_table(results)
 
 
 def _measure_judge(options: Namespace, name: str, data: Data, progress: ProgressCallback) -> dict[str, Any]:

@@ -102,10 +102,10 @@ def beyond_table(maskings: Mapping[str, Any]) -> str:
     return f"{rows_table('from the standard attack to the strongest', titles(maskings), rows)}\n\n{measured}"
 
 
-def moves_table(moves: Results) -> str:
-    """The figures of `rlpips.evaluate.moves`, a column for each metric."""
+def flow_table(results: Results) -> str:
+    """The figures of `rlpips.evaluate.flow`, a column for each metric."""
     rows: dict[str, list[Interval | None]] = {}
-    for of_metric in moves.values():
+    for of_metric in results.values():
         for row in of_metric["rows"]:
             limit = budget(row["norm"], row["eps"])
             for key, name in (
@@ -114,12 +114,12 @@ def moves_table(moves: Results) -> str:
                 ("random", "inflation, at random"),
             ):
                 rows.setdefault(f"{name}, {limit}", []).append(row[key])
-    return markdown(_task(moves), dict(zip(titles(moves), zip(*rows.values()))), rows)
+    return markdown(_task(results), dict(zip(titles(results), zip(*rows.values()))), rows)
 
 
-def moves_conditions(moves: Results) -> str:
-    """How the figures of `moves_table` were measured, and the command that repeats them."""
-    how = next(iter(moves.values()))["how"]
+def flow_conditions(results: Results) -> str:
+    """How the figures of `flow_table` were measured, and the command that repeats them."""
+    how = next(iter(results.values()))["how"]
     return (
         f"Measured on {how['triplets']} triplets (PGD, {how['steps']} steps on a cosine schedule, 1 restart), inflation on "
         f"{how['references']} references; {how['size']}-pixel patches, {how['data']}. `{how['command']}`"

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from rlpips.data.distortions import DISTORTIONS, jpeg_copy
-from rlpips.engine.brackets import read_off
 from rlpips.engine.channels import Channels
 from rlpips.engine.panel import by_trunk
 from rlpips.engine.ruler import SEVERITIES, Ruler, scale_of
+from rlpips.engine.ruler_search import read_off
 from rlpips.metrics.backbones import Trunk
 from rlpips.metrics.base import Metric
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from rlpips.data.distortions import DISTORTIONS, jpeg_copy
-from rlpips.engine.brackets import read_off
 from rlpips.engine.eye import Flip
 from rlpips.engine.ruler import SEVERITIES, Ruler, scale_of
+from rlpips.engine.ruler_search import read_off
 from rlpips.metrics import eye
 
 LARGEST = 512 * 512  # pixels: 0.8 s a pair there, of 256×256 pixels 0.2 s; at 1024×1024 some 15 s

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from rlpips.data import images, kinds
+from rlpips.data import file_types, images
 from rlpips.pairs import arrays, values
 from rlpips.pairs.arrays import Stack
 from rlpips.pairs.inputs import Problem
@@ -43,7 +43,7 @@ def open_side(given: Any, name: str) -> Collection | dict[str, Stack]:
             return arrays.stacks_of(path)
         if path.suffix.lower() == ".zip":
             return _open_zip(path)
-        if path.suffix.lower() in kinds.ENDINGS:
+        if path.suffix.lower() in file_types.ENDINGS:
             return Collection(path.name, {path.name: FileSource(path.name, path.absolute().parent)})
         raise ValueError(
             f"{path.name} is of a kind that is not read here; pairs come as folders, zips, pictures, CSV, "
@@ -63,7 +63,7 @@ def _open_list(given: Sequence[Any]) -> Collection:
         order.append(name)
         if not paths:
             collection.sources[name] = _item(each, place)
-        elif PurePosixPath(name).suffix.lower() in kinds.ENDINGS and not _is_junk(Path(name).name):
+        elif PurePosixPath(name).suffix.lower() in file_types.ENDINGS and not _is_junk(Path(name).name):
             collection.sources[name] = FileSource(name, folder)
         elif not _is_junk(Path(name).name):
             collection.problems.append(Problem(name, _not_a_picture(name)))
@@ -111,7 +111,7 @@ def _open_zip(path: Path) -> Collection:
 def _sort_in(collection: Collection, name: str, make: Any) -> None:
     if any(_is_junk(part) for part in PurePosixPath(name).parts):
         return
-    if PurePosixPath(name).suffix.lower() in kinds.ENDINGS:
+    if PurePosixPath(name).suffix.lower() in file_types.ENDINGS:
         collection.sources[name] = make(name)
     else:
         collection.problems.append(Problem(name, _not_a_picture(name)))

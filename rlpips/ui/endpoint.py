@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from rlpips.data import images, kinds
+from rlpips.data import file_types, images
 from rlpips.pairs.verdict import THRESHOLD
 from rlpips.traces.trace import Trace
 from rlpips.ui.pages import duel, pairs_run
@@ -134,7 +134,7 @@ def _pairs(references: Any, candidates: Any, metrics: Any, backbone: Any) -> tup
     if len(first) > MAX_PAIRS:
         raise ValueError(f"At most {MAX_PAIRS} pairs at a time here; got {len(first)}.")
     for path in map(Path, [*first, *second]):
-        if path.suffix.lower() not in kinds.ENDINGS or path.name.startswith("."):
+        if path.suffix.lower() not in file_types.ENDINGS or path.name.startswith("."):
             raise ValueError(f"{path.name} is of a kind that is not read here; send pictures, such as PNG.")
     if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
         raise ValueError(f"metrics must be a list of names; got {metrics!r}.")

@@ -18,6 +18,7 @@ from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.components.theme import CSS, theme
 from rlpips.ui.pages import (
     classifier,
+    classifier_address,
     duel,
     duel_address,
     gallery,
@@ -49,7 +50,7 @@ def build() -> gr.Blocks:
     opening = gallery.opening()
     keys = {
         "duel": duel_address.KEYS, "judge": judge.KEYS, "inspect": inspect.KEYS, "robustness": robustness.KEYS,
-        "pairs": pairs.KEYS, "classifier": classifier.keys(), "gallery": gallery.keys(),
+        "pairs": pairs.KEYS, "classifier": classifier_address.keys(), "gallery": gallery.keys(),
     }  # fmt: skip
     with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=cleaning) as app:
         head = masthead.masthead(
@@ -76,7 +77,7 @@ def build() -> gr.Blocks:
                 how_it_works.build()
         others = {
             "judge": (to_judge, judge.fill), "inspect": (to_inspect, inspect.fill), "robustness": (to_robustness, robustness.fill),
-            "pairs": (to_pairs, pairs.fill), "classifier": (to_classifier, classifier.fill), "gallery": ([], lambda _: []),
+            "pairs": (to_pairs, pairs.fill), "classifier": (to_classifier, classifier_address.fill), "gallery": ([], lambda _: []),
         }  # fmt: skip
         links.connect(head, pages, the_duel, {name: links.Page(keys[name], *page) for name, page in others.items()})
         endpoint.build()

@@ -110,7 +110,7 @@ def test_flow(photographs, tmp_path, capsys):
     ]
     evaluate.main(arguments)
     results = json.loads((tmp_path / "flow.json").read_text())
-    assert tables.moves_table(results) in capsys.readouterr().out
+    assert tables.flow_table(results) in capsys.readouterr().out
     assert [(row["norm"], row["eps"]) for row in results["ssim"]["rows"]] == [
         ("linf", 4 / 255),
         ("flow", 0.5),
@@ -119,7 +119,7 @@ def test_flow(photographs, tmp_path, capsys):
     for result in results.values():
         assert all(row["inflation"]["value"] > row["random"]["value"] > 0 for row in result["rows"])
     assert results["ssim"]["how"]["triplets"] == 6 and results["ssim"]["how"]["references"] == 4
-    assert "4 references" in tables.moves_conditions(results)
+    assert "4 references" in tables.flow_conditions(results)
 
 
 def test_dial(photographs, tmp_path, monkeypatch, capsys):

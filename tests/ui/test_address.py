@@ -16,6 +16,8 @@ from rlpips.ui.components import languages, masthead
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import (
     classifier,
+    classifier_address,
+    classifier_examples,
     classifier_text,
     duel,
     duel_address,
@@ -225,7 +227,7 @@ PAGES = {
     "inspect": inspect.KEYS,
     "pairs": pairs.KEYS,
     "robustness": robustness.KEYS,
-    "classifier": classifier.keys(),
+    "classifier": classifier_address.keys(),
     "gallery": gallery.keys(),
 }
 
@@ -266,9 +268,9 @@ def test_the_classifiers_page_is_filled_as_its_address_says(served):
     assert address.texts_of(hash) == texts
     for nonsense in (None, 4, "", "#classifier?" + "&" * 3000, "#?" + "a=1&" * 99 + "x", "#x?%E0%A4%A&=&&&eps"):
         assert isinstance(address.texts_of(nonsense), dict)
-    settings, faults = address.read(classifier.keys(), texts)
+    settings, faults = address.read(classifier_address.keys(), texts)
     assert faults == [] and (settings["a"], settings["b"], settings["boundb"]) == ("lpa", "r-lpa", 0.168)
-    assert address.write(classifier.keys(), settings) == texts
+    assert address.write(classifier_address.keys(), settings) == texts
     _, grid, files, *_, recorded, model, a, b, bounds, bounda, boundb, steps, seed, message, status = classifier._fill(
         False, hash
     )
@@ -284,20 +286,21 @@ def test_the_classifiers_page_is_filled_as_its_address_says(served):
         0,
     )
     assert message == status == gr.skip()  # the answer to the address has them
-    again, path, *plain, message, _ = classifier.fill(settings)
+    again, path, *plain, message, _ = classifier_address.fill(settings)
     assert (
         again.selected_index == grid.selected_index and path == recorded.value and message["meta"]["name"] == "ship-03"
     )
     assert [plain[place] for place in (0, 1, 2, 3, 6, 7)] == [model, a, b, bounds, steps, seed]
     assert (
-        "choose it again" in links.filled(links.Page(classifier.keys(), [], lambda _: []), {"picture": "mine"}, [])[0]
+        "choose it again"
+        in links.filled(links.Page(classifier_address.keys(), [], lambda _: []), {"picture": "mine"}, [])[0]
     )
 
 
 def test_a_recorded_example_comes_with_its_settings(served):
-    for caption, path in classifier._examples():
+    for caption, path in classifier_examples.examples():
         receipt = Trace.load(path).receipt
-        settings, _ = address.read(classifier.keys(), {"recorded": Path(path).stem})
+        settings, _ = address.read(classifier_address.keys(), {"recorded": Path(path).stem})
         attacks = [settings["a"], settings["b"]]
         bounds = classifier_text.bounds(settings["bounds"], attacks, (settings["bounda"], settings["boundb"]))
         for place, attack in enumerate(receipt["attacks"]):
@@ -309,7 +312,7 @@ def test_a_recorded_example_comes_with_its_settings(served):
             receipt["classifier"]["name"], receipt["steps"], receipt["seed"],
         )  # fmt: skip
         _, told, updates = links.filled(
-            links.Page(classifier.keys(), [], classifier.fill), {"recorded": Path(path).stem}, []
+            links.Page(classifier_address.keys(), [], classifier_address.fill), {"recorded": Path(path).stem}, []
         )
         assert told["run"] == updates[-2]["run"] and updates[-2]["meta"]["name"] == settings["picture"]
     assert classifier_text.choice_of(("ppgd", "r-ppgd"), (0.2, 0.3)) == "own"

@@ -15,12 +15,12 @@ from PIL import Image
 from visitors import VISITOR
 
 from rlpips import Trace, paths
-from rlpips.ui.pages import classifier, classifier_table, classifier_text
+from rlpips.ui.pages import classifier, classifier_address, classifier_examples, classifier_table, classifier_text
 from rlpips.zoo import attack_cards, cards, catalog
 
 ROOT = "#fool-viewer"
-SAMPLES = classifier.samples()
-EXAMPLES = list(classifier._examples())
+SAMPLES = classifier_examples.samples()
+EXAMPLES = list(classifier_examples.examples())
 
 
 def controls(**changes):
@@ -35,10 +35,10 @@ def controls(**changes):
 
 
 def test_samples_know_their_class_and_other_pictures_do_not(tmp_path):
-    assert {label for path in SAMPLES if (label := classifier.label_of(path)) is not None} == set(range(10))
+    assert {label for path in SAMPLES if (label := classifier_examples.label_of(path)) is not None} == set(range(10))
     assert all(Image.open(path).size == (32, 32) for path in SAMPLES)
     Image.new("RGB", (40, 32)).save(tmp_path / "cat-01.png")
-    assert classifier.label_of(tmp_path / "cat-01.png") is None  # its name alone does not make it a sample
+    assert classifier_examples.label_of(tmp_path / "cat-01.png") is None  # its name alone does not make it a sample
 
 
 def test_a_request_as_the_attacks_take_it(tmp_path):
@@ -91,7 +91,7 @@ def test_a_recorded_example_is_only_one_of_ours(tmp_path):
         str(tmp_path / "other.zip"),
         str(paths.PRECOMPUTED_CLASSIFIER / ".." / "astronaut-away-linf-4.zip"),
     ):
-        assert all(value == gr.skip() for value in classifier._show_recorded(path))
+        assert all(value == gr.skip() for value in classifier_examples.show(path))
 
 
 def test_a_damaged_example_is_an_error_in_the_log_and_without_examples_the_page_says_so(tmp_path, monkeypatch, caplog):
@@ -102,7 +102,7 @@ def test_a_damaged_example_is_an_error_in_the_log_and_without_examples_the_page_
     assert "The recorded examples are missing or cannot be read" in values[-1]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR and "a.zip" in record.getMessage()
-    _, status = classifier._show_recorded(str(damaged))
+    _, status = classifier_examples.show(str(damaged))
     assert status.startswith("Refused: This is not a readable trace") and len(caplog.records) == 2
 
 
@@ -341,7 +341,7 @@ def test_a_run_grows_and_its_trace_can_be_taken_home(page, tmp_path):
 
 
 def test_stop_keeps_what_is_there(page):
-    b.enter(page, "#fool-steps", classifier.MAX_STEPS)
+    b.enter(page, "#fool-steps", classifier_address.MAX_STEPS)
     page.click("#fool-run")
     b.stop(
         page,
@@ -351,7 +351,7 @@ def test_stop_keeps_what_is_there(page):
     status = told(page, "Stopped")
     steps = int(re.match(r"Stopped: (\d+) step", status)[1])
     page.wait_for_selector(f"{ROOT} .rv[data-state=stopped]")
-    assert 1 <= steps < classifier.MAX_STEPS and state(page)[1] == steps
+    assert 1 <= steps < classifier_address.MAX_STEPS and state(page)[1] == steps
     page.locator(f"{ROOT} .rv-origin").get_by_text("live, stopped", exact=True).wait_for()
 
 

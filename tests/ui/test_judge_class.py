@@ -12,7 +12,7 @@ from visitors import request
 
 from rlpips.quiz import questions
 from rlpips.ui.pages import judge, judge_class
-from rlpips.ui.runtime import flip, rooms
+from rlpips.ui.runtime import class_tally, flip
 from rlpips.zoo.catalog import PAIR
 
 
@@ -30,7 +30,7 @@ def made(monkeypatch):
         )  # fmt: skip
         answered.append((question, verdict))
     monkeypatch.setattr(judge, "stored", lambda: answered)
-    monkeypatch.setattr(judge_class, "ROOMS", rooms.Rooms())
+    monkeypatch.setattr(judge_class, "ROOMS", class_tally.Rooms())
     monkeypatch.setattr(judge_class, "_EYE", judge_class._Eye())
     distance = lambda pair: float(np.abs(pair[0].astype(int) - pair[1]).mean())  # noqa: E731
     monkeypatch.setattr(flip, "distances", lambda pairs: [distance(pair) for pair in pairs])
@@ -65,7 +65,7 @@ def test_answers_are_counted_and_compared_with_every_judge(made):
     says = [answered(room, turn, choice, f"browser-{k}")["says"] for k, choice in enumerate((0, 1, 1))]
     assert says == ["Counted, without a name."] * 3
     assert answered(room, turn, 0, "browser-0")["says"].startswith("Counted before")
-    assert answered("AAAAA", turn, 0, "browser-9")["says"] == rooms.CLOSED
+    assert answered("AAAAA", turn, 0, "browser-9")["says"] == class_tally.CLOSED
     swapped = judge._Turn(*made[3], index=3, swap=True)
     for nothing in (answered("", turn, 0, "browser-9"), answered(room, turn, 0, "browser-9", id="other"),
                     answered(room, swapped, 0, "browser-9"), answered(room, judge._Turn(made[0][0]), 0, "browser-9")):  # fmt: skip
@@ -95,11 +95,11 @@ def test_the_routes_open_a_room_and_show_its_counts_to_the_key_alone(made):
         ("AAAAA", {"x-room-key": room["key"]}),
     ):
         refused = client.get(f"/viewer/rooms/{code}", headers=headers)
-        assert refused.status_code == 404 and refused.text == rooms.CLOSED
+        assert refused.status_code == 404 and refused.text == class_tally.CLOSED
     assert client.get("/viewer/rooms").status_code == 405
-    for _ in range(rooms.ROOMS_A_MINUTE):
+    for _ in range(class_tally.ROOMS_A_MINUTE):
         last = client.post("/viewer/rooms")
-    assert last.status_code == 429 and last.text == rooms.HURRIED
+    assert last.status_code == 429 and last.text == class_tally.HURRIED
     assert client.get("/viewer/questions/2").headers["content-type"] == "image/png"
     assert client.get("/viewer/questions/6").status_code == 404
 

@@ -5,10 +5,7 @@ Its contents come when its tab is first opened.
 
 import html
 import json
-import logging
-import secrets
-import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,41 +13,28 @@ from typing import Any, NamedTuple
 import gradio as gr
 from PIL import Image
 
-from rlpips import paths
-from rlpips.attacks.request import MAX_SEED, FoolRequest
+from rlpips.attacks.request import FoolRequest
 from rlpips.data import images
 from rlpips.data.images import Picture
-from rlpips.traces.trace import Trace
 from rlpips.ui.components import drawer, masthead
 from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.components.samples import pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.viewer import viewer
-from rlpips.ui.pages import classifier_text
-from rlpips.ui.pages.duel_address import MINE
-from rlpips.ui.runtime import address, device, messages, session, uploads, work
-from rlpips.ui.runtime.address import Choice, Key, Number, Rule
+from rlpips.ui.pages import classifier_address, classifier_examples, classifier_text
+from rlpips.ui.pages.classifier_address import CONTROLS, MAX_STEPS, PLAIN_KEYS, bound_field
+from rlpips.ui.pages.classifier_examples import label_of, samples
+from rlpips.ui.runtime import address, device, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
 from rlpips.zoo import attack_cards, catalog
 from rlpips.zoo.catalog import PAIR
 
-log = logging.getLogger(__name__)
-
 SIDE = 32  # pixels of the pictures that the classifiers take
-MAX_STEPS = 60  # of an attack; each takes several passes through the networks
 ATTACKS = [(attack.title, name) for name, attack in attack_cards.ATTACKS.items()]
 PLAIN: dict[str, Any] = {"apply_default_css": False}
 SMALL: dict[str, Any] = {"min_width": 90}
-# The control of each key of the address.
-_CONTROLS = dict(
-    picture="fool-samples", model="fool-classifier", a="fool-attack-0", b="fool-attack-1", bounds="fool-bounds",
-    bounda="fool-bound-0", boundb="fool-bound-1", steps="fool-steps", seed="fool-seed",
-)  # fmt: skip
-_PLAIN_KEYS = [*_CONTROLS][1:]  # each the value of its control
-# Without recorded examples.
-_SETTINGS = dict(picture="", model="", a="ppgd", b="r-ppgd", bounds="matched", bounda=0.5, boundb=0.5, steps=10, seed=0)
 # Tells the page's address the selected sample, once it is; and the recorded example that is to be opened.
 _TELL_PICTURE_JS = """() => setTimeout(() => {
   const all = [...document.querySelectorAll('#fool-samples .thumbnail-item')], names = %s;
@@ -80,74 +64,12 @@ class Controls(NamedTuple):
     seed: Any
 
 
-def keys() -> list[Key]:
-    """The keys of the page's address: a recorded example, and what its settings are changed to. `recorded` and `picture` are names of
-    files without their ending."""
-    settings = {path.stem: about[1] for path in _files() if (about := _about(path))} or {"": _SETTINGS}
-    attacks = [name for _, name in ATTACKS]
-    rules: dict[str, Callable[[Any], Rule]] = {
-        "picture": lambda name: Choice(name, [name, *_names(samples()), MINE]),
-        "model": lambda name: Choice(name, classifier_text.available() or [""]),
-        "a": lambda name: Choice(name, attacks),
-        "b": lambda name: Choice(name, attacks),
-        "bounds": lambda name: Choice(name, [name for _, name in classifier_text.BOUNDS]),
-        "bounda": lambda bound: Number(bound, 0, 1000),
-        "boundb": lambda bound: Number(bound, 0, 1000),
-        "steps": lambda steps: Number(steps, 1, MAX_STEPS, whole=True),
-        "seed": lambda seed: Number(seed, 0, MAX_SEED, whole=True),
-    }
-    return [
-        Key("recorded", "fool-recorded", Choice(next(iter(settings)), [*settings])),
-        *(
-            Key(name, control, {example: rules[name](of[name]) for example, of in settings.items()}, by="recorded")
-            for name, control in _CONTROLS.items()
-        ),
-    ]
-
-
-def _names(files: Iterable[str | Path]) -> list[str]:
-    return [Path(file).stem for file in files]
-
-
-def fill(settings: dict[str, Any]) -> list[Any]:
-    """The values of what an address sets."""
-    path = _recorded(settings)
-    place = _place(settings["picture"])
-    return [
-        gr.skip() if place is None else gr.Gallery(selected_index=place),
-        path or gr.skip(),
-        *_values(settings),
-        *_show_recorded(path),
-    ]
-
-
-def _recorded(settings: dict[str, Any]) -> str | None:
-    """The path of the example that an address names."""
-    return next((path for _, path in _examples() if Path(path).stem == settings["recorded"]), None)
-
-
-def _values(settings: dict[str, Any]) -> list[Any]:
-    """The values of the controls whose keys are `_PLAIN_KEYS`."""
-    fields = {
-        "model": settings["model"] or None,
-        "bounda": _bound_field(settings["a"], settings["bounda"]),
-        "boundb": _bound_field(settings["b"], settings["boundb"]),
-    }
-    return [fields.get(name, settings[name]) for name in _PLAIN_KEYS]
-
-
-def _place(picture: str) -> int | None:
-    """Where a sample is among them."""
-    names = _names(samples())
-    return names.index(picture) if picture in names else None
-
-
 def build(tab: gr.Tab) -> list[Any]:
     """Lay out the page in the current Blocks; it is filled when `tab` is first opened. Returns what an address sets."""
     state = gr.State(time_to_live=2 * device.DEADLINE_S)  # see the Duel page
     mine, strip, place = gr.State(None), gr.State([]), gr.Number(visible=False, precision=0)  # see the Duel page
     is_filled = gr.State(False)
-    opening, _ = address.read(keys(), {})
+    opening, _ = address.read(classifier_address.keys(), {})
     with gr.Row(elem_classes="beside", elem_id="fool-page"):
         with gr.Column(scale=0, elem_classes=["controls", "drawer"]):
             drawer.head()
@@ -177,14 +99,14 @@ def build(tab: gr.Tab) -> list[Any]:
                     stop = gr.Button("Stop", elem_id="fool-stop", min_width=80)
                 gr.HTML('<p role="status"></p>', elem_id="fool-changed", elem_classes="changed")
                 status = status_line("Loading…", "fool-status")
-            examples = list(_examples())
+            examples = list(classifier_examples.examples())
             recorded = gr.Dropdown(examples, value=None, label="Recorded examples", elem_id="fool-recorded")
             with gr.Accordion("More", open=False, elem_id="fool-more"):
                 visitor_bounds = [
                     gr.Number(
                         opening[f"bound{key}"],
                         label=classifier_text.bound_label(opening[key]),
-                        elem_id=_CONTROLS[f"bound{key}"],
+                        elem_id=CONTROLS[f"bound{key}"],
                     )
                     for key in ("a", "b")
                 ]
@@ -201,7 +123,7 @@ def build(tab: gr.Tab) -> list[Any]:
     network.change(classifier_text.trained, network, trained, **PRIVATE)
     # Of the visitor, not of a link, which sets all of them.
     bounded = [
-        attack.input(refusing(_bound_field), attack, bound, **PRIVATE)
+        attack.input(refusing(bound_field), attack, bound, **PRIVATE)
         for attack, bound in zip((first, second), visitor_bounds)
     ]
     gr.on(
@@ -218,9 +140,9 @@ def build(tab: gr.Tab) -> list[Any]:
 
     # Gradio sets what is folded, the bounds, after all else: a change of the others would tell the old ones beside the new.
     masthead.tell(
-        "classifier", dict(zip(_PLAIN_KEYS, plain)), [*(each.input for each in plain), *(each.then for each in bounded)]
+        "classifier", dict(zip(PLAIN_KEYS, plain)), [*(each.input for each in plain), *(each.then for each in bounded)]
     )
-    tell_picture = _TELL_PICTURE_JS % json.dumps(_names(samples()))
+    tell_picture = _TELL_PICTURE_JS % json.dumps(classifier_address.names(samples()))
     grid.select(None, None, None, js=tell_picture, **PRIVATE)
     uploaded.then(None, None, None, js=tell_picture, **PRIVATE)
     recorded.select(None, recorded, None, js=_TELL_RECORDED_JS, **PRIVATE)
@@ -234,19 +156,21 @@ def build(tab: gr.Tab) -> list[Any]:
 def _fill(is_filled: bool, asked: str = "") -> tuple:
     """Fill the page, once a visit, as the address asks."""
     if is_filled:
-        return (gr.skip(),) * (9 + len(_PLAIN_KEYS))
-    grid, examples = samples(), [*_examples()]
+        return (gr.skip(),) * (9 + len(PLAIN_KEYS))
+    grid, examples = samples(), [*classifier_examples.examples()]
     names = classifier_text.available()
-    settings, _ = address.read(keys(), address.texts_of(asked) if asked.startswith("#classifier") else {})
-    shown = _recorded(settings)
-    message, status = _show_recorded(shown) if shown else (gr.skip(), _without_examples(names))
-    if address.write(keys(), settings):  # the answer to the address shows it
+    settings, _ = address.read(
+        classifier_address.keys(), address.texts_of(asked) if asked.startswith("#classifier") else {}
+    )
+    shown = classifier_address.recorded(settings)
+    message, status = classifier_examples.show(shown) if shown else (gr.skip(), _without_examples(names))
+    if address.write(classifier_address.keys(), settings):  # the answer to the address shows it
         message, status = gr.skip(), gr.skip()
-    place = _place(settings["picture"])
+    place = classifier_address.place_of(settings["picture"])
     bounds = settings["bounds"], settings["a"], settings["b"], settings["bounda"], settings["boundb"]
     return (
         True, _grid(grid, selected_index=place if grid else None), grid, classifier_text.trained(settings["model"]),
-        classifier_text.allowed(*bounds), classifier_text.experiment(), gr.Dropdown(examples, value=shown), *_values(settings),
+        classifier_text.allowed(*bounds), classifier_text.experiment(), gr.Dropdown(examples, value=shown), *classifier_address.values(settings),
         message, status,
     )  # fmt: skip
 
@@ -258,67 +182,6 @@ def _without_examples(names: list[str]) -> str:
         "Loading done: choose a picture and press Run. The recorded examples are missing or cannot be read; please install "
         "this project's files again."
     )
-
-
-def samples() -> list[str]:
-    """Paths of the sample pictures, by class."""
-    return [str(path) for path in sorted(paths.CIFAR10_SAMPLES.glob("*.png")) if label_of(path) is not None]
-
-
-def label_of(path: str | Path) -> int | None:
-    """The class of a sample, with which its name begins: "cat-03.png"; None for any other picture."""
-    name = Path(path).stem.partition("-")[0]
-    is_sample = Path(path).parent == paths.CIFAR10_SAMPLES
-    return catalog.CIFAR10_CLASSES.index(name) if is_sample and name in catalog.CIFAR10_CLASSES else None
-
-
-def _examples() -> Iterator[tuple[str, str]]:
-    """(caption, path) of the recorded examples that can be read."""
-    for path in _files():
-        if about := _about(path):
-            yield about[0], str(path)
-
-
-def _files() -> list[Path]:
-    return sorted(paths.PRECOMPUTED_CLASSIFIER.glob("*.zip"))
-
-
-@lru_cache
-def _about(path: Path) -> tuple[str, dict[str, Any]] | None:
-    """(caption, the settings that made it, a value for each key of the address) of a recorded example; None if it cannot be read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            meta = json.loads(archive.read("trace.json"))["meta"]
-        return classifier_text.caption(meta), _settings(meta)
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError) as error:
-        log.error("The recorded examples leave out %s: %s", path.name, error)
-        return None
-
-
-def _settings(meta: dict[str, Any]) -> dict[str, Any]:
-    receipt = meta["receipt"]
-    attacks = [attack["name"] for attack in receipt["attacks"]]
-    bounds = [attack["bound"] for attack in receipt["attacks"]]
-    fields = [classifier_text.shown_bound(name, bound) for name, bound in zip(attacks, bounds)]
-    return {
-        "picture": meta["name"], "model": receipt["classifier"]["name"], "a": attacks[0], "b": attacks[1],
-        "bounds": classifier_text.choice_of(attacks, bounds), "bounda": fields[0], "boundb": fields[1],
-        "steps": receipt["steps"], "seed": receipt["seed"],
-    }  # fmt: skip
-
-
-def _show_recorded(path: str | None) -> tuple:
-    """(viewer message, status) of a recorded example."""
-    file = Path(path or "")
-    if file not in _files():
-        return gr.skip(), gr.skip()
-    try:
-        trace = Trace.load(file)
-    except (ValueError, OSError) as error:
-        log.error("The recorded example %s is not shown: %s", file.name, error)
-        return gr.skip(), html.escape(f"Refused: {error}")
-    text = f"Done: a recorded example. {classifier_text.verdict(trace)} Press Run for a live one."
-    return messages.whole(secrets.token_hex(4), "recorded", trace, file.read_bytes()), html.escape(text)
 
 
 # ---- choosing
@@ -349,13 +212,6 @@ def _uploaded(request: gr.Request, path: str | None) -> tuple:
         ["Loading done: your picture is chosen. Its middle square is scaled to 32×32 pixels.", *picture.notes]
     )
     return _grid(grid, 0, picture), [path, *grid], path, html.escape(text)
-
-
-def _bound_field(name: str, value: float | None = None) -> gr.Number:
-    """The field for the bound of an attack, in the attack's unit; without a value, the attack's own."""
-    if value is None:
-        value = classifier_text.shown_bound(name, attack_cards.card(name).bound)
-    return gr.Number(value=value, label=classifier_text.bound_label(name))
 
 
 # ---- the run

@@ -29,7 +29,7 @@ from rlpips.ui.components import masthead, modules
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.status import status_line
 from rlpips.ui.pages import judge_class
-from rlpips.ui.runtime import device, rooms, session, uploads, work
+from rlpips.ui.runtime import class_tally, device, session, uploads, work
 from rlpips.ui.runtime.address import Choice, Key, Text
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
@@ -42,7 +42,9 @@ log = logging.getLogger(__name__)
 KINDS = [("both kinds", "both"), ("one distortion, two strengths", "one"), ("two distortions", "mixed")]
 KEYS = (
     Key("kind", "judge-kind", Choice("both", [name for _, name in KINDS])),
-    Key("room", "judge-class", Text(rooms.CODE, f"{rooms.CODE_LENGTH} of the letters {rooms.LETTERS}")),
+    Key(
+        "room", "judge-class", Text(class_tally.CODE, f"{class_tally.CODE_LENGTH} of the letters {class_tally.LETTERS}")
+    ),
 )
 # The last input is the room that the page's address names; the one before the kind of questions.
 ROOM_JS = """(...values) => [...values.slice(0, -1), new URLSearchParams(location.hash.split("?")[1] ?? "").get("room") ?? ""]"""
@@ -172,7 +174,7 @@ def _next(deck: list[int] | None, requests: int, upload: str | None, kind: str, 
     if in_room:
         text = f"Done: question {order.index(index) + 1} of {len(order)} in room {room}."
     elif room:
-        text = f"{text} {rooms.CLOSED}"
+        text = f"{text} {class_tally.CLOSED}"
     return _question(turn), text, [other for other in deck if other != index], turn, requests
 
 

@@ -21,7 +21,7 @@ from rlpips.metrics import eye
 from rlpips.quiz.questions import Question, Verdict
 from rlpips.ui.components import modules
 from rlpips.ui.runtime import flip
-from rlpips.ui.runtime.rooms import Rooms
+from rlpips.ui.runtime.class_tally import Rooms
 from rlpips.zoo import catalog
 
 ROOMS = Rooms()

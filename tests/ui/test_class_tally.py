@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from rlpips.ui.runtime import rooms
-from rlpips.ui.runtime.rooms import Rooms
+from rlpips.ui.runtime import class_tally
+from rlpips.ui.runtime.class_tally import Rooms
 
 
 class Clock:
@@ -32,7 +32,9 @@ def token(number):
 
 def test_a_room_counts_choices_and_nothing_else(house):
     code, key = house.open("::1")
-    assert re.fullmatch(f"[{rooms.LETTERS}]{{5}}", code) and not set(rooms.LETTERS) & set("0O1IL5S2Z8BGQ6UV")
+    assert re.fullmatch(f"[{class_tally.LETTERS}]{{5}}", code) and not set(class_tally.LETTERS) & set(
+        "0O1IL5S2Z8BGQ6UV"
+    )
     assert house.is_open(code) and not house.is_open("AAAAA") and house.tally(code, key) == (0, {})
     for number, question, choice in ((0, 3, 0), (1, 3, 1), (2, 3, 1), (0, 4, 1)):
         assert house.vote(code, token(number), question, choice, "::1")
@@ -57,9 +59,9 @@ def test_rooms_do_not_hear_each_other_and_only_the_key_reads(house):
 def test_a_room_is_forgotten_after_a_day_and_an_unused_one_after_an_hour(house, clock):
     (used, key), (unused, _) = house.open("::1"), house.open("::1")
     house.vote(used, token(0), 0, 0, "::1")
-    clock.now += rooms.UNUSED_S
+    clock.now += class_tally.UNUSED_S
     assert house.is_open(used) and not house.is_open(unused)
-    clock.now += rooms.DAY_S - rooms.UNUSED_S - 1
+    clock.now += class_tally.DAY_S - class_tally.UNUSED_S - 1
     assert house.tally(used, key)[0] == 1
     clock.now += 1
     with pytest.raises(ValueError, match="closed"):
@@ -67,8 +69,8 @@ def test_a_room_is_forgotten_after_a_day_and_an_unused_one_after_an_hour(house, 
 
 
 def test_a_full_house_and_a_full_room_say_so(house, clock, monkeypatch):
-    monkeypatch.setattr(rooms, "ROOMS", 3)
-    monkeypatch.setattr(rooms, "VOTERS", 2)
+    monkeypatch.setattr(class_tally, "ROOMS", 3)
+    monkeypatch.setattr(class_tally, "VOTERS", 2)
     (code, key), _, _ = (house.open("::1") for _ in range(3))
     with pytest.raises(ValueError, match="All rooms are taken"):
         house.open("::2")
@@ -78,18 +80,18 @@ def test_a_full_house_and_a_full_room_say_so(house, clock, monkeypatch):
         house.vote(code, token(2), 0, 0, "::1")
     assert house.vote(code, token(1), 1, 0, "::1")  # who is in stays in
     assert house.tally(code, key) == (2, {0: (2, 0), 1: (1, 0)})
-    clock.now += rooms.UNUSED_S
+    clock.now += class_tally.UNUSED_S
     assert house.open("::2")  # the two without a vote have gone
 
 
 def test_an_address_is_held_back_for_a_minute_and_then_forgotten(house, clock):
     code, _ = house.open("::1")
-    for _ in range(rooms.ROOMS_A_MINUTE - 1):
+    for _ in range(class_tally.ROOMS_A_MINUTE - 1):
         house.open("::1")
     with pytest.raises(ValueError, match="wait a minute"):
         house.open("::1")
     house.open("::2")
-    for number in range(rooms.VOTES_A_MINUTE):
+    for number in range(class_tally.VOTES_A_MINUTE):
         house.vote(code, token(number % 100), number // 100, 0, "::1")
     with pytest.raises(ValueError, match="wait a minute"):
         house.vote(code, token(0), 50, 0, "::1")

@@ -21,7 +21,7 @@ from rlpips.progress import ProgressCallback, quiet
 BUDGETS = (("linf", STANDARD["linf"]), ("flow", 0.5), ("flow", 1.0))  # flows in pixels
 
 
-def moves(
+def under_flow(
     metric: Metric,
     same: Triplets,
     mixed: Triplets,

@@ -7,7 +7,7 @@ import torch
 from rlpips.attacks.flow import FLOW, no_flow, warp
 from rlpips.attacks.triplets import attack_triplets, push
 from rlpips.data.triplets import Triplets
-from rlpips.evaluate.moves import BUDGETS, moves
+from rlpips.evaluate.flow import BUDGETS, under_flow
 from rlpips.evaluate.scores import distances, score_2afc
 from rlpips.metrics.pixel import PixelMSE
 
@@ -22,9 +22,9 @@ def triplets():
     return Triplets(x, mild, strong, torch.zeros(5), ("noise",) * 5, torch.full((5, 2), torch.nan), torch.arange(5))
 
 
-def test_moves_by_hand(triplets):
+def test_the_figures_by_hand(triplets):
     metric = PixelMSE()
-    result = moves(metric, triplets, triplets[:4], steps=5, seed=2, references=3)
+    result = under_flow(metric, triplets, triplets[:4], steps=5, seed=2, references=3)
     natural = torch.cat(distances(metric, triplets[:4])).mean()
     assert result["natural_distance"] == pytest.approx(natural.item(), rel=1e-4, abs=1e-6)
     assert [(row["norm"], row["eps"]) for row in result["rows"]] == list(BUDGETS)

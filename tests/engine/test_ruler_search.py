@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from rlpips.data.distortions import DISTORTIONS
-from rlpips.engine.brackets import read_off
 from rlpips.engine.ruler import SEVERITIES, scale_of
+from rlpips.engine.ruler_search import read_off
 
 COUNT = len(SEVERITIES)
 
