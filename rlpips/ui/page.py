@@ -31,7 +31,18 @@ from rlpips.ui.pages import (
     robustness,
     story,
 )
-from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, strips, zero_gpu
+from rlpips.ui.runtime import (
+    address,
+    compression,
+    device,
+    differences,
+    exports,
+    files,
+    limits,
+    settings,
+    strips,
+    zero_gpu,
+)
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
@@ -125,7 +136,7 @@ def serve() -> None:
                 masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, strips.ROUTE, *exports.ROUTES, *story.ROUTES,
                 *judge_class.routes(judge.stored),
             ],
-            "middleware": [Middleware(limits.Limits)],
+            "middleware": [Middleware(compression.Compression), Middleware(limits.Limits)],
         },
     )  # fmt: skip
     gc.collect()
