@@ -12,7 +12,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from rlpips.ui import endpoint
-from rlpips.ui.components import languages, masthead, modules
+from rlpips.ui.components import languages, masthead, modules, viewer
 from rlpips.ui.components.events import PRIVATE
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.components.theme import CSS, theme
@@ -32,7 +32,18 @@ from rlpips.ui.pages import (
     robustness,
     story,
 )
-from rlpips.ui.runtime import address, device, differences, exports, files, limits, settings, strips, zero_gpu
+from rlpips.ui.runtime import (
+    address,
+    compression,
+    device,
+    differences,
+    exports,
+    files,
+    limits,
+    settings,
+    strips,
+    zero_gpu,
+)
 from rlpips.ui.runtime.loading import describe_device, warm_up
 
 log = logging.getLogger(__name__)
@@ -120,13 +131,13 @@ def serve() -> None:
     zero_gpu.launch(
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
-        state_session_capacity=SESSIONS, head=modules.HEAD,
+        state_session_capacity=SESSIONS, head=modules.HEAD + viewer.HEAD,
         app_kwargs={
             "routes": [
                 masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, strips.ROUTE, *exports.ROUTES, *story.ROUTES,
                 *judge_class.routes(judge.stored),
             ],
-            "middleware": [Middleware(limits.Limits)],
+            "middleware": [Middleware(compression.Compression), Middleware(limits.Limits)],
         },
     )  # fmt: skip
     gc.collect()

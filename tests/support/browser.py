@@ -56,8 +56,11 @@ class Server:
 
 
 @contextmanager
-def serve(folder: Path, **environment):
-    """Start the app on a free port, its files in `folder`; every connection beyond this machine is refused."""
+def serve(folder: Path, root: Path = paths.ROOT, **environment):
+    """Start the app on a free port, its files in `folder`; every connection beyond this machine is refused.
+
+    root  a copy of the project
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,7 +73,7 @@ def serve(folder: Path, **environment):
     begun = time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=paths.ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "app.py"], cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         while not _answers(url):

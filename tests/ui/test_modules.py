@@ -25,3 +25,11 @@ def test_the_browser_asks_whether_a_module_is_still_the_same():
     assert first.headers["cache-control"] == "no-cache"
     again = client.get("/viewer/model.js", headers={"If-None-Match": first.headers["etag"]})
     assert again.status_code == 304 and again.headers["cache-control"] == "no-cache" and not again.content
+
+
+def test_the_page_opens_with_the_modules_that_it_needs():
+    assert {"address.js", "narrow.js", "viewer.js", "curves.js", "heat.js"} <= {
+        *modules.needed("address.js", "viewer.js")
+    }
+    assert not {"chart.js", "pairs.js", "judge.js", "translate.js"} & {*modules.needed("address.js", "viewer.js")}
+    assert modules.needed("cards.js", "plot.js") == ["cards.js", "dom.js", "plot.js"]

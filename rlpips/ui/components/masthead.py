@@ -55,13 +55,13 @@ def masthead(title: str, tagline: str, **script: Any) -> gr.HTML:
     )  # fmt: skip
 
 
-def tell(page: str, fields: Mapping[str, Any], events: Sequence[Any] = ()) -> None:
-    """Let the page's address follow the controls of a page, each beside its key: after these events, or after every change."""
+def tell(page: str, fields: Mapping[str, Any], events: Sequence[Any] = (), after: Sequence[Any] = ()) -> None:
+    """Let the page's address follow the controls of a page, each beside its key: at these events, or at every change, and after
+    what other events, `after`, have brought."""
     told = dict(fn=None, inputs=[*fields.values()], js=_TELL_JS % json.dumps([page, *fields]), trigger_mode="multiple")
-    if not events:
-        gr.on([field.change for field in fields.values()], **told, **PRIVATE)
-    for event in events:
-        event(**told, **PRIVATE)
+    gr.on([*events] or [field.change for field in fields.values()], **told, **PRIVATE)
+    for event in after:
+        event.then(**told, **PRIVATE)
 
 
 def answer(**values: Any) -> dict[str, Any]:

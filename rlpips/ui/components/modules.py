@@ -1,5 +1,6 @@
 """The page's JavaScript: ES modules in assets/viewer, served as they are. A component loads one by `js_on_load`."""
 
+import re
 import secrets
 from pathlib import Path
 
@@ -50,11 +51,21 @@ async def _server(_: Request) -> Response:
     return PlainTextResponse(_START, headers={"Cache-Control": "no-store"})
 
 
-_LATE = {"translate.js", "phrases.js"}  # for other languages than English alone
+_FIRST = ("address.js", "viewer.js")  # what the page opens with; others come when their page does
+_IMPORT = re.compile(r'^(?:import|.* from) "\./([\w.]+)";$', re.MULTILINE)
+
+
+def needed(*modules: str) -> list[str]:
+    """The file names of modules of assets/viewer and of all that they import, one after the other, in order."""
+    found, left = set(), [*modules]
+    while left:
+        module = left.pop()
+        if module not in found:
+            found.add(module)
+            left += _IMPORT.findall((paths.VIEWER / module).read_text("utf-8"))
+    return sorted(found)
+
+
 # For `launch`. Without the head the browser learns of a module only from the one that imports it.
-HEAD = "\n".join(
-    f'<link rel="modulepreload" href="viewer/{file.name}">'
-    for file in sorted(paths.VIEWER.glob("*.js"))
-    if file.name not in _LATE
-)
+HEAD = "\n".join(f'<link rel="modulepreload" href="viewer/{name}">' for name in needed(*_FIRST))
 ROUTES = [Route("/viewer/server", _server), route("viewer", paths.VIEWER)]

@@ -1,4 +1,4 @@
-"""The trace viewer: one `gr.HTML` whose markup, style and script live in assets/viewer/.
+"""The trace viewer: one `gr.HTML` whose markup and script, and whose style, live in assets/viewer/.
 
 Everything it shows is computed in the browser from a trace given as plain JSON (`rlpips.traces.schema`), in which
 every file is a Gradio FileData dict; `rlpips.ui.runtime.files` makes it. Nothing here needs torch.
@@ -14,6 +14,11 @@ STYLES = (
     "touch.css", "printed.css",
 )  # fmt: skip
 
+_CLASS = "rv-host"
+# For `launch`: one sheet for all viewers. As `css_template` it would be in the page once for each of them, and Gradio would write it
+# anew with every value. It is as strong as an id: no rule of Gradio's is stronger.
+HEAD = f"<style>:is(.{_CLASS}, #{_CLASS}) {{ {''.join((paths.VIEWER / name).read_text('utf-8') for name in STYLES)} }}</style>"
+
 
 def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
     """The viewer of traces and pairs.
@@ -28,14 +33,10 @@ def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
     """
     return gr.HTML(
         value,
-        html_template=_joined("viewer.html"),
-        css_template=_joined(*STYLES),
+        html_template=(paths.VIEWER / "viewer.html").read_text("utf-8"),
         js_on_load=modules.load("viewer.js"),
         apply_default_css=False,
         empty=empty,
+        elem_classes=_CLASS,
         **{"elem_id": "viewer", **kw},
     )
-
-
-def _joined(*names: str) -> str:
-    return "\n".join((paths.VIEWER / name).read_text("utf-8") for name in names)

@@ -139,9 +139,7 @@ def build(tab: gr.Tab) -> list[Any]:
     session.connect(run, stop, _updates, [*controls, strip], [view, status, state], js=picked_js(grid))
 
     # Gradio sets what is folded, the bounds, after all else: a change of the others would tell the old ones beside the new.
-    masthead.tell(
-        "classifier", dict(zip(PLAIN_KEYS, plain)), [*(each.input for each in plain), *(each.then for each in bounded)]
-    )
+    masthead.tell("classifier", dict(zip(PLAIN_KEYS, plain)), [each.input for each in plain], bounded)
     tell_picture = _TELL_PICTURE_JS % json.dumps(classifier_address.names(samples()))
     grid.select(None, None, None, js=tell_picture, **PRIVATE)
     uploaded.then(None, None, None, js=tell_picture, **PRIVATE)

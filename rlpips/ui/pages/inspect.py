@@ -90,9 +90,10 @@ def build(tab: gr.Tab, pages: gr.Tabs, duel: Duel) -> list[Any]:
         state = gr.State(time_to_live=2 * device.DEADLINE_S)
 
     inputs, outputs = [first, second, backbone, also], [result, resize, status, state]
-    for field in inputs:  # by the browser, at once: old numbers must not stand beside a new input
-        field.change(None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
-        field.change(lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
+    changes = [field.change for field in inputs]
+    # By the browser, at once: old numbers must not stand beside a new input.
+    gr.on(changes, None, None, [view, status], js=_EMPTY_JS, **PRIVATE)
+    gr.on(changes, lambda: gr.Button(visible="hidden"), None, resize, **PRIVATE)
     asked = gr.Textbox(visible=False)  # what the address says as the tab opens
     tab.select(_fill, [is_filled, asked], [is_filled, view, status], js=_ASKED_JS, **PRIVATE)
     given = duel.compare.click(_given, duel.mine, [pages, is_filled, first, second], **PRIVATE)

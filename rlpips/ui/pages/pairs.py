@@ -107,10 +107,8 @@ def build(tab: gr.Tab) -> list[Any]:
     asked = gr.Textbox(visible=False)  # what the address says as the tab opens
     tab.select(_fill, [is_filled, asked], [is_filled, view, kept, status], js=_ASKED_JS, **PRIVATE)
     chosen = [first, second, values, swap]
-    for field in (*chosen, metrics, backbone, eye):
-        field.change(None, None, view, js=_CHANGED_JS, **PRIVATE)
-    for field in chosen:
-        field.change(_match, chosen, [view, status], trigger_mode="always_last", **PRIVATE)
+    gr.on([each.change for each in (*chosen, metrics, backbone, eye)], None, None, view, js=_CHANGED_JS, **PRIVATE)
+    gr.on([each.change for each in chosen], _match, chosen, [view, status], trigger_mode="always_last", **PRIVATE)
     ours.click(_example, None, [first, second], **PRIVATE)
     session.connect(run, stop, _updates, [*chosen, metrics, backbone, eye], [view, kept, status, state])
     shown = view.opened(_open, kept, [result, opened, rest], trigger_mode="always_last", **PRIVATE)
