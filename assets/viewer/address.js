@@ -278,8 +278,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const runs = Object.keys(RUNS).find((name) => target.closest?.(`#${RUNS[name]}run`));
     if (runs) { asked[runs] = textsOf(runs); told(); }
     const card = target.closest?.(PICTURES);
-    const isRunning = /^\s*Running/.test(english(document.querySelector("#status")));
-    if (!card || isRunning) return;
+    if (!card || /^\s*Running/.test(english(document.querySelector("#status")))) return;
     ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
   });
   for (const id of Object.values(RUNS)) watchArea(`#${id}changed`, told);

@@ -46,6 +46,13 @@ export function mixedWeights(recipe, a, b, layers) {
   return w;
 }
 
+// What the silent channels would weigh, and nothing else.
+export function silentWeights(recipe, a, b, layers) {
+  const all = mixedWeights({ ...recipe, silenced: [] }, a, b, layers), w = new Float64Array(all.length);
+  for (const c of recipe.silenced) w[c] = all[c];
+  return w;
+}
+
 // As text for an address, "0.35;1,1,0.5,1,1;489,512", without what is as in `newRecipe`; and back, null for nonsense.
 export function recipeText({ share, gains, silenced }) {
   const number = (value) => String(Number(value.toFixed(3)));

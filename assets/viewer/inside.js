@@ -25,7 +25,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
   const changed = () => act({});
   const differences = newDifferences(model, address, changed);
   const yours = newYours(panel, model, view, change, scores);
-  const own = newOwnMaps(model, view, yours.weights, differences);
+  const own = newOwnMaps(model, view, yours.weights, differences, cache);
   const maps = newYoursMaps(panel, model, view, own, cache);
   const parts = { sum: newSum(panel, model, view, change), channel: newChannel(panel, model, view),
     few: newFew(panel, model, view), place: newPlace(panel, model, view, change) };

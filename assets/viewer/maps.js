@@ -51,7 +51,7 @@ export function enlargedSum(model, layers) {
   const data = new Float32Array(width * height);
   for (const values of sumsOfOneSize(layers)) addEnlarged(data, width, height, values);
   let top = 0;
-  for (const value of data) if (value > top) top = value;
+  for (let i = 0; i < data.length; i++) if (data[i] > top) top = data[i];
   return { data, width, height, top };
 }
 
@@ -104,7 +104,10 @@ export function heatImage({ data, width, height }, top, log) {
     for (let i = 0; i < pixels.length; i++) pixels[i] = colors[bits[i] >>> 16];
   } else {
     const scale = top > 0 ? 255 / top : 0;        // as heatIndex has it
-    for (let i = 0; i < pixels.length; i++) pixels[i] = HEAT[Math.min(255, Math.round(scale * data[i]))];
+    for (let i = 0; i < pixels.length; i++) {
+      const index = (scale * data[i] + 0.5) | 0;  // Math.round takes five times as long
+      pixels[i] = HEAT[index > 255 ? 255 : index];
+    }
   }
   return image;
 }

@@ -1,35 +1,52 @@
 // The maps of a metric of one's own. A map is linear in the weights, as a distance is: that of a mixture is the mixture
 // of the two metrics' maps, which a trace has at every keyframe. Where channels are silent it takes the squared
-// differences of the step (differences.js), which are fetched when they are looked at.
+// differences of the step (differences.js), which are fetched when they are looked at, and then leaves out their share.
 
 import { newCache } from "./cache.js";
-import { products, sum } from "./heads.js";
-import { enlargedSum, layerValues } from "./maps.js";
-import { layersOf, pairOn, squaredAt } from "./opened.js";
+import { products, silentWeights, sum } from "./heads.js";
+import { valuesOf } from "./layers.js";
+import { enlargedSum } from "./maps.js";
+import { headsOf, layersOf, pairOn, squaredAt } from "./opened.js";
 
 const KEPT = 2 ** 21;                 // numbers
+const ROUNDING = 1e-5;                // of a map: what the silent channels leave of it below that is none of it
 
 // `weights` gives those of the metric; `differences` what is known of a step: undefined while it comes, null for never.
-export function newOwnMaps(model, view, weights, differences) {
+// `shown` is the cache of the maps on show.
+export function newOwnMaps(model, view, weights, differences, shown) {
   const cache = newCache(KEPT);
 
   // The values of a layer of the trunk as maps.js has them; null where they are not known.
   function layer(frame, lane, l) {
-    const layers = layersOf(model, view.trunk), { share, gains, silenced } = view.recipe;
-    if (silenced.length) return known(frame, lane)?.layerMap(l, model.meta.lanes[lane], weights()) ?? null;
-    const place = model.meta.layers.indexOf(layers[l].name);
-    const [a, b] = pairOn(model, view.trunk).map((m) => layerValues(frame, lane, m, place));
-    if (!a || !b || !share) return a && scaled(a, (value) => gains[l] * value);
-    return scaled(a, (value, i) => gains[l] * ((1 - share) * value + share * b.data[i]));
+    const layers = layersOf(model, view.trunk), pair = pairOn(model, view.trunk);
+    const both = (mapOf) => [pair[0], pair[1] ?? pair[0]].map(mapOf);
+    if (!view.recipe.silenced.length) {
+      const place = model.meta.layers.indexOf(layers[l].name);
+      return mixed(l, ...both((m) => valuesOf(model, frame, lane, m, place, shown)));
+    }
+    const there = known(frame, lane);
+    if (!there) return null;
+    const under = (w) => there.layerMap(l, model.meta.lanes[lane], w);
+    const wholes = both((m) => cache.get(`${frame.decoded.id}.${lane} ${m} ${l}`, () => under(headsOf(model, m))));
+    return mixed(l, ...wholes, under(silentWeights(view.recipe, ...both((m) => headsOf(model, m)), layers)));
+  }
+
+  // The mixture of two maps of a layer, less the map of what is silent.
+  function mixed(l, a, b, silent = null) {
+    const { share, gains } = view.recipe, [ofA, ofB] = [(1 - share) * gains[l], share * gains[l]];
+    const data = new Float32Array(a.data.length);
+    let top = 0;
+    for (let i = 0; i < data.length; i++) {
+      const whole = ofA * a.data[i] + ofB * b.data[i];
+      const heard = silent ? whole - silent.data[i] : whole;
+      if (heard > ROUNDING * whole) data[i] = heard;
+      if (data[i] > top) top = data[i];
+    }
+    return { ...a, data, top };
   }
 
   const known = (frame, lane) =>
     (model.meta.lanes[lane] === "noise" ? null : differences(frame.step, view.trunk));
-
-  function scaled({ data, width, height }, value) {
-    const scaledData = data.map(value);
-    return { data: scaledData, width, height, top: scaledData.reduce((a, b) => Math.max(a, b), 0) };
-  }
 
   // The map of a layer of the viewer, by its place there, or of all (null); null where it is not known.
   function values(frame, lane, place = null) {

@@ -18,16 +18,16 @@ export function drawPlot(svg, { width, height, x, y, lines, marks = [] }) {
   const axes = JSON.stringify([width, height, x, y]);
   if (plots.get(svg)?.axes !== axes) drawAxes();
   const plot = plots.get(svg);
-  plot.cursor.setAttribute("d", marks.map((value) =>
-    `M${atX(value).toFixed(1)} ${INSET.top}V${height - INSET.bottom}`).join(""));
+  const cursor = marks.map((value) => `M${atX(value).toFixed(1)} ${INSET.top}V${height - INSET.bottom}`).join("");
+  if (plot.cursor.getAttribute("d") !== cursor) plot.cursor.setAttribute("d", cursor);
   for (const line of plot.lines.splice(lines.length)) line.node.remove();
   for (const [i, { points, className, color }] of lines.entries()) {
     plot.lines[i] ??= { node: plot.group.appendChild(makeSvg("path", {})) };
     const line = plot.lines[i];
     if (line.points !== points) line.node.setAttribute("d", path(points));
-    line.points = points;
-    line.node.setAttribute("class", `rv-plot-line rv-ink ${className}`);
-    line.node.style.setProperty("--raw", color);
+    if (line.className !== className) line.node.setAttribute("class", `rv-plot-line rv-ink ${className}`);
+    if (line.color !== color) line.node.style.setProperty("--raw", color);
+    Object.assign(line, { points, className, color });
   }
 
   function drawAxes() {

@@ -14,7 +14,8 @@ const CHIPS = 12;
 // and `silence` takes [channel, silent].
 export function newRecipeControls(box, silent, model, view, { ends, set, keep, silence }) {
   let layers = [], controls = null;
-  let shown = null;                   // the silent channels that have their names
+  let named = null;                   // the silent channels whose names stand there
+  const more = make("span");
 
   function slider(label, max, step, recipeOf) {
     const input = make("input", { type: "range", min: 0, max, step });
@@ -23,12 +24,16 @@ export function newRecipeControls(box, silent, model, view, { ends, set, keep, s
     input.oninput = () => { before ??= view.recipe; set(recipeOf(Number(input.value))); };
     input.onchange = () => { if (before) keep(before); before = null; };
     const root = make("label", { className: "rv-slider" }, make("span", { textContent: label }), input, value);
-    return { root, show: (number, text) => { input.value = number; say(value, text); } };
+    const show = (number, text) => {
+      if (Number(input.value) !== number) input.value = number;   // even the same one is laid out and layered anew
+      say(value, text);
+    };
+    return { root, show };
   }
 
   function build(itsLayers, pair) {
     layers = itsLayers;
-    shown = null;
+    named = null;
     const [a, b] = pair.map((m) => metricTitle(model, m));
     const share = slider(`${a} → ${b}`, 1, 0.01, (value) => ({ ...view.recipe, share: value }));
     const gains = layers.map(({ name }, l) => slider(name, MOST_GAIN, 0.05, (value) =>
@@ -53,10 +58,10 @@ export function newRecipeControls(box, silent, model, view, { ends, set, keep, s
     controls.share.show(share, `${Math.round(100 * share)} %`);
     for (const [l, gain] of gains.entries()) controls.gains[l].show(gain, `× ${gain.toFixed(2)}`);
     controls.heaviest.show(Math.min(MOST_SILENT, silenced.length), String(silenced.length));
-    if (shown === silenced) return;
-    shown = silenced;
-    silent.replaceChildren(...silenced.slice(0, CHIPS).map(chip),
-      ...(silenced.length > CHIPS ? [` and ${silenced.length - CHIPS} more`] : []));
+    const names = silenced.slice(0, CHIPS);
+    if (names.join() !== named) silent.replaceChildren(...names.map(chip), more);
+    named = names.join();
+    say(more, silenced.length > CHIPS ? `and ${silenced.length - CHIPS} more` : "");
     silent.hidden = !silenced.length;
   }
 

@@ -2,7 +2,7 @@
 // the colours are those that the viewer's bar chooses.
 
 import { paint } from "./canvas.js";
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
 import { ALL, GRID, paintOwn, valuesOf } from "./layers.js";
 import { YOURS } from "./names.js";
 import { describe, frameOf, pairOn } from "./opened.js";
@@ -35,14 +35,13 @@ export function newYoursMaps(part, model, view, own, cache) {
     for (const picture of pictures) {
       const values = picture.metric === null ? own.values(frame, lane, layer === ALL ? null : layer)
         : valuesOf(model, frame, lane, picture.metric, layer, cache);
-      picture.most.textContent = values ? `max ${shortNumber(values.top)}` : "–";
-      picture.canvas.setAttribute("aria-label", `Where ${picture.title} sees a difference, ${where}`);
+      say(picture.most, values ? `max ${shortNumber(values.top)}` : "–");
+      picture.canvas.ariaLabel = `Where ${picture.title} sees a difference, ${where}`;
       if (values) paintOwn(picture, model, view, values);
       else { picture.values = null; paint(picture.canvas, nothing); }
     }
     const missing = pictures.at(-1).values ? "" : own.reason(frame, lane);
-    says.textContent = missing
-      || `Where each sees a difference: ${where}, in the picture chosen at the top of the panel.`;
+    say(says, missing || `Where each sees a difference: ${where}, in the picture chosen at the top of the panel.`);
   }
 
   return { build, show };

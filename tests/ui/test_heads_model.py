@@ -121,6 +121,7 @@ def test_the_challenge_says_what_was_reached(blank, agreement, attacked, low, wo
 
 OWN = """async ([recipe, maps, weights, squared, frame]) => {
   const { newOwnMaps } = await import("./own_maps.js");
+  const { newCache } = await import("./cache.js");
   const layers = maps[0].map((_, l) => `conv${l + 1}`), channels = squared.map((layer) => layer.length);
   const heads = [Float32Array.from(weights.flat())];
   const model = { heads, meta: { width: 9, height: 7, layers, metrics: ["lpips", "rlpips-linf"], lanes: ["lpips", "noise"],
@@ -131,9 +132,12 @@ OWN = """async ([recipe, maps, weights, squared, frame]) => {
   const size = maps.map((layers) => layers.map((map) => [map.length, map[0].length]));
   Object.assign(frame, { lanes: [0], map_size: size, map_peak: [maps.map((layers) => layers.map(() => 1))],
     decoded: { id: 1, maps: tiles, mapsWidth: width } });
-  const known = { layerMap: (l, lane, w) => ({ lane, data: Float32Array.from([w[0], l]), width: 2, height: 1, top: 1 }) };
+  // The squared differences of a layer are channels x positions.
+  const firsts = channels.map((_, l) => channels.slice(0, l).reduce((a, b) => a + b, 0));
+  const known = { layerMap: (l, lane, w) => ({ width: 2, height: 1,
+    data: Float32Array.from([0, 1], (i) => squared[l].reduce((sum, values, c) => sum + w[firsts[l] + c] * values[i], 0)) }) };
   const view = { trunk: 0, recipe };
-  const at = (there) => newOwnMaps(model, view, () => heads[0].map((w) => 2 * w), () => there);
+  const at = (there) => newOwnMaps(model, view, null, () => there, newCache(1e6));
   const plain = (map) => map && { ...map, data: [...map.data] };
   return { layers: layers.map((_, l) => plain(at(known).values(frame, 0, l))), sum: plain(at(known).values(frame, 0)),
     missing: at(undefined).values(frame, 0), noise: recipe.silenced.length ? at(known).values(frame, 1, 0) : null };
@@ -144,7 +148,8 @@ def test_the_map_of_a_mixture_is_the_mixture_of_the_maps(blank):
     rng = np.random.default_rng(3)
     sizes, gains = [(5, 6), (2, 3)], [1.5, 0.25]
     tiles = [[rng.integers(0, 256, size).tolist() for size in sizes] for _ in range(2)]
-    weights, squared, frame = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[0, 0], [0]], {"step": 3}
+    weights, frame = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], {"step": 3}
+    squared = [rng.random((2, 2)).tolist(), rng.random((1, 2)).tolist()]
     recipe = {"share": 0.3, "gains": gains, "silenced": []}
     read = blank.evaluate(OWN, [recipe, tiles, weights, squared, frame])
     maps = [[np.square(np.array(tile) / 255) for tile in layers] for layers in tiles]
@@ -157,5 +162,10 @@ def test_the_map_of_a_mixture_is_the_mixture_of_the_maps(blank):
     assert read["missing"] is not None  # the maps of a mixture need nothing from the server
 
     silent = blank.evaluate(OWN, [{**recipe, "silenced": [0]}, tiles, weights, squared, frame])
-    assert [values["data"] for values in silent["layers"]] == [[2, 0], [2, 1]]  # of the metric's own weights
+    mixed = 0.7 * np.array(weights[0]) + 0.3 * np.array(weights[1])
+    expected = [1.5 * mixed[1] * np.array(squared[0][1]), 0.25 * mixed[2] * np.array(squared[1][0])]
+    for values, layer in zip(silent["layers"], expected, strict=True):
+        np.testing.assert_allclose(values["data"], layer, rtol=1e-5)
+    nothing = blank.evaluate(OWN, [{**recipe, "silenced": [2]}, tiles, weights, squared, frame])["layers"][1]
+    assert nothing["data"] == [0, 0] and nothing["top"] == 0
     assert silent["missing"] is None and silent["noise"] is None

@@ -152,6 +152,12 @@ def test_the_recorded_duel_is_opened(chromium, server):
             arg=expected,
         )
         page.wait_for_function("location.hash.includes('yours=0.5')")
+        # In the grid of all layers it has a column, whose figures have room.
+        page.locator("#viewer [data-layer=grid]").click()
+        page.wait_for_selector("#viewer .rv-grid-of-layers.rv-three figcaption")
+        beyond = "[...document.querySelectorAll('#viewer .rv-three figcaption')].map((node) => node.scrollWidth - node.clientWidth)"
+        assert max(page.evaluate(beyond)) <= 0
+        page.keyboard.press("0")
         page.locator("#viewer .rv-undo").click()
         page.locator("#viewer .rv-start-over").click()
         page.wait_for_function("!location.hash.includes('yours')")
