@@ -239,7 +239,7 @@ def page(chromium, server):
 def told(page, word):
     """Wait for a status that begins so; returns it."""
     page.wait_for_function(
-        "word => document.querySelector('#fool-status [role=status]').innerText.startsWith(word)", arg=word, polling=50
+        "word => document.querySelector('#fool-status [role=status]').innerText.startsWith(word)", arg=word
     )
     return page.inner_text("#fool-status [role=status]")
 
