@@ -229,8 +229,33 @@ def opened(page):
     page.wait_for_function("document.querySelectorAll('#fool-samples img').length > 9")
 
 
+@pytest.fixture(scope="module")
+def window(chromium, server):
+    window = b.Window(chromium, server.url)
+    yield window
+    window.close()
+
+
+def reset(page):
+    """Back to the recorded example and the settings of the opening, by its address; by another one first, so that a change is seen."""
+    for address, steps in (("#classifier?steps=7", 7), ("#classifier", Trace.load(EXAMPLES[0][1]).receipt["steps"])):
+        page.evaluate("address => { location.hash = address; }", address)
+        page.wait_for_function(
+            "steps => document.querySelector('#fool-steps input').value === steps && !document.querySelector('#page-classifier [inert]')",
+            arg=str(steps),
+        )
+    page.wait_for_selector(f"{ROOT} .rv[data-state=recorded] .rv-classes")
+
+
 @pytest.fixture
-def page(chromium, server):
+def page(window, request):
+    with window.turn(request, opened, reset) as page:
+        yield page
+
+
+@pytest.fixture
+def fresh(chromium, server):
+    """A page of one's own, for what the address of the opening does not bring back: files, and what has been loaded."""
     with b.visit(chromium, server.url) as page:
         opened(page)
         yield page
@@ -300,7 +325,8 @@ def test_opens_on_a_recorded_example_only_when_its_tab_is_chosen(chromium, serve
         assert page.input_value("#fool-steps input") == "4" and state(page) == ("recorded", steps, steps)
 
 
-def test_the_scrubber_moves_verdicts_too_without_the_server(page):
+def test_the_scrubber_moves_verdicts_too_without_the_server(fresh):
+    page = fresh
     trace = Trace.load(EXAMPLES[0][1])
     page.hover(f"{ROOT} .rv-step")
     loaded = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/perturbation-')).length"
@@ -355,7 +381,8 @@ def test_stop_keeps_what_is_there(page):
     page.locator(f"{ROOT} .rv-origin").get_by_text("live, stopped", exact=True).wait_for()
 
 
-def test_a_bad_upload_is_refused_and_the_page_keeps_its_state(page, tmp_path):
+def test_a_bad_upload_is_refused_and_the_page_keeps_its_state(fresh, tmp_path):
+    page = fresh
     before = state(page), page.inner_text(f"{ROOT} .rv-says")
     (tmp_path / "words.png").write_bytes(b"Dear reader, this is no picture.\n" * 40)
     b.upload(page, "#fool-upload", tmp_path / "words.png")
@@ -413,15 +440,17 @@ TEXTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_are_readable_and_a_phone_does_not_scroll_sideways(chromium, server, scheme):
-    with b.visit(chromium, server.url, width=390, height=844, has_touch=True, color_scheme=scheme) as page:
+def test_light_and_dark_are_readable_and_a_phone_does_not_scroll_sideways(chromium, server):
+    with b.visit(chromium, server.url, width=390, height=844, has_touch=True, color_scheme="dark") as page:
         opened(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        contrast = b.contrast(page, TEXTS)
-        assert len(contrast) >= len(TEXTS)
-        faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
-        assert not faint, faint
+        for scheme in ("dark", "light"):
+            assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
+            contrast = b.contrast(page, TEXTS)
+            assert len(contrast) >= len(TEXTS)
+            faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
+            assert not faint, (scheme, faint)
+            page.evaluate("document.body.classList.remove('dark')")
         page.locator("#fool-samples .thumbnail-item").nth(1).tap()
 
 

@@ -172,10 +172,30 @@ PIXELS = """() => [...document.querySelectorAll('#judge .jd-picture canvas')].ma
 })""".replace("PACKED", b.PACKED)
 
 
+@pytest.fixture(scope="module")
+def window(chromium, server):
+    window = b.Window(chromium, server.url)
+    yield window
+    window.close()
+
+
+def reset(page):
+    """Back to a question of both kinds that nobody has answered, and a score of nothing."""
+    if page.input_value("#judge-kind input") != "both":
+        another(page, lambda: b.choose(page, "#judge-kind", "both"))
+        page.wait_for_function("!document.activeElement.matches('input')")
+    if page.locator(ANSWERED).count():
+        following(page)
+    page.click("#judge-score button")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#judge-score tbody td')].every((each) => each.innerText === '–')"
+    )
+
+
 @pytest.fixture
-def page(chromium, server):
-    with b.visit(chromium, server.url) as page:
-        yield opened(page)
+def page(window, request):
+    with window.turn(request, opened, reset) as page:
+        yield page
 
 
 def opened(page):
