@@ -151,11 +151,14 @@ class Window:
         """The page for the test of the fixture's `request`: `begin(page)` waits for what a new one opens with, and `reset(page)` brings
         a used one back to it. The test is the one that fails if the page complains."""
         failed = request.session.testsfailed
-        if self._page is None:
+        is_new = self._page is None
+        if is_new:
             self._page = self._open.enter_context(self._visit())
-            begin(self._page)
-        else:
-            reset(self._page)
+        try:
+            (begin if is_new else reset)(self._page)
+        except BaseException:
+            self.close()
+            raise
         yield self._page
         if self._page.complaints or request.session.testsfailed > failed:
             self.close()

@@ -440,17 +440,15 @@ TEXTS = [
 ]  # fmt: skip
 
 
-def test_light_and_dark_are_readable_and_a_phone_does_not_scroll_sideways(chromium, server):
-    with b.visit(chromium, server.url, width=390, height=844, has_touch=True, color_scheme="dark") as page:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_are_readable_and_a_phone_does_not_scroll_sideways(chromium, server, scheme):
+    with b.visit(chromium, server.url, width=390, height=844, has_touch=True, color_scheme=scheme) as page:
         opened(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        for scheme in ("dark", "light"):
-            assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
-            contrast = b.contrast(page, TEXTS)
-            assert len(contrast) >= len(TEXTS)
-            faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
-            assert not faint, (scheme, faint)
-            page.evaluate("document.body.classList.remove('dark')")
+        contrast = b.contrast(page, TEXTS)
+        assert len(contrast) >= len(TEXTS)
+        faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
+        assert not faint, faint
         page.locator("#fool-samples .thumbnail-item").nth(1).tap()
 
 

@@ -181,15 +181,13 @@ def window(chromium, server):
 
 def reset(page):
     """Back to a question of both kinds that nobody has answered, and a score of nothing."""
-    if page.input_value("#judge-kind input") != "both":
-        another(page, lambda: b.choose(page, "#judge-kind", "both"))
+    if page.input_value("#judge-kind input") != "both kinds":
+        another(page, lambda: b.choose(page, "#judge-kind", "both kinds"))
         page.wait_for_function("!document.activeElement.matches('input')")
     if page.locator(ANSWERED).count():
         following(page)
     page.click("#judge-score button")
-    page.wait_for_function(
-        "[...document.querySelectorAll('#judge-score tbody td')].every((each) => each.innerText === '–')"
-    )
+    page.wait_for_function(r"!/\d[/]\d/.test(document.querySelector('#judge-score').innerText)")
 
 
 @pytest.fixture
