@@ -115,10 +115,10 @@ def duel_elsewhere(page):
     yield "390 px, the drawer"
     page.keyboard.press("Escape")
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.evaluate("document.body.classList.add('dark')")
+    b.set_dark(page, True)
     tour.settle(page)
     yield "dark"
-    page.evaluate("document.body.classList.remove('dark')")
+    b.set_dark(page, False)
     for place, lang in ((1, "zh-Hans"), (0, "en")):
         page.locator(".languages button").nth(place).click()
         page.wait_for_function("lang => document.documentElement.lang === lang", arg=lang)
@@ -141,7 +141,7 @@ def robustness_elsewhere(page):
     tour.settle(page)
     yield "390 px, Robustness"
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.evaluate("document.body.classList.add('dark')")
+    b.set_dark(page, True)
     tour.settle(page)
     yield "Robustness, dark"
 

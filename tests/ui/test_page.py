@@ -360,7 +360,7 @@ def test_light_and_dark_are_readable(chromium, server):
             faint = {place: round(value, 2) for place, value in contrast.items() if value < 4.5}
             assert not faint, (scheme, faint)
             before = page.evaluate(STROKES)
-            page.evaluate("document.body.classList.toggle('dark')")  # what a change of the system's setting comes to
+            b.set_dark(page, scheme == "light")
             page.wait_for_function(f"({STROKES}).every((color, i) => color !== {before}[i])")
             assert len(page.evaluate(STROKES)) == len(before) == 6
 

@@ -234,4 +234,4 @@ def test_a_duel_prints_on_two_pages(chromium, server):
             page.emulate_media(media="print")
             is_printed(page)
             page.emulate_media(media="screen")
-            page.evaluate("document.body.classList.remove('dark')")
+            b.set_dark(page, False)
