@@ -11,6 +11,12 @@ from rlpips import paths
 SHARED = paths.ROOT.parent / "shared"
 
 
+def pytest_collection_modifyitems(items):
+    """The files that drive a browser come first: they take longest, and one that began last would leave the other processes idle."""
+    slow = {item.path for item in items if "chromium" in item.fixturenames}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def vgg_weights():
     """The folder that holds vgg16_features.safetensors; skips where there is none."""

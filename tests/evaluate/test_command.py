@@ -1,15 +1,13 @@
 """`python -m rlpips.evaluate`, all its commands: what it prints, stores and refuses."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from processes import run_processes
 from truth import official
 
 from rlpips import paths
@@ -65,16 +63,12 @@ def test_standard(photographs, tmp_path, capsys):
 
 
 def test_two_processes_give_the_results_of_one(photographs, tmp_path):
-    arguments = ["-m", "rlpips.evaluate", "--images", str(photographs), "--metrics", "rlpips-linf", *TINY]
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(paths.ROOT)}
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, *prefix, *arguments, "--out", str(tmp_path / name)], env=environment, cwd=paths.ROOT
-        )
-        for name, prefix in (("one", []), ("two", launch))
-    ]
-    assert [job.wait(timeout=300) for job in jobs] == [0, 0]
+    arguments = ["--images", str(photographs), "--metrics", "rlpips-linf", *TINY, "--out"]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each of several processes has
+    evaluate.main([*arguments, str(tmp_path / "one")])
+    torch.set_num_threads(threads)
+    run_processes(2, "-m", "rlpips.evaluate", *arguments, tmp_path / "two")
     one, two = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("one", "two"))
     for results in (one, two):
         results["rlpips-linf"]["how"].pop("seconds")

@@ -1,5 +1,6 @@
 """For tests in the browser: chromium, the app as a server without a network, and pages that fail on any error of their own."""
 
+import base64
 import os
 import re
 import shutil
@@ -8,10 +9,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import numpy as np
 
 from rlpips import paths
 
@@ -29,6 +33,7 @@ FLAGS = [
     "--no-proxy-server",
 ]
 PATIENCE = 60_000  # ms; so much that a busy machine causes no failure
+POLLING = 50  # ms between two looks at what is waited for
 
 
 def chromium():
@@ -109,7 +114,9 @@ def visit(browser, url, width=1440, height=900, offline_after=False, **options):
     context.set_default_timeout(PATIENCE)
     context.add_init_script("performance.setResourceTimingBufferSize(5000)")
     page = context.new_page()
-    complaints = []
+    # Not in every frame, the default, which keeps the browser busy with frames that nobody sees.
+    page.wait_for_function = partial(page.wait_for_function, polling=POLLING)
+    page.complaints = complaints = []
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     here = urlsplit(url).netloc
@@ -133,6 +140,35 @@ def visit(browser, url, width=1440, height=900, offline_after=False, **options):
             if not re.search("net::ERR_|network error|Connection errored|client exception", text)
         ]
     assert not complaints, complaints
+
+
+class Window:
+    """A page that several tests use in turn, since a visit takes seconds; after a test that fails the next one gets a new page."""
+
+    def __init__(self, browser, url, **options):
+        self._visit = lambda: visit(browser, url, **options)
+        self._open, self._page = ExitStack(), None
+
+    @contextmanager
+    def turn(self, request, begin, reset):
+        """The page for the test of the fixture's `request`: `begin(page)` waits for what a new one opens with, and `reset(page)` brings
+        a used one back to it. The test is the one that fails if the page complains."""
+        failed = request.session.testsfailed
+        is_new = self._page is None
+        if is_new:
+            self._page = self._open.enter_context(self._visit())
+        try:
+            (begin if is_new else reset)(self._page)
+        except BaseException:
+            self.close()
+            raise
+        yield self._page
+        if self._page.complaints or request.session.testsfailed > failed:
+            self.close()
+
+    def close(self):
+        self._page = None
+        self._open.close()
 
 
 # Collects every new text of the status line and every step and state of the viewer.
@@ -168,10 +204,7 @@ def watch(page, which=""):
 def wait_for_status(page, word):
     """Wait for a status since `watch` that begins with `word`; returns it."""
     try:
-        # Not in every frame, the default, which would keep the browser busy.
-        status = page.wait_for_function(
-            "word => window.statuses.find((text) => text.startsWith(word))", arg=word, polling=50
-        )
+        status = page.wait_for_function("word => window.statuses.find((text) => text.startsWith(word))", arg=word)
     except Exception as error:
         raise AssertionError(f"no status {word!r}, but {page.evaluate('[window.statuses, window.states]')}") from error
     return status.json_value()
@@ -243,6 +276,19 @@ def upload(page, field, *files):
         "([field, count]) => document.querySelectorAll(`${field} .file-preview tr`).length === count",
         arg=[field, len(files)],
     )
+
+
+# A JavaScript function that gives bytes as one text, which `unpacked` reads: as an array of numbers they take 10 µs each.
+PACKED = """((bytes) => {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+})"""
+
+
+def unpacked(text):
+    """The bytes of a text of PACKED, an array of uint8."""
+    return np.frombuffer(base64.b64decode(text), np.uint8)
 
 
 # For every canvas: width, height, darkest and lightest byte, and a checksum of its pixels.

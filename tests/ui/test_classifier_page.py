@@ -229,8 +229,33 @@ def opened(page):
     page.wait_for_function("document.querySelectorAll('#fool-samples img').length > 9")
 
 
+@pytest.fixture(scope="module")
+def window(chromium, server):
+    window = b.Window(chromium, server.url)
+    yield window
+    window.close()
+
+
+def reset(page):
+    """Back to the recorded example and the settings of the opening, by its address; by another one first, so that a change is seen."""
+    for address, steps in (("#classifier?steps=7", 7), ("#classifier", Trace.load(EXAMPLES[0][1]).receipt["steps"])):
+        page.evaluate("address => { location.hash = address; }", address)
+        page.wait_for_function(
+            "steps => document.querySelector('#fool-steps input').value === steps && !document.querySelector('#page-classifier [inert]')",
+            arg=str(steps),
+        )
+    page.wait_for_selector(f"{ROOT} .rv[data-state=recorded] .rv-classes")
+
+
 @pytest.fixture
-def page(chromium, server):
+def page(window, request):
+    with window.turn(request, opened, reset) as page:
+        yield page
+
+
+@pytest.fixture
+def fresh(chromium, server):
+    """A page of one's own, for what the address of the opening does not bring back: files, and what has been loaded."""
     with b.visit(chromium, server.url) as page:
         opened(page)
         yield page
@@ -239,7 +264,7 @@ def page(chromium, server):
 def told(page, word):
     """Wait for a status that begins so; returns it."""
     page.wait_for_function(
-        "word => document.querySelector('#fool-status [role=status]').innerText.startsWith(word)", arg=word, polling=50
+        "word => document.querySelector('#fool-status [role=status]').innerText.startsWith(word)", arg=word
     )
     return page.inner_text("#fool-status [role=status]")
 
@@ -300,7 +325,8 @@ def test_opens_on_a_recorded_example_only_when_its_tab_is_chosen(chromium, serve
         assert page.input_value("#fool-steps input") == "4" and state(page) == ("recorded", steps, steps)
 
 
-def test_the_scrubber_moves_verdicts_too_without_the_server(page):
+def test_the_scrubber_moves_verdicts_too_without_the_server(fresh):
+    page = fresh
     trace = Trace.load(EXAMPLES[0][1])
     page.hover(f"{ROOT} .rv-step")
     loaded = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/perturbation-')).length"
@@ -355,7 +381,8 @@ def test_stop_keeps_what_is_there(page):
     page.locator(f"{ROOT} .rv-origin").get_by_text("live, stopped", exact=True).wait_for()
 
 
-def test_a_bad_upload_is_refused_and_the_page_keeps_its_state(page, tmp_path):
+def test_a_bad_upload_is_refused_and_the_page_keeps_its_state(fresh, tmp_path):
+    page = fresh
     before = state(page), page.inner_text(f"{ROOT} .rv-says")
     (tmp_path / "words.png").write_bytes(b"Dear reader, this is no picture.\n" * 40)
     b.upload(page, "#fool-upload", tmp_path / "words.png")

@@ -3,6 +3,7 @@
 import base64
 import json
 
+import browser as b
 import numpy as np
 import pytest
 import torch
@@ -28,7 +29,8 @@ DECODE = """async ([meta, frame, pictures]) => {
   const model = { meta, pixels: {} };
   for (const key of ["reference", "start"]) if (meta[key]) model.pixels[key] = await decodePng(meta[key]);
   frame.decoded = await decode.decodeFrame(frame);
-  const plain = (image) => image && ({ ...image, width: image.width, height: image.height, data: Array.from(image.data) });
+  const plain = (image) => image && ({ ...image, width: image.width, height: image.height,
+    data: image.data.BYTES_PER_ELEMENT === 1 ? PACKED(image.data) : Array.from(image.data) });
   return pictures.map(([kind, lane, ...rest]) => {
     if (kind === "sum") return Array.from(maps.summedValues(model, frame, lane, rest[0]).data);
     if (kind === "values") return plain(maps.layerValues(frame, lane, ...rest));
@@ -39,7 +41,7 @@ DECODE = """async ([meta, frame, pictures]) => {
     const attacked = decode.attackedImage(model, frame, lane);
     return plain(kind === "attacked" ? attacked : decode.amplifiedChange(attacked, decode.startPixels(model), ...rest));
   });
-}"""
+}""".replace("PACKED", b.PACKED)
 
 
 def data_url(name, data):
@@ -49,7 +51,7 @@ def data_url(name, data):
 
 def pixels(image):
     """(H, W, 3); every pixel is opaque."""
-    rgba = np.array(image["data"], np.uint8).reshape(image["height"], image["width"], 4)
+    rgba = b.unpacked(image["data"]).reshape(image["height"], image["width"], 4)
     assert (rgba[..., 3] == 255).all()
     return rgba[..., :3]
 
@@ -154,9 +156,9 @@ MOVES = """async ([meta, frame, lanes]) => {
   return lanes.map((lane) => {
     const attacked = decode.attackedImage(model, frame, lane);
     const { width, height, data } = flowImage(model, frame, lane, attacked, model.pixels.reference);
-    return [moveSizes(frame, lane), { width, height, data: Array.from(data) }];
+    return [moveSizes(frame, lane), { width, height, data: PACKED(data) }];
   });
-}"""
+}""".replace("PACKED", b.PACKED)
 
 
 def test_moves(blank, random, frame):

@@ -168,8 +168,8 @@ ANSWERED = "#judge .jd[data-state=answered]"
 QUESTION = "#judge .jd[data-state=question]"
 PIXELS = """() => [...document.querySelectorAll('#judge .jd-picture canvas')].map((canvas) => {
   const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  return [canvas.ariaLabel, canvas.height, canvas.width, [...bytes.filter((_, i) => i % 4 < 3)]];
-})"""
+  return [canvas.ariaLabel, canvas.height, canvas.width, PACKED(bytes)];
+})""".replace("PACKED", b.PACKED)
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def opened(page):
 def shown(page):
     """{what a screen reader calls it: its pixels} of the three pictures."""
     return {
-        name: np.array(data, np.uint8).reshape(height, width, 3) for name, height, width, data in page.evaluate(PIXELS)
+        name: b.unpacked(data).reshape(height, width, 4)[..., :3] for name, height, width, data in page.evaluate(PIXELS)
     }
 
 

@@ -19,12 +19,42 @@ STEPS = 8
 LANES = 2  # attacked ones
 
 
+@pytest.fixture(scope="module")
+def window(chromium, server):
+    window = b.Window(chromium, server.url)
+    yield window
+    window.close()
+
+
+def begin(page):
+    """Wait for the network to be loaded, and ask for short runs."""
+    b.ready(page)
+    b.enter(page, "#steps", STEPS)
+
+
+def reset(page):
+    """Back to the recorded duel of the opening, by its address, and to short runs."""
+    page.evaluate("location.hash = '#duel'")
+    page.wait_for_function("""() => {
+      const { state, step } = document.querySelector('#viewer .rv').dataset;
+      return state === 'recorded' && step === '40' && document.querySelector('#steps input').value === '40'
+        && document.querySelector('#eps input').value === '4' && !document.querySelector('#page-duel [inert]');
+    }""")
+    b.enter(page, "#steps", STEPS)
+
+
 @pytest.fixture
-def page(chromium, server):
-    """The page, opened, with the network loaded and short runs asked for."""
+def page(window, request):
+    """The page with the duel that it opens with, and short runs asked for."""
+    with window.turn(request, begin, reset) as page:
+        yield page
+
+
+@pytest.fixture
+def fresh(chromium, server):
+    """A page of one's own, for what the address of the opening does not bring back: files, and what has been loaded."""
     with b.visit(chromium, server.url) as page:
-        b.ready(page)
-        b.enter(page, "#steps", STEPS)
+        begin(page)
         yield page
 
 
@@ -122,7 +152,8 @@ def test_run_grows_live_and_what_is_downloaded_is_what_was_made(page, tmp_path):
     assert trace.receipt["steps"] == STEPS and trace.receipt["seed"] == 0
 
 
-def test_scrubber_moves_everything_without_the_server(page):
+def test_scrubber_moves_everything_without_the_server(fresh):
+    page = fresh
     frames = len(Trace.load(paths.PRECOMPUTED / gallery.OPENING).frames)
     loaded = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/perturbation-')).length"
     assert page.evaluate(loaded) == 1  # the one on show
@@ -262,7 +293,8 @@ def test_without_the_server_the_status_says_so(chromium, tmp_path):
         wait_painted(page)
 
 
-def test_uploads_good_and_bad(page, tmp_path):
+def test_uploads_good_and_bad(fresh, tmp_path):
+    page = fresh
     good = tmp_path / "my 50% #1.png"
     good.write_bytes(png(scene(60, 90, channels=4)))
     b.watch(page)
@@ -333,7 +365,8 @@ def test_light_and_dark_are_readable(chromium, server, scheme):
         assert len(page.evaluate(STROKES)) == len(before) == 6
 
 
-def test_gallery_opens_recorded_and_saved_duels(page, tmp_path):
+def test_gallery_opens_recorded_and_saved_duels(fresh, tmp_path):
+    page = fresh
     paths = gallery.recorded()
     b.tab(page, "Gallery")
     cards = page.locator("#recorded button.thumbnail-item")
@@ -415,7 +448,8 @@ def test_inspect_a_pair(page, tmp_path):
     assert "Choose two pictures" in page.inner_text("#pair-viewer")
 
 
-def test_two_pictures_are_attacked_or_compared(page, tmp_path):
+def test_two_pictures_are_attacked_or_compared(fresh, tmp_path):
+    page = fresh
     one, two = tmp_path / "one.png", tmp_path / "two.png"
     one.write_bytes(png(scene(64, 96)))
     two.write_bytes(png(scene(64, 96, seed=1)))
