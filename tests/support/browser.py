@@ -291,6 +291,18 @@ def unpacked(text):
     return np.frombuffer(base64.b64decode(text), np.uint8)
 
 
+def set_dark(page, is_dark):
+    """Make the page dark or light, as a change of the system's setting does, and wait until its colours no longer change."""
+    page.evaluate(
+        """(isDark) => {
+          document.body.classList.toggle('dark', isDark);
+          const changes = document.getAnimations().filter((each) => each instanceof CSSTransition);
+          return Promise.allSettled(changes.map((each) => each.finished)).then(() => null);
+        }""",
+        is_dark,
+    )
+
+
 # For every canvas: width, height, darkest and lightest byte, and a checksum of its pixels.
 _CANVASES = """(root) => [...document.querySelectorAll(`${root} .rv-columns canvas`)].map((canvas) => {
   const { width, height } = canvas;

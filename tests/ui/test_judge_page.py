@@ -172,10 +172,28 @@ PIXELS = """() => [...document.querySelectorAll('#judge .jd-picture canvas')].ma
 })""".replace("PACKED", b.PACKED)
 
 
+@pytest.fixture(scope="module")
+def window(chromium, server):
+    window = b.Window(chromium, server.url)
+    yield window
+    window.close()
+
+
+def reset(page):
+    """Back to a question of both kinds that nobody has answered, and a score of nothing."""
+    if page.input_value("#judge-kind input") != "both kinds":
+        another(page, lambda: b.choose(page, "#judge-kind", "both kinds"))
+        page.wait_for_function("!document.activeElement.matches('input')")
+    if page.locator(ANSWERED).count():
+        following(page)
+    page.click("#judge-score button")
+    page.wait_for_function(r"!/\d[/]\d/.test(document.querySelector('#judge-score').innerText)")
+
+
 @pytest.fixture
-def page(chromium, server):
-    with b.visit(chromium, server.url) as page:
-        yield opened(page)
+def page(window, request):
+    with window.turn(request, opened, reset) as page:
+        yield page
 
 
 def opened(page):
