@@ -24,15 +24,16 @@ export function newChannel(panel, model, view) {
   });
   pictures.append(...panes.map((pane) => pane.root));
 
-  // `lane` is the name of the one on show, `differences` what its channels answer.
-  function show(lane, differences) {
+  // `lane` is the name of the one on show, `differences` what its channels answer, `saved` whether the trace is.
+  function show(lane, differences, saved) {
     const layers = layersOf(model, view.trunk);
     const name = channelName(layers, view.channel);
     heading.textContent = `The channel ${name}`;
     const maps = differences?.channel(view.channel, lane);
     pictures.hidden = !maps;
     note.textContent = maps ? sentence(maps) : differences === undefined ? "Its maps are being fetched…"
-      : "There are no maps of single channels here.";
+      : saved || lane === "noise" ? "There are no maps of single channels here."
+      : "Its maps come when the run is over and saved.";
     if (!maps) return;
     const { original, attacked, difference, width, height } = maps;
     const top = Math.max(peak(original), peak(attacked));

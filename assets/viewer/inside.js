@@ -81,13 +81,14 @@ export function newInside(root, model, view, act, address, scores, cache) {
     const frame = frameOf(model, view.insideLane, view.step);
     const name = model.meta.lanes[view.insideLane];
     const known = name === "noise" ? null : differences(frame.step, view.trunk);
+    const saved = Boolean(model.files?.trace);
     view.local = view.place && known ? known.vectorsAt(name, ...view.place) : null;
     view.silenced = new Set(view.recipe.silenced);
     view.yours = isPlain(view.recipe) ? [] : [{ ...YOURS, w: yours.weights() }];
     // Each part follows what it shows and nothing else, so that a slider moves without a wait.
     const decoded = model.frames.filter((each) => each.decoded).length;
     const there = known === undefined ? "coming" : Boolean(known);
-    const picture = [model.run, model.state, decoded, view.step, view.insideLane, view.trunk, there];
+    const picture = [model.run, model.state, saved, decoded, view.step, view.insideLane, view.trunk, there];
     const recipe = JSON.stringify(view.recipe);
     unless("sum", [...picture, view.sort, view.channel, view.place], () => {
       const [first] = parts.sum.show(view.insideLane);
@@ -98,11 +99,11 @@ export function newInside(root, model, view, act, address, scores, cache) {
       if (follows && view.channel !== first) { view.channel = first; changed(); }
     });
     parts.sum.mark();
-    unless("channel", [...picture, view.channel], () => parts.channel.show(name, known));
+    unless("channel", [...picture, view.channel], () => parts.channel.show(name, known, saved));
     unless("few", [...picture, recipe, Boolean(model.ruler)],
       () => parts.few.show(view.insideLane, [...picture, Boolean(model.ruler)].join()));
-    unless("place", [...picture, view.place], () => parts.place.show(known));
-    unless("yours", [...picture, recipe, Boolean(model.ruler), Boolean(model.files?.trace), yours.kept()],
+    unless("place", [...picture, view.place], () => parts.place.show(known, saved));
+    unless("yours", [...picture, recipe, Boolean(model.ruler), yours.kept()],
       () => yours.show());
     unless("maps", [...picture, recipe, view.layer, view.scale], () => maps.show(view.insideLane));
   }

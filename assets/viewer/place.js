@@ -14,13 +14,15 @@ export function newPlace(panel, model, view, act) {
     ["place-says", "place-layers", "unplace"].map((name) => part.querySelector(`.rv-${name}`));
   whole.onclick = () => act({ place: null });
 
-  function show(differences) {
+  function show(differences, saved) {
     const { place, local } = view;
     whole.hidden = !place;
     list.hidden = !local;
     if (!place || !local) {
       says.textContent = !place ? "Click in a picture above, or press Enter on one, to see what is felt there."
-        : differences === undefined ? "Being fetched…" : "There are no differences at single positions here.";
+        : differences === undefined ? "Being fetched…"
+        : saved || model.meta.lanes[view.insideLane] === "noise" ? "There are no differences at single positions here."
+        : "What is felt here is told when the run is over and saved.";
       return;
     }
     const layers = layersOf(model, view.trunk);
