@@ -7,5 +7,5 @@ if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$(id 
     apt-get update -qq && apt-get install -qq -y chromium >/dev/null  # the browser that the page is driven in
 fi
 export GOMP_SPINCOUNT=10000  # as app.py sets it, and for the same reason
-# Three processes, as torch fills more cores by itself, and browsers wait; files in the order of tests/conftest.py.
-python3 -m pytest -q tests -n 3 --dist loadfile --no-loadscope-reorder "$@"
+# Two processes, as torch fills more cores by itself; files in the order of tests/conftest.py.
+python3 -m pytest -q tests -n 2 --dist loadfile --no-loadscope-reorder "$@"

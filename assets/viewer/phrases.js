@@ -15,8 +15,8 @@ const PARTS = [[/(?<=[.!?…✓✗]) (?=\S)/, ""], [" · ", " · "], ["; ", "；
 
 // What is worth translating has a word in it.
 export const hasWords = (text) => /[A-Za-z]{2}/.test(text);
-// Names and numbers stand as they are in every language; two words in a row do not. The two letters at the end of the one
-// and the start of the other say it: a pattern of whole words takes seconds for thousands of letters without a space.
+// Names and numbers stand as they are in every language; two words in a row do not. The two letters at the end of one
+// word and at the start of the next say it: a pattern of whole words takes seconds for thousands of letters in a row.
 export const isEnglish = (text) => /[A-Za-z]{2}(?:['’][a-z]*)? +[a-z]{2}/.test(text);
 
 export function newPhrases(texts) {
