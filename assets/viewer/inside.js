@@ -3,7 +3,7 @@
 import { newChannel } from "./channel.js";
 import { newDifferences } from "./differences.js";
 import { options } from "./dom.js";
-import { newFew } from "./few.js";
+import { newFew } from "./how_few.js";
 import { isPlain } from "./heads.js";
 import { laneName, metricTitle, YOURS } from "./names.js";
 import { frameOf, pairOn, squaredAt } from "./opened.js";
@@ -56,7 +56,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
     network.replaceChildren(...options(trunks.map((trunk) =>
       [trunk, pairOn(model, trunk).map((m) => metricTitle(model, m)).join(", ") || YOURS.title]), 0));
     network.parentElement.hidden = trunks.length < 2;
-    rebuild();
+    built = null;                     // the parts are built when they are looked at
   }
 
   function rebuild() {
@@ -69,7 +69,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
 
   function show() {
     panel.open = view.inside;
-    if (!panel.hidden && built !== view.trunk) rebuild();
+    if (!panel.hidden && view.inside && built !== view.trunk) rebuild();
     const ready = !panel.hidden && view.inside && model.heads && pairOn(model, view.trunk).length
       && squaredAt(model, view.insideLane, view.step, view.trunk);
     if (Boolean(view.own) !== Boolean(ready)) {

@@ -13,7 +13,7 @@ from rlpips.ui.runtime.queue import QUEUE, duration
 from rlpips.ui.runtime.session import NOTHING_YET, Run, Update
 
 _PULSE_S = 0.06  # between messages, so that a fast device does not flood the browser
-_FIRST_S = 0.3  # how long the start, at which there is nothing to see, waits for the first step
+_FIRST_S = 0.5  # before which step 0, which shows no growth, waits for step 1
 _LONG_S = 5  # how much has to be left to be told so
 _CROWDED_S = 0.3  # between messages while others wait: a message costs as much as a step
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 SAYS = """async ([channels, jpeg, weights]) => {
-  const { newFew } = await import("./few.js");
+  const { newFew } = await import("./how_few.js");
   const panel = document.createElement("div");
   panel.innerHTML = "<div class=rv-part-few><p class=rv-few-says></p><svg></svg><table></table></div>";
   const count = channels[0].length;
