@@ -106,6 +106,12 @@ def test_a_damaged_example_is_an_error_in_the_log_and_without_examples_the_page_
     assert status.startswith("Refused: This is not a readable trace") and len(caplog.records) == 2
 
 
+@pytest.mark.parametrize("asked", [None, 4, [], {"path": "x"}, "\ud800", "#classifier?recorded=<script>"])
+def test_an_address_that_is_none_fills_the_page_as_it_opens(asked):
+    opening, values = classifier._fill(False), classifier._fill(False, asked)
+    assert len(values) == len(opening) and values[0] is True and values[2] == opening[2]
+
+
 # ---- the stored results
 
 

@@ -13,6 +13,7 @@ from rlpips.attacks.request import AttackRequest
 from rlpips.data.distortions import DISTORTIONS
 from rlpips.engine import ruler as ruler_module
 from rlpips.traces.schema import Eye
+from rlpips.ui.components.events import refusing
 from rlpips.ui.components.samples import SAMPLES
 from rlpips.ui.pages import duel
 from rlpips.ui.pages.duel_controls import Controls
@@ -33,6 +34,14 @@ def controls(**changes):
         "backbone": "alex", "size": 256, "precision": "auto",
     }  # fmt: skip
     return Controls(**{**values, **changes})
+
+
+@pytest.mark.parametrize("norm", ["", "l1", 4, None, []])
+def test_a_norm_that_is_none_changes_nothing_and_says_so(norm, monkeypatch):
+    messages = []
+    monkeypatch.setattr(gr, "Warning", messages.append)
+    assert refusing(duel._eps_slider)(norm) == gr.skip()
+    assert len(messages) == 1 and messages[0].startswith("Norm must be one of linf, l2, flow; got")
 
 
 @pytest.mark.parametrize("place", [2, -2, 1.0, "0", None])

@@ -151,14 +151,14 @@ def build(tab: gr.Tab) -> list[Any]:
 # ---- what the tab opens with
 
 
-def _fill(is_filled: bool, asked: str = "") -> tuple:
+def _fill(is_filled: bool, asked: Any = "") -> tuple:
     """Fill the page, once a visit, as the address asks."""
     if is_filled:
         return (gr.skip(),) * (9 + len(PLAIN_KEYS))
     grid, examples = samples(), [*classifier_examples.examples()]
     names = classifier_text.available()
     settings, _ = address.read(
-        classifier_address.keys(), address.texts_of(asked) if asked.startswith("#classifier") else {}
+        classifier_address.keys(), address.texts_of(asked) if str(asked).startswith("#classifier") else {}
     )
     shown = classifier_address.recorded(settings)
     message, status = classifier_examples.show(shown) if shown else (gr.skip(), _without_examples(names))

@@ -10,7 +10,7 @@ from PIL import Image
 from rlpips.data.images import Picture
 from rlpips.traces.trace import Trace
 from rlpips.ui.components import drawer, masthead
-from rlpips.ui.components.events import PRIVATE
+from rlpips.ui.components.events import PRIVATE, refusing
 from rlpips.ui.components.samples import SAMPLES, pick, picked_js, thumbnail
 from rlpips.ui.components.status import status_line
 from rlpips.ui.components.story import offer
@@ -22,6 +22,7 @@ from rlpips.ui.runtime import device, flip, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
+from rlpips.validation import check_choice
 
 # The budget in both conventions, or what a flow is, computed in the browser while the slider moves.
 BUDGET_JS = """(eps, norm) => {
@@ -148,7 +149,7 @@ def build(opening: dict | None) -> Duel:
     attack.click(None, None, candidate, js=ATTACK_JS, **PRIVATE)
     # Of the visitor, not of a link, which sets all of them.
     objective.input(_candidate_for, [objective, candidate], candidate, **PRIVATE)
-    norm.input(_eps_slider, norm, eps, **PRIVATE)
+    norm.input(refusing(_eps_slider), norm, eps, **PRIVATE)
     gr.on(
         [eps.change, norm.change],
         None,
@@ -218,6 +219,7 @@ def _candidate_for(objective: str, candidate: str) -> str:
 
 
 def _eps_slider(norm: str, value: float | None = None, **kw: Any) -> gr.Slider:
+    check_choice("Norm", norm, duel_controls.BUDGETS)
     budget = duel_controls.BUDGETS[norm]
     value = budget.default if value is None else value
     return gr.Slider(budget.low, budget.high, value=value, step=budget.step, label=budget.label, **kw)
