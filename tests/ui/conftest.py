@@ -48,3 +48,11 @@ def served(tmp_path, monkeypatch):
     """The folder of the files that the page serves, for tests without a server."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
     return tmp_path / "served"
+
+
+@pytest.fixture(scope="module")
+def window(chromium, server):
+    """A page for the tests of a file to take turns on."""
+    window = b.Window(chromium, server.url)
+    yield window
+    window.close()

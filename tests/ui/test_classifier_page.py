@@ -235,13 +235,6 @@ def opened(page):
     page.wait_for_function("document.querySelectorAll('#fool-samples img').length > 9")
 
 
-@pytest.fixture(scope="module")
-def window(chromium, server):
-    window = b.Window(chromium, server.url)
-    yield window
-    window.close()
-
-
 def reset(page):
     """Back to the recorded example and the settings of the opening, by its address; by another one first, so that a change is seen."""
     for address, steps in (("#classifier?steps=7", 7), ("#classifier", Trace.load(EXAMPLES[0][1]).receipt["steps"])):

@@ -172,13 +172,6 @@ PIXELS = """() => [...document.querySelectorAll('#judge .jd-picture canvas')].ma
 })""".replace("PACKED", b.PACKED)
 
 
-@pytest.fixture(scope="module")
-def window(chromium, server):
-    window = b.Window(chromium, server.url)
-    yield window
-    window.close()
-
-
 def reset(page):
     """Back to a question of both kinds that nobody has answered, and a score of nothing."""
     if page.input_value("#judge-kind input") != "both kinds":

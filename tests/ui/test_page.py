@@ -19,13 +19,6 @@ STEPS = 8
 LANES = 2  # attacked ones
 
 
-@pytest.fixture(scope="module")
-def window(chromium, server):
-    window = b.Window(chromium, server.url)
-    yield window
-    window.close()
-
-
 def begin(page):
     """Wait for the network to be loaded, and ask for short runs."""
     b.ready(page)

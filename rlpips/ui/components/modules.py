@@ -57,13 +57,13 @@ _IMPORT = re.compile(r'^(?:import|.* from) "\./([\w.]+)";$', re.MULTILINE)
 
 def needed(*modules: str) -> list[str]:
     """The file names of modules of assets/viewer and of all that they import, one after the other, in order."""
-    found, left = set(), [*modules]
+    names, left = set(), [*modules]
     while left:
         module = left.pop()
-        if module not in found:
-            found.add(module)
+        if module not in names:
+            names.add(module)
             left += _IMPORT.findall((paths.VIEWER / module).read_text("utf-8"))
-    return sorted(found)
+    return sorted(names)
 
 
 # For `launch`. Without the head the browser learns of a module only from the one that imports it.
