@@ -11,6 +11,7 @@ import browser as b
 import gradio as gr
 import numpy as np
 import pytest
+import tour
 from PIL import Image
 from visitors import request
 
@@ -339,6 +340,16 @@ def test_only_questions_of_the_kind_asked_for(page):
             assert (found(page)[0].nearer is not None) == known
             answer(page, "a")
             following(page)
+
+
+def test_the_tab_key_passes_the_kinds_of_question_and_the_question_stays(page):
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    question = page.get_attribute("#judge .jd", "data-question")
+    page.focus("#judge-kind input")
+    page.keyboard.press("Tab")
+    tour.settle(page)
+    assert page.get_attribute("#judge .jd", "data-question") == question and not requests
 
 
 def photograph(path, height, width):

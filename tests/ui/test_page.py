@@ -9,6 +9,7 @@ import signal
 import browser as b
 import numpy as np
 import pytest
+import tour
 from PIL import Image
 
 from rlpips import Trace, paths
@@ -261,6 +262,18 @@ def test_pixels_are_moved_within_a_budget_and_the_moves_are_shown(page):
     page.wait_for_function("document.querySelector('#budget').innerText.startsWith('4/255')")
     b.run(page)
     page.wait_for_function("!document.querySelector('#viewer .rv-moves')")
+
+
+def test_the_tab_key_passes_the_norm_and_eps_stays(page):
+    b.enter(page, "#eps", 6)
+    page.focus("#norm input")
+    page.keyboard.press("Tab")
+    tour.settle(page)
+    assert page.input_value("#eps input[type=number]") == "6"
+    b.choose(page, "#norm", "l2")
+    page.wait_for_function("document.querySelector('#eps input[type=number]').value !== '6'")
+    b.choose(page, "#norm", "l∞")
+    page.wait_for_function("document.querySelector('#eps input[type=number]').value === '4'")
 
 
 def test_opening_more_changes_nothing(page):

@@ -121,9 +121,9 @@ def build(tab: gr.Tab) -> list[Any]:
     tab.select(_fill, [is_filled, asked], contents, js="(is_filled) => [is_filled, location.hash]", **PRIVATE)
     uploaded = upload.change(_uploaded, upload, [grid, strip, mine, status], **PRIVATE)
     network.change(classifier_text.trained, network, trained, **PRIVATE)
-    # Of the visitor, not of a link, which sets all of them.
+    # Of the visitor, not of a link, which sets all of them; `input` comes also when a dropdown loses the focus.
     bounded = [
-        attack.input(refusing(bound_field), attack, bound, **PRIVATE)
+        attack.select(refusing(bound_field), attack, bound, **PRIVATE)
         for attack, bound in zip((first, second), visitor_bounds)
     ]
     gr.on(

@@ -149,7 +149,8 @@ def build(opening: dict | None) -> Duel:
     attack.click(None, None, candidate, js=ATTACK_JS, **PRIVATE)
     # Of the visitor, not of a link, which sets all of them.
     objective.input(_candidate_for, [objective, candidate], candidate, **PRIVATE)
-    norm.input(refusing(_eps_slider), norm, eps, **PRIVATE)
+    # Not `input`: Gradio fires it when a dropdown loses the focus, and eps would be lost.
+    norm.select(refusing(_eps_slider), norm, eps, **PRIVATE)
     gr.on(
         [eps.change, norm.change],
         None,

@@ -131,7 +131,8 @@ def build(tab: gr.Tab, space: str = "") -> list[Any]:
 
     inputs, outputs = [deck, requests, upload, kind, room], [stage, status, deck, turn, requests]
     tab.select(_first, inputs, outputs, js=ADDRESS_JS, **PRIVATE)
-    for event in (stage.next, upload.change, kind.input):
+    # Not `input`: Gradio fires it when a dropdown loses the focus, whatever it shows.
+    for event in (stage.next, upload.change, kind.select):
         event(_next, inputs, outputs, js=ROOM_JS, **PRIVATE)
     in_class.opened(_anew, inputs, outputs, js=ROOM_JS, **PRIVATE)
     masthead.tell("judge", {"kind": kind})
