@@ -44,7 +44,7 @@ from rlpips.quiz import archive, draw, verdicts
 from rlpips.traces import writer
 from rlpips.traces.schema import Eye
 from rlpips.traces.trace import Trace
-from rlpips.zoo import attack_cards, catalog
+from rlpips.zoo import attack_cards, catalog, classifier_cards
 from rlpips.zoo.catalog import PAIR
 
 _Duel = tuple[str, str, str | None, str, float]
@@ -75,7 +75,8 @@ CLASSIFIER_EXAMPLES = (
 )
 QUESTIONS_OF_FAMILY, QUESTIONS_MIXED = 4, 9  # of each family of distortions, and of two families
 SCORED = ("lpips", "rlpips-linf", "rlpips-l2", "rlpips-tune", "mse")
-STEPS = 40  # of the duels, and of the attacks on questions
+STEPS = 20  # of the duels; the page opens with as many
+QUESTION_STEPS = 40  # of the attacks on questions
 SEED = 0  # of the questions, which are the first that are drawn, whatever the metrics say about them
 
 
@@ -194,7 +195,7 @@ def make_questions() -> None:
     triplets = _draw_triplets().to(pick_device())
     metrics = [rlpips.load_metric(name, device=pick_device()) for name in PAIR]
     answered = list(
-        zip(draw.make_questions(triplets), verdicts.make_verdicts(metrics, triplets, steps=STEPS, seed=SEED))
+        zip(draw.make_questions(triplets), verdicts.make_verdicts(metrics, triplets, steps=QUESTION_STEPS, seed=SEED))
     )
 
     path = paths.QUESTIONS
@@ -223,7 +224,7 @@ def _draw_triplets() -> Triplets:
 def make_classifier_examples() -> None:
     """Record the attacks on classifiers. ValueError if comparable bounds are not measured yet."""
     for sample, classifier, attacks, comparable, steps in CLASSIFIER_EXAMPLES:
-        label = catalog.CIFAR10_CLASSES.index(sample.partition("-")[0])
+        label = classifier_cards.CIFAR10_CLASSES.index(sample.partition("-")[0])
         bounds = (_comparable_bound(attacks[0]), _comparable_bound(attacks[1])) if comparable else None
         picture = paths.CIFAR10_SAMPLES / f"{sample}.png"
         trace = side_by_side.fool(picture, label, classifier, attacks, bounds, steps)

@@ -18,7 +18,7 @@ from rlpips.study.report import table as study_table
 from rlpips.study.variants import VARIANTS
 from rlpips.training.settings import Settings
 from rlpips.ui.pages import how_it_works, robustness
-from rlpips.zoo import cards, catalog
+from rlpips.zoo import cards, catalog, classifier_cards
 from rlpips.zoo.catalog import PAIR
 
 OURS = [(name, backbone) for name in ("rlpips-linf", "rlpips-l2") for backbone in catalog.card(name).heads]
@@ -195,7 +195,7 @@ def test_the_attacks_on_classifiers_are_whole_and_belong_to_what_is_shipped():
     assert report["findings"] == compare(report["classifiers"], report["bounds"]["settings"])
     assert len(report["findings"]) == len(CLASSIFIERS) * len(report["bounds"]["settings"]) * len(PAIRS)
     for name, one in report["classifiers"].items():
-        assert one["sha256"] == catalog.CLASSIFIERS[name].sha256
+        assert one["sha256"] == classifier_cards.CLASSIFIERS[name].sha256
         for row in one["rows"]:
             robust = [int(digit) for digit in row["robust"]]
             assert len(robust) == report["how"]["pictures"] and row["outside"] == 0

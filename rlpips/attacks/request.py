@@ -94,7 +94,7 @@ class FoolRequest:
     picture     one picture: a path, a PIL image, an array, or a tensor (3, H, W) or (1, 3, H, W) in [0, 1]; at least 32
                 pixels a side. Its middle square is scaled to the classifier's size and rounded to 8 bits.
     label       index of its class; None takes the classifier's own verdict on the picture
-    classifier  a name of `rlpips.zoo.catalog.CLASSIFIERS`, or a `Classifier` in eval mode, which is moved to `device`
+    classifier  a name of `rlpips.zoo.classifier_cards.CLASSIFIERS`, or a `Classifier` in eval mode, which is moved to `device`
     attacks     two different names of `rlpips.zoo.attack_cards.ATTACKS`
     bounds      a bound for each attack, in its unit; None for those of the cards
     steps       of each attack, 1 to 200; LPA makes five searches of so many steps each

@@ -33,7 +33,7 @@ from rlpips.metrics.lpips import PerceptualMetric, shared_metric
 from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import Frame, Step, keyframes
 from rlpips.traces.trace import Trace
-from rlpips.zoo import catalog
+from rlpips.zoo import classifier_cards
 from rlpips.zoo.attack_cards import ATTACKS, MAX_PERCEPTUAL_BOUND
 from rlpips.zoo.catalog import PAIR
 
@@ -168,7 +168,7 @@ def _load_classifier(classifier: Any, device: torch.device) -> tuple[Any, dict[s
     digest's first eight digits), or of its weights."""
     if not isinstance(classifier, nn.Module):
         loaded = load_classifier(classifier, device)
-        card = catalog.classifier_card(classifier)
+        card = classifier_cards.card(classifier)
         return loaded, {"name": card.name, "title": card.title, "sha256": card.sha256 or card.file}
     if classifier.training:
         raise ValueError("classifier must be in eval mode; it is in training mode.")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlpips.data.file_types import ENDINGS
 from rlpips.data.images import read_picture
-from rlpips.zoo.catalog import CIFAR10_CLASSES
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 
 SPLITS = ("train", "test")
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rlpips.device import in_neutral_state, pick_device
-from rlpips.zoo import catalog, weights
+from rlpips.zoo import classifier_cards, weights
 
 # Mean and standard deviation of the training pictures: red, green and blue.
 Scale = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -86,8 +86,8 @@ def small_resnet(name: str) -> Classifier:
     32×32, 16×16 and 8×8 positions. The weights are drawn from torch's global generator."""
     stem = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
     stages = [stem, Block(32, 32, 1), Block(32, 64, 2), Block(64, 128, 2)]
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, len(catalog.CIFAR10_CLASSES)))
-    return Classifier(name, stages, head, CIFAR10_SCALE, catalog.CIFAR10_CLASSES, 32)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, len(classifier_cards.CIFAR10_CLASSES)))
+    return Classifier(name, stages, head, CIFAR10_SCALE, classifier_cards.CIFAR10_CLASSES, 32)
 
 
 def imagenet_classifier(name: str, state: Mapping[str, Tensor] | None = None) -> Classifier:
@@ -98,7 +98,7 @@ def imagenet_classifier(name: str, state: Mapping[str, Tensor] | None = None) ->
     """
     import torchvision
 
-    card = catalog.classifier_card(name)
+    card = classifier_cards.card(name)
     with torch.device("meta" if state else "cpu"):
         network = torchvision.models.get_model(card.model, weights=None)
     if state:
@@ -131,7 +131,7 @@ def load_classifier(
     load_classifier` says where those for ImageNet come from, and calls `progress(file, bytes, total bytes or None)` during a
     download. ValueError for an unknown name, which lists the known ones, or if the weights are not available.
     """
-    card = catalog.classifier_card(name)
+    card = classifier_cards.card(name)
     device = pick_device(device)
     key = (card.name, str(device))
     with _LOCKS[key]:  # two visitors at once wait for one download
@@ -141,7 +141,7 @@ def load_classifier(
         return copy.deepcopy(_LOADED[key])
 
 
-def _load(card: catalog.ClassifierCard, progress: weights.DownloadProgress) -> Classifier:
+def _load(card: classifier_cards.ClassifierCard, progress: weights.DownloadProgress) -> Classifier:
     state = weights.load_classifier(card.name, progress)
     try:
         if card.model:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from rlpips.evaluate import tables
-from rlpips.zoo import catalog
+from rlpips.zoo import catalog, classifier_cards
 from rlpips.zoo.attack_cards import ATTACKS
 
 SETTINGS = {"paper": "the papers' bound", "matched": "comparable bounds", "milder": "milder comparable bounds"}
@@ -122,7 +122,7 @@ def attack_text(name: str, bound: float | None) -> str:
 
 def classifier_title(name: str) -> str:
     """A classifier's title."""
-    return catalog.CLASSIFIERS[name].title
+    return classifier_cards.CLASSIFIERS[name].title
 
 
 def _root(metric: str) -> str:

@@ -33,7 +33,7 @@ from rlpips.evaluate.matching import BOUND, bounds_of
 from rlpips.evaluate.scores import interval
 from rlpips.metrics.lpips import PerceptualMetric
 from rlpips.progress import ProgressCallback, quiet
-from rlpips.zoo import catalog
+from rlpips.zoo import catalog, classifier_cards
 from rlpips.zoo.attack_cards import ATTACKS
 from rlpips.zoo.catalog import PAIR
 
@@ -87,7 +87,9 @@ def robust_accuracy(
     seconds = time.monotonic() - began
 
     for position, name in enumerate(names):
-        entry = classifiers.setdefault(name, {"sha256": catalog.CLASSIFIERS[name].sha256, "right": "", "rows": []})
+        entry = classifiers.setdefault(
+            name, {"sha256": classifier_cards.CLASSIFIERS[name].sha256, "right": "", "rows": []}
+        )
         trial = None
         for index, attack in enumerate(plan):
             if attack in map(_key, entry["rows"]):
@@ -212,7 +214,7 @@ def _reusable(
 
     reusable = {}
     for name, classifier in earlier["classifiers"].items():
-        if classifier["sha256"] == catalog.CLASSIFIERS[name].sha256:
+        if classifier["sha256"] == classifier_cards.CLASSIFIERS[name].sha256:
             rows = [row for row in classifier["rows"] if is_current(row)]
             for row in rows:  # reports of earlier versions name the version of torch once
                 row.setdefault("torch", earlier["how"].get("torch"))
@@ -224,7 +226,7 @@ def _report(
     how: Mapping[str, Any], bounds: Mapping[str, Any], classifiers: Mapping[str, Any], seconds: float
 ) -> dict[str, Any]:
     """The report on the classifiers so far, in the order of the catalogue; `seconds` is the time that matching took."""
-    ordered = {name: classifiers[name] for name in catalog.CLASSIFIERS if name in classifiers}
+    ordered = {name: classifiers[name] for name in classifier_cards.CLASSIFIERS if name in classifiers}
     seconds += sum(row["seconds"] for classifier in ordered.values() for row in classifier["rows"])
     return {
         "how": {**how, "seconds": round(seconds)},

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rlpips.zoo import catalog, references
+from rlpips.zoo import catalog, classifier_cards, references
 from rlpips.zoo.attack_cards import ATTACKS
 
 
@@ -18,7 +18,7 @@ def papers(trace: Any) -> list[str]:
             keys += _papers_of_metric(card.metric, "alex") if card.metric else []
             # The unscaled and the scaled sums are those of the code of R-LPIPS's authors.
             keys += ["ghazanfari2023rlpips"] if "sums" in card.norm else []
-        classifier = catalog.CLASSIFIERS.get(receipt["classifier"]["name"])
+        classifier = classifier_cards.CLASSIFIERS.get(receipt["classifier"]["name"])
         keys += [classifier.paper] if classifier else []
     elif receipt["objective"] != "pair":
         keys += ["madry2018towards"] if receipt["schedule"] != "apgd" else ["croce2020reliable"]

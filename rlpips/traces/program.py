@@ -11,7 +11,7 @@ import numpy as np
 from rlpips import paths
 from rlpips.data import images
 from rlpips.traces.export import safe, stem
-from rlpips.zoo import catalog
+from rlpips.zoo import catalog, classifier_cards
 from rlpips.zoo.attack_cards import ATTACKS
 
 RUNS = {"lpa": 5, "apgd": 4}  # of so many steps each, which an attack makes (`rlpips.attacks.by_card.total_steps`)
@@ -79,7 +79,7 @@ def _fool(trace: Any) -> tuple[list[str], list[str], list[str]]:
     attacks = receipt["attacks"]
     steps = min(each["steps"] // RUNS.get(ATTACKS[each["name"]].kind, 1) for each in attacks)
     classifier = receipt["classifier"]["name"]
-    known = classifier in catalog.CLASSIFIERS
+    known = classifier in classifier_cards.CLASSIFIERS
     if not known:
         before.append(f"classifier = ...  # your own, {_words(classifier)}")
     settings = {

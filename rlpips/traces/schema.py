@@ -51,9 +51,9 @@ MEASURES = ("distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 
 
 def keyframes(steps: int, height: int, width: int, backbone: str = "alex", metrics: Any = ()) -> list[int]:
-    """The steps at which pictures and maps are kept, denser early: 10, but as few as 6 where a pass of the network takes longer."""
+    """The steps at which pictures and maps are kept, denser early: 8, but as few as 6 where a pass of the network takes longer."""
     cost = height * width * catalog.cost(metrics, backbone)
-    count = max(6, min(10, round(10 * (256 * 256) / cost)))
+    count = max(6, min(8, round(8 * (256 * 256) / cost)))
     return sorted({round(steps * (index / (count - 1)) ** 1.6) for index in range(count)})
 
 

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from rlpips import paths, saving
-from rlpips.zoo.catalog import PackagedFile, card, check, classifier_card, trunk_card
+from rlpips.zoo import classifier_cards
+from rlpips.zoo.catalog import PackagedFile, card, check, trunk_card
 
 # LPIPS's input normalisation, for pixels on [-1, 1]. A checkpoint with other numbers would be another metric.
 LPIPS_SHIFT = (-0.030, -0.088, -0.188)
@@ -83,7 +84,7 @@ def load_classifier(name: str, progress: DownloadProgress = print_progress) -> d
     downloaded, and keep their types. All are on the CPU. `progress` is as for `load_trunk`. Raises ValueError for an unknown
     name, WeightsError (a ValueError) if the weights are missing, damaged or cannot be downloaded.
     """
-    classifier = classifier_card(name)
+    classifier = classifier_cards.card(name)
     if classifier.model:
         return _torchvision(classifier.title, classifier.file, classifier.url, progress)
     if not classifier.sha256:

@@ -8,7 +8,7 @@ from torchvision.datasets import CIFAR10
 
 from rlpips.classifiers import cifar10
 from rlpips.classifiers.cifar10 import Pictures
-from rlpips.zoo.catalog import CIFAR10_CLASSES
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 
 
 def write_files(folder, split, per_class):

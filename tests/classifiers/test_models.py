@@ -16,8 +16,8 @@ from rlpips import paths
 from rlpips.classifiers import models
 from rlpips.classifiers.models import imagenet_classifier, load_classifier, small_resnet
 from rlpips.training.classifiers import pack, unpack
-from rlpips.zoo import catalog, weights
-from rlpips.zoo.catalog import CIFAR10_CLASSES
+from rlpips.zoo import classifier_cards, weights
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 from rlpips.zoo.weights import WeightsError
 
 
@@ -31,8 +31,8 @@ def shipped(untrained, tmp_path, monkeypatch):
     """An untrained classifier in place of the shipped weights of "undefended"."""
     raw = pack(untrained)
     (tmp_path / "classifier_undefended.safetensors").write_bytes(raw)
-    card = replace(catalog.CLASSIFIERS["undefended"], sha256=hashlib.sha256(raw).hexdigest())
-    monkeypatch.setitem(catalog.CLASSIFIERS, "undefended", card)
+    card = replace(classifier_cards.CLASSIFIERS["undefended"], sha256=hashlib.sha256(raw).hexdigest())
+    monkeypatch.setitem(classifier_cards.CLASSIFIERS, "undefended", card)
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
     monkeypatch.setattr(models, "_LOADED", {})
     return tmp_path / "classifier_undefended.safetensors"
@@ -104,7 +104,9 @@ def test_unknown_and_damaged_classifiers_are_refused(shipped, monkeypatch):
             load_classifier(bad)
     with pytest.raises(ValueError, match='device must be None, "cpu" or "cuda"'):
         load_classifier("undefended", "abacus")
-    monkeypatch.setitem(catalog.CLASSIFIERS, "at-l2", replace(catalog.CLASSIFIERS["at-l2"], sha256=""))
+    monkeypatch.setitem(
+        classifier_cards.CLASSIFIERS, "at-l2", replace(classifier_cards.CLASSIFIERS["at-l2"], sha256="")
+    )
     with pytest.raises(WeightsError, match="the classifier AT l2, is not trained yet"):
         load_classifier("at-l2")
     raw = shipped.read_bytes()
@@ -114,15 +116,15 @@ def test_unknown_and_damaged_classifiers_are_refused(shipped, monkeypatch):
     state = unpack(raw)
     other = safetensors.torch.save({**state, "head.2.bias": torch.zeros(11)})
     shipped.write_bytes(other)
-    card = replace(catalog.CLASSIFIERS["undefended"], sha256=hashlib.sha256(other).hexdigest())
-    monkeypatch.setitem(catalog.CLASSIFIERS, "undefended", card)
+    card = replace(classifier_cards.CLASSIFIERS["undefended"], sha256=hashlib.sha256(other).hexdigest())
+    monkeypatch.setitem(classifier_cards.CLASSIFIERS, "undefended", card)
     with pytest.raises(WeightsError, match=r"(?s)does not fit the network of Undefended: .*head.2.bias"):
         load_classifier("undefended")
 
 
-@pytest.mark.parametrize("name", [name for name, card in catalog.CLASSIFIERS.items() if card.sha256])
+@pytest.mark.parametrize("name", [name for name, card in classifier_cards.CLASSIFIERS.items() if card.sha256])
 def test_a_shipped_classifier_is_what_its_card_says(name):
-    card = catalog.CLASSIFIERS[name]
+    card = classifier_cards.CLASSIFIERS[name]
     stored = json.loads((paths.WEIGHTS / card.file).with_suffix(".json").read_text("utf-8"))
     assert stored["sha256"] == card.sha256 and stored["file"] == card.file and stored["name"] == name
     loaded = load_classifier(name)
@@ -146,7 +148,7 @@ def test_a_shipped_classifier_is_what_its_card_says(name):
 )
 def test_imagenet_classifiers_are_torchvisions(name, channels, sides):
     torch.manual_seed(0)
-    whole = torchvision.models.get_model(catalog.CLASSIFIERS[name].model, weights=None).eval()
+    whole = torchvision.models.get_model(classifier_cards.CLASSIFIERS[name].model, weights=None).eval()
     classifier = imagenet_classifier(name, whole.state_dict()).eval().requires_grad_(False)
     x = noise(1, 224)
     mean, deviation = (torch.tensor(each).view(1, 3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
@@ -167,8 +169,8 @@ def test_imagenet_weights_are_found_where_the_user_put_them(tmp_path, monkeypatc
     file = f"alexnet-owt-{hashlib.sha256(raw).hexdigest()[:8]}.pth"
     (tmp_path / file).write_bytes(raw)
     monkeypatch.setenv("RLPIPS_WEIGHTS_DIR", str(tmp_path))
-    card = replace(catalog.CLASSIFIERS["alexnet-imagenet"], file=file)
-    monkeypatch.setitem(catalog.CLASSIFIERS, "alexnet-imagenet", card)
+    card = replace(classifier_cards.CLASSIFIERS["alexnet-imagenet"], file=file)
+    monkeypatch.setitem(classifier_cards.CLASSIFIERS, "alexnet-imagenet", card)
     assert weights.load_classifier("alexnet-imagenet").keys() == state.keys()
     with pytest.raises(WeightsError, match="does not fit the network of AlexNet"):  # its tensors are too small
         load_classifier("alexnet-imagenet")

@@ -16,7 +16,7 @@ from rlpips.evaluate import __main__ as evaluate
 from rlpips.evaluate import classifier_command, classifier_tables, metric_commands, tables
 from rlpips.evaluate.report import Report, read_earlier
 from rlpips.zoo import cards
-from rlpips.zoo.catalog import CIFAR10_CLASSES
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 
 TINY = [
     "--all", "--natural", "40", "--triplets", "30", "--mixed", "12", "--size", "32", "--steps", "2", "--eps-linf", "4",

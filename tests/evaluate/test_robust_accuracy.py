@@ -19,7 +19,7 @@ from rlpips.evaluate.attacked_classifier import Trial, cost_of
 from rlpips.evaluate.matching import SEVERITIES, match, natural_roots
 from rlpips.evaluate.robust_accuracy import AUTHORS, PAIRS, YARDSTICKS, authors_distances, compare, robust_accuracy
 from rlpips.metrics.lpips import load_metric
-from rlpips.zoo import catalog
+from rlpips.zoo import classifier_cards
 from rlpips.zoo.attack_cards import ATTACKS
 from rlpips.zoo.catalog import PAIR
 
@@ -71,7 +71,7 @@ def cheap_attacks(monkeypatch):
     monkeypatch.setattr(matching, "SEVERITIES", tuple(np.linspace(0, 1, 4)))
     monkeypatch.setattr(matching, "DISTORTIONS", {name: DISTORTIONS[name] for name in ("noise", "blur")})
     cards = {name: SimpleNamespace(title=name, sha256=f"sha of {name}") for name in ("dim", "dimmer")}
-    monkeypatch.setattr(catalog, "CLASSIFIERS", cards)
+    monkeypatch.setattr(classifier_cards, "CLASSIFIERS", cards)
 
 
 def test_clean_mistakes_count_as_wrong_and_are_not_attacked(cheap_attacks):
@@ -276,7 +276,7 @@ def test_earlier_rows_are_not_measured_again(metrics, cheap_attacks, monkeypatch
     ) and f"{torch.__version__} (2 acc" in classifier_tables.versions(mended)
 
     loaded = []
-    monkeypatch.setattr(catalog.CLASSIFIERS["dim"], "sha256", "another training")
+    monkeypatch.setattr(classifier_cards.CLASSIFIERS["dim"], "sha256", "another training")
     final_report(["dim"], metrics, earlier, lambda name: loaded.append(name) or Bright())
     final_report(["dimmer"], metrics, both, pytest.fail)
     final_report(["dimmer"], metrics, both, lambda name: loaded.append(name) or Bright(), seed=1)

@@ -46,7 +46,7 @@ from rlpips.quiz import archive
 from rlpips.traces.trace import Trace
 from rlpips.training.checkpoint import TrainingState
 from rlpips.training.classifiers import pack
-from rlpips.zoo import cards, catalog, weights
+from rlpips.zoo import cards, catalog, classifier_cards, weights
 
 CHARACTERS = 8_000_000  # of a card or a report, so that its writing takes a while
 NUMBERS = 2_000_000  # of heads, a checkpoint or a download
@@ -88,7 +88,7 @@ def heads(folder):
 
 def classifier(folder):
     paths.WEIGHTS = folder
-    file, networks = folder / catalog.CLASSIFIERS["undefended"].file, []
+    file, networks = folder / classifier_cards.CLASSIFIERS["undefended"].file, []
     for n in range(2):
         torch.manual_seed(n)
         networks.append(small_resnet("undefended"))
@@ -96,7 +96,7 @@ def classifier(folder):
     states = [digests_of(safetensors.torch.load(raw)) for raw in contents]
 
     def load(digest):
-        catalog.CLASSIFIERS["undefended"] = replace(catalog.CLASSIFIERS["undefended"], sha256=digest)
+        classifier_cards.CLASSIFIERS["undefended"] = replace(classifier_cards.CLASSIFIERS["undefended"], sha256=digest)
         return states.index(digests_of(weights.load_classifier("undefended")))
 
     return pair(file, contents, load)

@@ -40,12 +40,12 @@ def of(trace, **receipt):
 
 
 def test_files_are_called_after_picture_attack_and_seed(duel):
-    assert duel.stem == "chelsea_linf4_cosine40_seed0"
+    assert duel.stem == "chelsea_linf4_cosine20_seed0"
     assert of(duel, norm="l2", eps=3.0, schedule="apgd", seed=7).stem == "chelsea_l2-3_apgd40_seed7"
-    assert of(duel, norm="flow", eps=0.5, objective="toward").stem == "chelsea_toward_flow-0.5_cosine40_seed0"
-    assert of(duel, restarts=3, backbone="vgg").stem == "chelsea_linf4_cosine40x3_seed0_vgg"
+    assert of(duel, norm="flow", eps=0.5, objective="toward").stem == "chelsea_toward_flow-0.5_cosine20_seed0"
+    assert of(duel, restarts=3, backbone="vgg").stem == "chelsea_linf4_cosine20x3_seed0_vgg"
     others = replace(duel, metrics=("lpips", "rlpips-l2"))
-    assert others.stem == "chelsea_linf4_lpips_rlpips-l2_cosine40_seed0"
+    assert others.stem == "chelsea_linf4_lpips_rlpips-l2_cosine20_seed0"
     assert Trace.load(paths.PRECOMPUTED_CLASSIFIER / "cat-02-undefended-ppgd-r-ppgd.zip").stem.startswith(
         "cat-02_undefended_ppgd_r-ppgd_steps"
     )

@@ -18,7 +18,7 @@ from rlpips.training import classifier_accuracy, classifier_command, classifiers
 from rlpips.training.classifier_accuracy import accuracy, accuracy_under_pgd
 from rlpips.training.classifier_recipes import RECIPES, pgd_in_pixels
 from rlpips.training.classifiers import crop, train
-from rlpips.zoo.catalog import CIFAR10_CLASSES
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import rlpips.ui.page as page
 from rlpips.ui.pages import gallery
 app = page.build()
 opening = gallery.opening()
-assert opening["state"] == "recorded" and opening["meta"]["steps"] == 40
+assert opening["state"] == "recorded" and opening["meta"]["steps"] == 20
 assert all(gallery.message(path)["frames"] for path in gallery.recorded()[:2])
 assert "plotly" not in sys.modules
 print("built", len(app.blocks))

@@ -16,7 +16,7 @@ from visitors import VISITOR
 
 from rlpips import Trace, paths
 from rlpips.ui.pages import classifier, classifier_address, classifier_examples, classifier_table, classifier_text
-from rlpips.zoo import attack_cards, cards, catalog
+from rlpips.zoo import attack_cards, cards, classifier_cards
 
 ROOT = "#fool-viewer"
 SAMPLES = classifier_examples.samples()
@@ -175,7 +175,7 @@ def test_the_table_shows_every_row_under_its_bound_and_a_gap_where_nothing_was_m
         and "stronger 1 times and weaker 0 times, and 1 are undecided" in page
     )
     assert "200 pictures" in page
-    assert catalog.CLASSIFIERS["pat-self"].training in html.unescape(page)
+    assert classifier_cards.CLASSIFIERS["pat-self"].training in html.unescape(page)
 
 
 def test_every_attack_has_its_section_and_the_authors_ball_its_explanation():
@@ -310,7 +310,7 @@ def test_opens_on_a_recorded_example_only_when_its_tab_is_chosen(chromium, serve
         assert told(page, "Done: a recorded example.")
         check_shares(page, trace, steps)
         alts = page.eval_on_selector_all("#fool-samples img", "all => all.map((each) => each.alt)")
-        assert set(alts) == set(catalog.CIFAR10_CLASSES) and len(alts) == len(SAMPLES)
+        assert set(alts) == set(classifier_cards.CIFAR10_CLASSES) and len(alts) == len(SAMPLES)
         page.wait_for_function(f"[...document.querySelectorAll('{ROOT} canvas')].every((each) => each.ariaLabel)")
         sizes = {(each["width"], each["height"]) for each in b.canvases(page, ROOT)}
         assert (32, 32) in sizes
@@ -456,5 +456,5 @@ def test_every_example_has_a_caption_of_its_own():
     for _, path in EXAMPLES:
         with zipfile.ZipFile(path) as archive:
             assert json.loads(archive.read("trace.json"))["meta"]["verdicts"]["classes"] == list(
-                catalog.CIFAR10_CLASSES
+                classifier_cards.CIFAR10_CLASSES
             )

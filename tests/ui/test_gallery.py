@@ -110,7 +110,7 @@ def test_a_pair_that_was_saved_is_opened(pair, warnings):
 
 def test_a_recorded_duel_is_opened(warnings):
     found, said, _ = gallery._open(RECORDED, "a recorded duel", "duel")
-    assert said == "Done: a recorded duel, astronaut, pushed away, l∞ 4/255, 40 steps." and not warnings
+    assert said == "Done: a recorded duel, astronaut, pushed away, l∞ 4/255, 20 steps." and not warnings
     assert found["state"] == "recorded"
 
 
@@ -167,7 +167,7 @@ def test_a_card_opens_its_file_once(monkeypatch):
             super().__init__(*arguments)
 
     monkeypatch.setattr(gallery.zipfile, "ZipFile", Spy)
-    assert gallery._card(RECORDED)[1] == "astronaut, pushed away, l∞ 4/255, 40 steps"
+    assert gallery._card(RECORDED)[1] == "astronaut, pushed away, l∞ 4/255, 20 steps"
     assert len(opened) == 1
 
 

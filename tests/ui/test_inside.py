@@ -165,7 +165,10 @@ def test_the_recorded_duel_is_opened(chromium, server):
         # A position; and a silent channel.
         page.locator("#viewer .rv-picture[data-kind=map] .rv-frame").first.click(position={"x": 60, "y": 50})
         page.wait_for_selector("#viewer .rv-place-layers li >> nth=4")
+        curves = page.locator("#viewer thead .rv-is-curve")  # there are none of a position
+        assert not curves.is_visible()
         page.locator("#viewer .rv-unplace").click()
+        curves.wait_for()
         page.locator("#viewer .rv-is-silence input").first.check()
         page.wait_for_selector("#viewer .rv-chip")
         page.set_viewport_size({"width": 390, "height": 844})

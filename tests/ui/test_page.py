@@ -31,7 +31,7 @@ def reset(page):
     page.evaluate("location.hash = '#duel'")
     page.wait_for_function("""() => {
       const { state, step } = document.querySelector('#viewer .rv').dataset;
-      return state === 'recorded' && step === '40' && document.querySelector('#steps input').value === '40'
+      return state === 'recorded' && step === '20' && document.querySelector('#steps input').value === '20'
         && document.querySelector('#eps input').value === '4' && !document.querySelector('#page-duel [inert]');
     }""")
     b.enter(page, "#steps", STEPS)

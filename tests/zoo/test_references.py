@@ -5,7 +5,8 @@ import re
 import pytest
 
 from rlpips.zoo import references
-from rlpips.zoo.catalog import CATALOG, CLASSIFIERS, TRUNKS
+from rlpips.zoo.catalog import CATALOG, TRUNKS
+from rlpips.zoo.classifier_cards import CLASSIFIERS
 from rlpips.zoo.references import REFERENCES
 
 

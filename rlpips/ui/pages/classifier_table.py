@@ -11,7 +11,7 @@ from typing import Any
 
 from rlpips.evaluate import classifier_tables, tables
 from rlpips.ui.pages.robustness_text import percent
-from rlpips.zoo import attack_cards, catalog
+from rlpips.zoo import attack_cards, classifier_cards
 
 HEADING = "How accurate each classifier stays under attack"
 # Sections of the table: settings of the bounds, in the order of the page.
@@ -33,9 +33,9 @@ def page(report: dict[str, Any]) -> str:
     names = list(report["classifiers"])
     sections = list(_sections(report))
     training = "".join(
-        f"<dt>{_title(name)}</dt><dd>{html.escape(catalog.CLASSIFIERS[name].training)}</dd>"
+        f"<dt>{_title(name)}</dt><dd>{html.escape(classifier_cards.CLASSIFIERS[name].training)}</dd>"
         for name in names
-        if name in catalog.CLASSIFIERS
+        if name in classifier_cards.CLASSIFIERS
     )
     return (
         f'<div class="fool-stored"><h2>{HEADING}</h2>'
@@ -221,7 +221,7 @@ def _finding(finding: dict[str, Any] | None) -> str:
 
 
 def _title(name: str) -> str:
-    return html.escape(catalog.CLASSIFIERS[name].title if name in catalog.CLASSIFIERS else name)
+    return html.escape(classifier_cards.CLASSIFIERS[name].title if name in classifier_cards.CLASSIFIERS else name)
 
 
 def _ink(color: str, more: str = "") -> str:

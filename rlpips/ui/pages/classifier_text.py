@@ -10,7 +10,7 @@ from typing import Any
 
 from rlpips.traces.trace import Trace
 from rlpips.ui.pages import classifier_table
-from rlpips.zoo import attack_cards, cards, catalog
+from rlpips.zoo import attack_cards, cards, catalog, classifier_cards
 
 BOUNDS = [
     ("comparable by natural distortion", "matched"),
@@ -26,7 +26,7 @@ _NOT_MEASURED = "This has not been measured yet. <code>python -m rlpips.evaluate
 
 def available() -> list[str]:
     """The names of the classifiers of CIFAR-10 that are trained."""
-    return [name for name, card in catalog.CLASSIFIERS.items() if card.sha256 and not card.model]
+    return [name for name, card in classifier_cards.CLASSIFIERS.items() if card.sha256 and not card.model]
 
 
 def classifiers(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -35,13 +35,13 @@ def classifiers(names: Iterable[str]) -> list[tuple[str, str]]:
     for name in names:
         accuracy = _accuracy_without_attack(name)
         text = "" if accuracy is None else f", {percent(accuracy)} right"
-        choices.append((catalog.CLASSIFIERS[name].title + text, name))
+        choices.append((classifier_cards.CLASSIFIERS[name].title + text, name))
     return choices
 
 
 def trained(name: str | None) -> str:
     """How a classifier was trained, in a sentence."""
-    return html.escape(catalog.CLASSIFIERS[name].training) if name in catalog.CLASSIFIERS else ""
+    return html.escape(classifier_cards.CLASSIFIERS[name].training) if name in classifier_cards.CLASSIFIERS else ""
 
 
 def _accuracy_without_attack(name: str) -> float | None:
