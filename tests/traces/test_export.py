@@ -41,7 +41,7 @@ def of(trace, **receipt):
 
 def test_files_are_called_after_picture_attack_and_seed(duel):
     assert duel.stem == "chelsea_linf4_cosine20_seed0"
-    assert of(duel, norm="l2", eps=3.0, schedule="apgd", seed=7).stem == "chelsea_l2-3_apgd40_seed7"
+    assert of(duel, norm="l2", eps=3.0, schedule="apgd", seed=7).stem == "chelsea_l2-3_apgd20_seed7"
     assert of(duel, norm="flow", eps=0.5, objective="toward").stem == "chelsea_toward_flow-0.5_cosine20_seed0"
     assert of(duel, restarts=3, backbone="vgg").stem == "chelsea_linf4_cosine20x3_seed0_vgg"
     others = replace(duel, metrics=("lpips", "rlpips-l2"))
@@ -60,15 +60,15 @@ def test_files_are_called_after_picture_attack_and_seed(duel):
 )  # fmt: skip
 def test_a_hostile_name_is_made_safe(duel, name, safe):
     stem = replace(duel, name=name).stem
-    assert stem == "_".join(filter(None, [safe, "linf4_cosine40_seed0"]))
+    assert stem == "_".join(filter(None, [safe, "linf4_cosine20_seed0"]))
     assert not set(stem) & set("/\\\n\u202e:*?\"<>| '$`")
 
 
 def test_the_table_has_every_step_lane_and_metric(duel, tmp_path):
     path = duel.to_csv(tmp_path)
-    assert path.name == "chelsea_linf4_cosine40_seed0.csv"
+    assert path.name == "chelsea_linf4_cosine20_seed0.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
-    assert len(rows) == 41 * 3 * 2 and path.read_text("utf-8") == duel.to_csv()
+    assert len(rows) == 21 * 3 * 2 and path.read_text("utf-8") == duel.to_csv()
     ruler = Ruler.from_json(duel.ruler)
     for place in (0, 7, 100, len(rows) - 1):
         step, lane, metric = np.unravel_index(place, duel.distance.shape)
@@ -214,7 +214,7 @@ def test_the_papers_of_other_metrics_and_of_attacks_on_classifiers(duel):
 
 def test_a_notebook_shows_the_last_distances(duel):
     shown = duel._repr_html_()
-    assert "chelsea_linf4_cosine40_seed0" in shown and f"{duel.distance[-1, 0, 0]:.4g}" in shown
+    assert "chelsea_linf4_cosine20_seed0" in shown and f"{duel.distance[-1, 0, 0]:.4g}" in shown
     assert "further than any JPEG tried" in shown and "4/255" in shown
 
 

@@ -102,7 +102,7 @@ def test_opens_on_a_recorded_duel(chromium, server):
     with b.visit(chromium, server.url) as page:
         page.wait_for_selector("#viewer .rv-columns canvas")
         page.wait_for_selector("#viewer .rv-curve", state="attached")
-        assert viewer(page) == ("recorded", 40, 40)
+        assert viewer(page) == ("recorded", 20, 20)
         wait_painted(page)
         assert {(each["height"], each["width"]) for each in b.canvases(page)} >= {(256, 256)}
         assert page.inner_text("#viewer .rv-origin") == "recorded" and "AlexNet" in page.inner_text(
@@ -163,29 +163,29 @@ def test_scrubber_moves_everything_without_the_server(fresh):
     page.mouse.down()
     page.mouse.move(bar["x"] + 9, middle, steps=80)
     page.mouse.up()
-    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 40'")
+    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 20'")
     assert viewer(page)[1] == 0
     shown = page.evaluate("window.steps")
-    assert shown == sorted(shown, reverse=True) and len(shown) >= 35
+    assert shown == sorted(shown, reverse=True) and len(shown) >= 18
     assert [each["digest"] for each in b.canvases(page)] != [each["digest"] for each in before]
 
     for key, step in (
         ("ArrowRight", 1),
         ("ArrowRight", 2),
         ("ArrowLeft", 1),
-        ("End", 40),
-        ("ArrowLeft", 39),
+        ("End", 20),
+        ("ArrowLeft", 19),
         ("Home", 0),
     ):
         page.press("#viewer [data-scrubber]", key)
-        page.wait_for_function(f"document.querySelector('#viewer .rv-step').textContent === 'step {step} of 40'")
+        page.wait_for_function(f"document.querySelector('#viewer .rv-step').textContent === 'step {step} of 20'")
 
     page.click("#viewer .rv-play")
     page.wait_for_function("Number(document.querySelector('#viewer .rv').dataset.step) > 3")
     page.click("#viewer [aria-label=Pause]")
-    assert 3 < viewer(page)[1] <= 40
+    assert 3 < viewer(page)[1] <= 20
     page.press("#viewer [data-scrubber]", "End")
-    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 40 of 40'")
+    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 20 of 20'")
     assert b.canvases(page) == before
     assert asked == []
 
@@ -204,7 +204,7 @@ def test_stop_keeps_what_is_there(page):
     assert page.is_disabled("#stop")
     status = b.wait_for_status(page, "Stopped")
     state, step, steps = viewer(page)
-    assert state == "stopped" and 18 <= step < 200 and steps == 200
+    assert state == "stopped" and 9 <= step < 200 and steps == 200
     assert status.startswith(f"Stopped: {step} steps in")
     wait_painted(page)
     assert all(text.endswith(f"step {step}") for text in page.locator("#viewer .rv-keyframe").all_inner_texts())
@@ -384,7 +384,7 @@ def test_gallery_opens_recorded_and_saved_duels(fresh, tmp_path):
     cards.nth(chosen).click()
     assert trace.name.replace("_", " ") in b.wait_for_status(page, "Done")
     page.wait_for_selector("#viewer .rv-columns canvas", state="visible")  # the Duel tab came up
-    assert viewer(page) == ("recorded", 40, 40)
+    assert viewer(page) == ("recorded", 20, 20)
     page.wait_for_function(f"document.querySelector('#viewer canvas').width === {trace.reference.shape[1]}")
     page.wait_for_function(f"Math.abs(parseFloat(document.querySelector('#viewer .rv-distance').textContent)"
                            f" - {trace.distance[-1, 0, 0]}) < 6e-3")  # fmt: skip
@@ -398,7 +398,7 @@ def test_gallery_opens_recorded_and_saved_duels(fresh, tmp_path):
     b.tab(page, "Gallery")
     b.upload(page, "#saved-trace", damaged)
     page.get_by_text("This is not a readable trace").first.wait_for()
-    assert page.locator("#recorded").is_visible() and viewer(page) == ("recorded", 40, 40)
+    assert page.locator("#recorded").is_visible() and viewer(page) == ("recorded", 20, 20)
     b.watch(page)
     if page.locator("#saved-trace button[aria-label=Clear]").count():
         page.click("#saved-trace button[aria-label=Clear]")
@@ -479,16 +479,16 @@ def test_the_curves_are_read_at_the_cursor(page):
     pointed = page.inner_text("#viewer .rv-readout").splitlines()
     assert re.fullmatch(r"step \d+", pointed[0]) and len(pointed) == 3
     assert (
-        pointed[1].startswith("LPIPS 0.") and "JPEG" in pointed[2] and viewer(page)[1] == 40
+        pointed[1].startswith("LPIPS 0.") and "JPEG" in pointed[2] and viewer(page)[1] == 20
     )  # pointing moves nothing
     page.mouse.move(5, 5)
     page.wait_for_selector("#viewer .rv-readout", state="hidden")
     page.press("#viewer .rv-chart", "ArrowLeft")
-    page.wait_for_function("document.querySelector('#viewer .rv').dataset.step === '39'")
+    page.wait_for_function("document.querySelector('#viewer .rv').dataset.step === '19'")
     page.wait_for_selector("#viewer .rv-readout", state="visible")
     value = page.get_attribute("#viewer .rv-chart", "aria-valuetext")
     assert value == "; ".join(page.inner_text("#viewer .rv-readout").splitlines()) and value.startswith(
-        "step 39; LPIPS 0."
+        "step 19; LPIPS 0."
     )
     assert page.locator("#viewer .rv-chart text").get_by_text("JPEG").count() == 0  # the legend says it, once
     assert page.locator("#viewer .rv-legend").get_by_text("JPEG").count() == 1
@@ -535,6 +535,6 @@ def test_keyboard_reaches_the_scrubber_and_the_wipe(page):
     page.wait_for_function(f"Number(document.activeElement.ariaValueNow) > {before}")
     tab_to("#viewer [data-scrubber]")
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("document.querySelector('#viewer .rv').dataset.step === '39'")
+    page.wait_for_function("document.querySelector('#viewer .rv').dataset.step === '19'")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"  # one sees where one is

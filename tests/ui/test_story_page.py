@@ -131,7 +131,7 @@ def test_all_scenes_by_keyboard_alone_and_every_number_is_the_traces(chromium, s
         page.keyboard.press("p")
         page.wait_for_selector("body.projecting")
         page.keyboard.press("ArrowLeft")  # of the projector, which is above the story
-        page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 39 of 40'")
+        page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 19 of 20'")
         page.keyboard.press("Escape")
         page.wait_for_selector("body:not(.projecting)")
         page.press("#viewer .rv-downloads summary", "Enter")
@@ -142,8 +142,8 @@ def test_all_scenes_by_keyboard_alone_and_every_number_is_the_traces(chromium, s
         page.keyboard.press("Escape")
         page.wait_for_function("location.hash === '#duel' && !document.querySelector('.story')")
         page.wait_for_function("document.activeElement.closest('#story')")
-        page.wait_for_function("document.querySelector('#viewer .rv-distance').textContent === '0.464'")
-        assert page.input_value("#viewer [data-scrubber]") == "40" and page.is_visible("#run")
+        page.wait_for_function("document.querySelector('#viewer .rv-distance').textContent === '0.454'")
+        assert page.input_value("#viewer [data-scrubber]") == "20" and page.is_visible("#run")
 
 
 def test_the_task_looks_at_the_duels_that_are_run(chromium, server):
