@@ -30,6 +30,8 @@ STEPS_OF_PACKAGES = (20, 40, 200)
 BEST = (500, 5)  # steps and restarts of APGD
 QUICK_BEST = (100, 2)
 SCHEDULES = ("fixed", "cosine", "apgd")
+COARSE = "cosine, coarse start"
+SQUARE = 8  # pixels a side of what a coarse start draws one colour for
 ENOUGH = 0.9  # of the best distance
 _SCALE = 10.0  # of a distance as a logit: cross-entropy in float32 then tells distances apart that differ by 1e-7
 
@@ -100,7 +102,7 @@ def strength_tables(
     where = f"{len(pictures)} pictures of {height}×{width}"
     left_out = f" Not installed, and left out: {', '.join(missing)}." if missing else ""
 
-    rows = [*product(SCHEDULES, steps), *product(packages, steps_of_packages)]
+    rows = [*product((*SCHEDULES, COARSE), steps), *product(packages, steps_of_packages)]
     yield Table(
         f"Strength: {where}",
         f"The share of the best distance that any attack found, among them APGD with {best[0]} steps and {best[1]} restarts; "
@@ -151,7 +153,7 @@ def _cell(
 ) -> _Cell:  # fmt: skip
     courses = {
         (schedule, count): our_attack(name, pictures, norm, eps, schedule, count)
-        for schedule, count in product(SCHEDULES, sorted(steps))
+        for schedule, count in product((*SCHEDULES, COARSE), sorted(steps))
     }
     thorough = [our_attack(name, pictures, norm, eps, "apgd", best[0], seed) for seed in range(best[1])]
     highest = torch.stack([course.best[-1] for course in [*courses.values(), *thorough]]).amax(0)
@@ -165,7 +167,8 @@ def _cell(
 
 
 def our_attack(name: str, pictures: Tensor, norm: str, eps: float, schedule: str, steps: int, seed: int = 0) -> Course:
-    """The `Course` of one attack of ours on a metric of the catalogue, from a random start."""
+    """The `Course` of one attack of ours on a metric of the catalogue, from a random start: noise of single pixels, or, with `COARSE` for
+    a schedule, of squares of pixels."""
     course, ball = Course(pictures.device), NORMS[norm]
     panel = Panel([shared_metric(name, device=pictures.device)], pictures)
 
@@ -174,8 +177,14 @@ def our_attack(name: str, pictures: Tensor, norm: str, eps: float, schedule: str
         course.note(distances)
         return (distances,)
 
-    initial = pictures + ball.random(pictures, eps, torch.Generator().manual_seed(seed))
-    for _ in scheduled(schedule, pictures, initial, objective, ball, eps, steps):
+    generator = torch.Generator().manual_seed(seed)
+    if schedule == COARSE:
+        schedule, height, width = "cosine", *pictures.shape[2:]
+        few = pictures[:, :, : -(-height // SQUARE), : -(-width // SQUARE)]
+        drawn = ball.project(F.interpolate(ball.random(few, eps, generator), (height, width), mode="nearest"), eps)
+    else:
+        drawn = ball.random(pictures, eps, generator)
+    for _ in scheduled(schedule, pictures, pictures + drawn, objective, ball, eps, steps):
         pass
     return course
 

@@ -67,8 +67,8 @@ def test_the_tables_compare_with_the_best_of_all(monkeypatch):
     shares, times = strength.strength_tables(pictures, **options)
     assert shares.description.endswith("Not installed, and left out: torchattacks.")
     by_row = {tuple(row[:2]): [float(cell) for cell in row[2:]] for row in shares.rows}
-    assert len(by_row) == 3 * 2 + 1 and by_row["weak", 3] == [0, 0]
-    for schedule in ("fixed", "cosine", "apgd"):
+    assert len(by_row) == 4 * 2 + 1 and by_row["weak", 3] == [0, 0]
+    for schedule in ("fixed", "cosine", "apgd", strength.COARSE):
         assert all(0 < few < many <= 1 for few, many in zip(by_row[schedule, 1], by_row[schedule, 8]))
     assert times.rows[1] == ["weak", "never within 3 steps", "never within 3 steps"]
 
