@@ -67,7 +67,7 @@ def test_a_link_made_here_opens_there(chromium, server):
         assert page.inner_text("#qr-dialog .qr-link") == link
     with opened(chromium, server, link.removeprefix(server.url)) as page:
         shows(page, "recorded", "4")
-        page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 1 of 40'")
+        page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 1 of 20'")
         page.wait_for_function("document.querySelector('#viewer .rv-handle').ariaValueNow === '52'")
         assert page.input_value("#viewer .rv-scale") == "common" and page.input_value("#viewer .rv-ruler") == "blur"
         assert "chelsea" in page.get_attribute("#viewer .rv-columns canvas", "aria-label")

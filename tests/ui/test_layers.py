@@ -102,7 +102,7 @@ def test_the_grid_shows_every_layer_and_follows_the_step(page, recorded):
     expected = [last.maps[m][k][0].max() for k in range(5) for m in range(2)]
     np.testing.assert_allclose([float(text.removeprefix("max ")) for text in figures], expected, atol=6e-4)
     page.press("#viewer [data-scrubber]", "Home")
-    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 40'")
+    page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 20'")
     assert grid.locator("figcaption b").all_inner_texts() != figures
     box = grid.locator(".rv-frame >> nth=4").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

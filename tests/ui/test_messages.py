@@ -42,7 +42,7 @@ def test_whole_message_holds_the_trace(recorded):
     assert (attacked == recorded.adversarial[:2]).all()
     again = Trace.load(message["files"]["trace"]["path"])
     assert (again.adversarial == recorded.adversarial).all()
-    assert message["files"]["trace"]["orig_name"] == "astronaut_linf4_cosine40_seed0.trace.zip"
+    assert message["files"]["trace"]["orig_name"] == "astronaut_linf4_cosine20_seed0.trace.zip"
 
 
 def test_stream_repeats_a_few_steps_so_that_a_message_may_be_lost():
