@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+SQUARE = 8  # pixels a side of what `coarse_random` draws one colour for
 _TINY = 1e-12  # avoids 0/0 where a gradient or a perturbation is exactly zero; far below any real one
 
 
@@ -69,3 +71,12 @@ L2 = Norm(
 )
 
 NORMS = {norm.name: norm for norm in (LINF, L2)}
+
+
+def coarse_random(norm: Norm, like: Tensor, eps: float | Tensor, generator: torch.Generator | None) -> Tensor:
+    """Random points of the balls that are even within squares of 8×8 pixels, in the shape of `like` (N, 3, H, W). A robust metric
+    answers to coarse changes more than to fine ones, and an attack on it that starts here finds more (assets/docs/speed.md)."""
+    height, width = like.shape[-2:]
+    few = like[..., : -(-height // SQUARE), : -(-width // SQUARE)]
+    squares = F.interpolate(norm.random(few, eps, generator), scale_factor=SQUARE, mode="nearest")
+    return norm.project(squares[..., :height, :width], eps)

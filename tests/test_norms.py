@@ -1,8 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
-from rlpips.norms import NORMS
+from rlpips.norms import NORMS, coarse_random
 
 EPS = {"linf": 4 / 255, "l2": 1.7}
 
@@ -71,3 +73,14 @@ def test_step_is_the_steepest_ascent_of_its_length(norm, batch):
 def test_a_zero_gradient_gives_no_step_and_no_nan(norm):
     step = norm.step(torch.zeros(2, 3, 8, 9), 0.1)
     assert torch.equal(step, torch.zeros(2, 3, 8, 9))
+
+
+def test_a_coarse_start_is_even_within_squares_and_lies_in_the_ball(norm):
+    like, eps = torch.zeros(2, 3, 21, 34), torch.tensor([0.02, 0.3]).view(2, 1, 1, 1)
+    drawn = coarse_random(norm, like, eps, torch.Generator().manual_seed(0))
+    assert drawn.shape == like.shape and (norm.measure(drawn) <= eps.flatten() * (1 + 1e-6)).all()
+    assert (norm.measure(drawn) > 0.9 * eps.flatten()).all()
+    for top, left in itertools.product(range(0, 21, 8), range(0, 34, 8)):
+        square = drawn[..., top : top + 8, left : left + 8]
+        assert (square == square[..., :1, :1]).all()
+    assert len(drawn.unique()) > 2 * 3 * 3 * 5 * 0.9

