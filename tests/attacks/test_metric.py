@@ -195,6 +195,22 @@ def test_steps_come_one_by_one_and_make_the_same_trace():
     assert whole.state == "done"
 
 
+@pytest.mark.parametrize("norm, eps", BUDGETS)
+def test_restarts_begin_in_turn_at_coarse_and_at_fine_noise(norm, eps, monkeypatch):
+    starts = []
+    honest = attacks.scheduled
+
+    def spying(schedule, centres, first, *rest):
+        starts.append(first - centres)
+        return honest(schedule, centres, first, *rest)
+
+    monkeypatch.setattr(attacks, "scheduled", spying)
+    rlpips.attack(photograph(), norm=norm, eps=eps, steps=1, restarts=3)
+    rough = [(start[..., 1:8, 1:8] - start[..., :1, :1]).abs().max() / start.abs().max() for start in starts]
+    assert rough[0] < 1e-3 and rough[1] > 0.1 and rough[2] < 1e-3
+    assert not torch.equal(starts[0], starts[2])
+
+
 def test_restarts_keep_the_best_of_each_lane():
     reference = photograph()
     runs = [step for step in rlpips.attack_steps(reference, steps=3, restarts=4) if step.index == 3]
