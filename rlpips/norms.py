@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SQUARE = 8  # pixels a side of what `coarse_random` draws one colour for
+BLOCK = 8  # pixels a side of what `coarse_random` draws one colour for
 _TINY = 1e-12  # avoids 0/0 where a gradient or a perturbation is exactly zero; far below any real one
 
 
@@ -74,9 +74,9 @@ NORMS = {norm.name: norm for norm in (LINF, L2)}
 
 
 def coarse_random(norm: Norm, like: Tensor, eps: float | Tensor, generator: torch.Generator | None) -> Tensor:
-    """Random points of the balls that are even within squares of 8×8 pixels, in the shape of `like` (N, 3, H, W). A robust metric
-    answers to coarse changes more than to fine ones, and an attack on it that starts here finds more (assets/docs/speed.md)."""
+    """Random perturbations that are constant within blocks of 8×8 pixels, in the shape of `like` (N, 3, H, W), within the ball; for l2
+    at its surface. R-LPIPS answers to them more than to noise of single values, and an attack on it that starts here finds more."""
     height, width = like.shape[-2:]
-    few = like[..., : -(-height // SQUARE), : -(-width // SQUARE)]
-    squares = F.interpolate(norm.random(few, eps, generator), scale_factor=SQUARE, mode="nearest")
-    return norm.project(squares[..., :height, :width], eps)
+    few = like[..., : -(-height // BLOCK), : -(-width // BLOCK)]
+    blocks = F.interpolate(norm.random(few, eps, generator), scale_factor=BLOCK, mode="nearest")
+    return norm.project(blocks[..., :height, :width], eps)

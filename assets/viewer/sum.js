@@ -123,7 +123,7 @@ export function newSum(panel, model, view, act) {
     const top = (values) => Math.max(1e-12, ...chosen.map((c) => values[c]));
     const tops = { q: Math.max(top(now), top(final)), w: Math.max(...heads.map(top)),
       p: Math.max(...finals.map(top), ...parts.map(top)) };
-    table.classList.toggle("rv-at-position", Boolean(view.local));  // which has no curves
+    table.classList.toggle("rv-at-position", Boolean(view.local));  // a position has no curves
     const steps = view.local ? [] : keyframesOf(model, lane, view.trunk);
     const curves = steps.map((step) => squaredAt(model, lane, step, view.trunk));
     for (const [place, row] of rows.entries()) {

@@ -29,8 +29,11 @@ STEPS = (10, 20, 40, 100)
 STEPS_OF_PACKAGES = (20, 40, 200)
 BEST = (500, 5)  # steps and restarts of APGD
 QUICK_BEST = (100, 2)
-SCHEDULES = ("fixed", "cosine", "apgd")
-COARSE = "cosine, coarse start"
+# name: (schedule, whether it starts at coarse noise)
+ATTACKS = {
+    "fixed": ("fixed", False), "cosine": ("cosine", False), "apgd": ("apgd", False), "cosine, coarse start": ("cosine", True),
+}  # fmt: skip
+DEFAULT = "cosine, coarse start"  # of `rlpips.attack`
 ENOUGH = 0.9  # of the best distance
 _SCALE = 10.0  # of a distance as a logit: cross-entropy in float32 then tells distances apart that differ by 1e-7
 
@@ -101,7 +104,7 @@ def strength_tables(
     where = f"{len(pictures)} pictures of {height}×{width}"
     left_out = f" Not installed, and left out: {', '.join(missing)}." if missing else ""
 
-    rows = [*product((*SCHEDULES, COARSE), steps), *product(packages, steps_of_packages)]
+    rows = [*product(ATTACKS, steps), *product(packages, steps_of_packages)]
     yield Table(
         f"Strength: {where}",
         f"The share of the best distance that any attack found, among them APGD with {best[0]} steps and {best[1]} restarts; "
@@ -109,7 +112,7 @@ def strength_tables(
         ["steps", "number", *columns],
         [[*row, *(cell.share(row) for cell in cells)] for row in rows],
     )
-    mine = [cell.enough(COARSE) for cell in cells]
+    mine = [cell.enough(DEFAULT) for cell in cells]
     ours_text = [f"{run[0]} steps, {run[1]:.2g} s" if run else f"never within {max(steps)} steps" for run in mine]
     rows_of_packages = []
     for package in packages:
@@ -151,10 +154,11 @@ def _cell(
     steps_of_packages: Sequence[int], best: tuple[int, int],
 ) -> _Cell:  # fmt: skip
     courses = {
-        (schedule, count): our_attack(name, pictures, norm, eps, schedule, count)
-        for schedule, count in product((*SCHEDULES, COARSE), sorted(steps))
+        (attack, count): our_attack(name, pictures, norm, eps, *ATTACKS[attack], count)
+        for attack, count in product(ATTACKS, sorted(steps))
     }
-    thorough = [our_attack(name, pictures, norm, eps, "apgd", best[0], seed) for seed in range(best[1])]
+    # Every second one coarse, as the restarts of `rlpips.attack`.
+    thorough = [our_attack(name, pictures, norm, eps, "apgd", seed % 2 == 0, best[0], seed) for seed in range(best[1])]
     highest = torch.stack([course.best[-1] for course in [*courses.values(), *thorough]]).amax(0)
     for package, attack in packages.items():
         for count in sorted(steps_of_packages):
@@ -165,9 +169,11 @@ def _cell(
     return _Cell(courses, torch.stack([highest, *(course.best[-1] for course in courses.values())]).amax(0))
 
 
-def our_attack(name: str, pictures: Tensor, norm: str, eps: float, schedule: str, steps: int, seed: int = 0) -> Course:
-    """The `Course` of one attack of ours on a metric of the catalogue, from a random start: noise of single pixels, or, with `COARSE` for
-    a schedule, of squares of pixels."""
+def our_attack(
+    name: str, pictures: Tensor, norm: str, eps: float, schedule: str, is_coarse: bool, steps: int, seed: int = 0
+) -> Course:
+    """The `Course` of one attack of ours on a metric of the catalogue, from noise of single values, or of blocks of pixels if
+    `is_coarse`."""
     course, ball = Course(pictures.device), NORMS[norm]
     panel = Panel([shared_metric(name, device=pictures.device)], pictures)
 
@@ -176,12 +182,9 @@ def our_attack(name: str, pictures: Tensor, norm: str, eps: float, schedule: str
         course.note(distances)
         return (distances,)
 
-    generator = torch.Generator().manual_seed(seed)
-    if schedule == COARSE:
-        schedule, drawn = "cosine", coarse_random(ball, pictures, eps, generator)
-    else:
-        drawn = ball.random(pictures, eps, generator)
-    for _ in scheduled(schedule, pictures, pictures + drawn, objective, ball, eps, steps):
+    random = partial(coarse_random, ball) if is_coarse else ball.random
+    initial = pictures + random(pictures, eps, torch.Generator().manual_seed(seed))
+    for _ in scheduled(schedule, pictures, initial, objective, ball, eps, steps):
         pass
     return course
 

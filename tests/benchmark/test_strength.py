@@ -37,9 +37,8 @@ def test_our_fixed_steps_find_what_a_loop_over_lpips_finds(package, name, norm):
     pictures, eps = ours.sample_pictures(2, (32, 45)), ours.EPS[norm]
     course = strength.Course(CPU)
     strength.other_attacks(CPU)[0]["a loop over lpips"](name, pictures, norm, eps, 5, course)
-    mine = strength.our_attack(name, pictures, norm, eps, "fixed", 5).best[
-        :-1
-    ]  # the loop does not measure its last iterate
+    mine = strength.our_attack(name, pictures, norm, eps, "fixed", False, 5).best
+    mine = mine[:-1]  # the loop does not measure its last iterate
     torch.testing.assert_close(mine, course.best, rtol=5e-3, atol=0)
 
 
@@ -68,8 +67,8 @@ def test_the_tables_compare_with_the_best_of_all(monkeypatch):
     assert shares.description.endswith("Not installed, and left out: torchattacks.")
     by_row = {tuple(row[:2]): [float(cell) for cell in row[2:]] for row in shares.rows}
     assert len(by_row) == 4 * 2 + 1 and by_row["weak", 3] == [0, 0]
-    for schedule in ("fixed", "cosine", "apgd", strength.COARSE):
-        assert all(0 < few < many <= 1 for few, many in zip(by_row[schedule, 1], by_row[schedule, 8]))
+    for attack in strength.ATTACKS:
+        assert all(0 < few < many <= 1 for few, many in zip(by_row[attack, 1], by_row[attack, 8]))
     assert times.rows[1] == ["weak", "never within 3 steps", "never within 3 steps"]
 
     monkeypatch.setattr(strength, "other_attacks", lambda device: ({"strong": everything}, []))

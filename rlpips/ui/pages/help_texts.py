@@ -43,7 +43,7 @@ TEXTS = (
     ),
     Help(
         "#viewer .rv-curves .rv-head", "noise",
-        "The control: a random change within the same budget, never pushed. What it does any noise does; the rest only an attack does.",
+        "The control: a random change of single pixels within the same budget, never pushed. What it does such noise does; the rest only an attack does.",
         "what-you-are-looking-at",
     ),
     Help(
