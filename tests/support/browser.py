@@ -260,11 +260,18 @@ def choose(page, field, text):
 
 def tab(page, name):
     """Go to a tab, which in a narrow window may be in the menu of further tabs."""
+    try:
+        _press_tab(page, name, 10_000)
+    except Exception:  # Gradio moves tabs between the bar and the menu a moment after the window has changed
+        _press_tab(page, name, PATIENCE)
+
+
+def _press_tab(page, name, patience):
     place = page.get_by_role("tab", name=name)
     if not place.count():
-        page.get_by_label("More tabs").click()
+        page.get_by_label("More tabs").click(timeout=patience)
         place = page.locator(".overflow-dropdown").get_by_text(name)
-    place.click()
+    place.click(timeout=patience)
 
 
 def upload(page, field, *files):
