@@ -75,12 +75,12 @@ def test_a_zero_gradient_gives_no_step_and_no_nan(norm):
     assert torch.equal(step, torch.zeros(2, 3, 8, 9))
 
 
-def test_a_coarse_start_is_even_within_squares_and_lies_in_the_ball(norm):
+def test_a_coarse_start_is_constant_within_blocks_and_lies_in_the_ball(norm):
     like, eps = torch.zeros(2, 3, 21, 34), torch.tensor([0.02, 0.3]).view(2, 1, 1, 1)
     drawn = coarse_random(norm, like, eps, torch.Generator().manual_seed(0))
     assert drawn.shape == like.shape and (norm.measure(drawn) <= eps.flatten() * (1 + 1e-6)).all()
     assert (norm.measure(drawn) > 0.9 * eps.flatten()).all()
     for top, left in itertools.product(range(0, 21, 8), range(0, 34, 8)):
-        square = drawn[..., top : top + 8, left : left + 8]
-        assert (square == square[..., :1, :1]).all()
+        block = drawn[..., top : top + 8, left : left + 8]
+        assert (block == block[..., :1, :1]).all()
     assert len(drawn.unique()) > 2 * 3 * 3 * 5 * 0.9

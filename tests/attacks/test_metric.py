@@ -84,10 +84,10 @@ def test_the_attack_is_textbook_pgd_on_the_lpips_package(norm, eps, schedule):
     trace = rlpips.attack(reference, norm=norm, eps=eps, steps=4, seed=5, schedule=schedule)
     generator = torch.Generator().manual_seed(5)
     NORMS[norm].random(reference, eps, generator)  # the noise lane is drawn first
-    squares = NORMS[norm].random(reference[..., :9, :7], eps, generator).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    blocks = NORMS[norm].random(reference[..., :9, :7], eps, generator).repeat_interleave(8, 2).repeat_interleave(8, 3)
     if norm == "l2":
-        squares *= min(1, eps / squares.norm())
-    x = (reference + squares).clamp(0, 1)
+        blocks *= min(1, eps / blocks.norm())
+    x = (reference + blocks).clamp(0, 1)
     distances = []
     for k in range(5):
         step_size = 2.5 * eps / 4 if schedule == "fixed" else eps * (1 + math.cos(math.pi * k / 4))

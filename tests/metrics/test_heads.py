@@ -248,9 +248,8 @@ def test_attacks_take_mixtures_and_the_attack_on_one_beats_the_old_attack_on_it(
     assert trace.metrics == ("lpips", "rlpips-linf", "silenced", "heads")
     own = trace.distance[-1, 3, 3]
     assert own > trace.distance[-1, [0, 1, 4], 3].max()
-    assert (
-        own > 0.97 * trace.distance[-1, 2, 3]
-    )  # "silenced" is nearly the same metric: LPIPS's weights are the larger ones
+    # "silenced" is nearly the same metric: LPIPS's weights are the larger ones.
+    assert own > 0.97 * trace.distance[-1, 2, 3]
 
 
 def lpips_without_its_heaviest(lpips):

@@ -369,9 +369,8 @@ def test_stop_keeps_what_is_there(page):
     b.enter(page, "#fool-steps", classifier_address.MAX_STEPS)
     b.watch(page, "fool-")
     page.click("#fool-run")
-    b.stop(
-        page, "#fool-stop", "window.steps.length > 2 && window.steps.at(-1) > 0"
-    )  # the first one may be of the run before
+    # The first step seen may be of the run before.
+    b.stop(page, "#fool-stop", "window.steps.length > 2 && window.steps.at(-1) > 0")
     status = told(page, "Stopped")
     steps = int(re.match(r"Stopped: (\d+) step", status)[1])
     page.wait_for_selector(f"{ROOT} .rv[data-state=stopped]")

@@ -28,8 +28,9 @@ from rlpips.ui.runtime import address, device, session, uploads, work
 from rlpips.ui.runtime.attack_run import AttackRun
 from rlpips.ui.runtime.loading import Loading
 from rlpips.ui.runtime.queue import Client
-from rlpips.zoo import attack_cards, classifier_cards
+from rlpips.zoo import attack_cards
 from rlpips.zoo.catalog import PAIR
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 
 SIDE = 32  # pixels of the pictures that the classifiers take
 ATTACKS = [(attack.title, name) for name, attack in attack_cards.ATTACKS.items()]
@@ -193,9 +194,7 @@ def _grid(samples: Iterable[str], selected_index: int | None, mine: Picture | No
 
 @lru_cache(maxsize=64)
 def _card(sample: str) -> tuple[Image.Image, str]:
-    return Image.fromarray(images.read_picture(Path(sample)).pixels), classifier_cards.CIFAR10_CLASSES[
-        label_of(sample) or 0
-    ]
+    return Image.fromarray(images.read_picture(Path(sample)).pixels), CIFAR10_CLASSES[label_of(sample) or 0]
 
 
 def _uploaded(request: gr.Request, path: str | None) -> tuple:

@@ -16,7 +16,7 @@ from rlpips import paths
 from rlpips.traces.trace import Trace
 from rlpips.ui.pages import classifier_text
 from rlpips.ui.runtime import messages
-from rlpips.zoo import classifier_cards
+from rlpips.zoo.classifier_cards import CIFAR10_CLASSES
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,7 @@ def label_of(path: str | Path) -> int | None:
     """The class of a sample, with which its name begins: "cat-03.png"; None for any other picture."""
     name = Path(path).stem.partition("-")[0]
     is_sample = Path(path).parent == paths.CIFAR10_SAMPLES
-    return (
-        classifier_cards.CIFAR10_CLASSES.index(name) if is_sample and name in classifier_cards.CIFAR10_CLASSES else None
-    )
+    return CIFAR10_CLASSES.index(name) if is_sample and name in CIFAR10_CLASSES else None
 
 
 def examples() -> Iterator[tuple[str, str]]:
