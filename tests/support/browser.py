@@ -104,6 +104,21 @@ def _answers(url):
         return False
 
 
+def _wait(wait_for_function, expression, **options):
+    """Wait until the expression, or the function, gives a true value; a node that is not there yet (TypeError) is waited for."""
+    patient = f"""argument => {{
+      try {{
+        const value = {expression};
+        return typeof value === "function" ? value(argument) : value;
+      }} catch (error) {{
+        if (error instanceof TypeError) return false;
+        throw error;
+      }}
+    }}"""
+    # Not in every frame, the default, which keeps the browser busy with frames that nobody sees.
+    return wait_for_function(patient, polling=POLLING, **options)
+
+
 @contextmanager
 def visit(browser, url, width=1440, height=900, offline_after=False, **options):
     """A page in a context of its own; fails at the end after an error in the console or a request to another server.
@@ -114,8 +129,7 @@ def visit(browser, url, width=1440, height=900, offline_after=False, **options):
     context.set_default_timeout(PATIENCE)
     context.add_init_script("performance.setResourceTimingBufferSize(5000)")
     page = context.new_page()
-    # Not in every frame, the default, which keeps the browser busy with frames that nobody sees.
-    page.wait_for_function = partial(page.wait_for_function, polling=POLLING)
+    page.wait_for_function = partial(_wait, page.wait_for_function)
     page.complaints = complaints = []
     page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
