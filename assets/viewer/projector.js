@@ -61,7 +61,8 @@ export function newProjector(root, model, view, columns, act, play) {
     if (!on || !document.fullscreenEnabled || document.fullscreenElement) return;
     try {
       await document.documentElement.requestFullscreen();
-      fills = true;
+      if (view.projector) fills = true;
+      else document.exitFullscreen();     // left before the window was filled
     } catch { /* Not allowed here: it fills the window. */ }
   }
 

@@ -76,6 +76,7 @@ def _duel(page):
     settle(page)
     yield "projector"
     page.keyboard.press("Escape")
+    page.wait_for_function("!document.fullscreenElement")
     size = page.viewport_size
     page.set_viewport_size({"width": 390, "height": 844})
     page.click("#page-duel .drawer-open")

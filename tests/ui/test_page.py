@@ -28,7 +28,7 @@ def begin(page):
 
 def reset(page):
     """Back to the recorded duel of the opening, by its address, and to short runs."""
-    page.evaluate("location.hash = '#duel'")
+    b.go(page, "#duel")
     page.wait_for_function("""() => {
       const { state, step } = document.querySelector('#viewer .rv').dataset;
       return state === 'recorded' && step === '20' && document.querySelector('#steps input').value === '20'

@@ -164,10 +164,8 @@ def test_stored_results_are_there_at_once(chromium, server, width, height, theme
             assert "python -m rlpips.evaluate" in page.inner_text("#robust-head")
             return
         if width < 700:  # the sections are folded
-            page.wait_for_selector("#robust-weights .chart-plot", state="attached")
-            page.evaluate(
-                "document.querySelectorAll('details.fold:not([open]) > summary').forEach((each) => each.click())"
-            )
+            for name in STORED:
+                page.locator(f"#robust-{name} details.fold:not([open]) > summary[tabindex='0']").click()
         drawn(page, *STORED)
         assert time.monotonic() - begun < 30
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
