@@ -25,6 +25,7 @@ PYTHON = {  # name: (where it is used, why)
     ),
     "_convolution_pointwise": ("rlpips/engine/convolutions.py", "convolutions with weights that are ordered once"),
     "_reorder_convolution_weight": ("rlpips/engine/convolutions.py", "orders the weights of a convolution once"),
+    "_is_mkldnn_bf16_supported": ("rlpips/engine/convolutions.py", "whether oneDNN may multiply bfloat16 on this CPU"),
 }
 OPERATORS = {  # of torch.ops: (where it is used, why)
     "aten.threshold_backward.grad_input": (
@@ -135,6 +136,7 @@ def test_ordered_convolutions_are_convolutions():
     ordered = torch.ops.mkldnn._reorder_convolution_weight(weight, [1, 1], [1, 1], [1, 1], 1, list(x.shape))
     y = torch.ops.mkldnn._convolution_pointwise(x, ordered, None, [1, 1], [1, 1], [1, 1], 1, "none", [], "")
     torch.testing.assert_close(y, F.conv2d(x, weight, padding=1), atol=1e-5, rtol=1e-4)
+    assert isinstance(torch.ops.mkldnn._is_mkldnn_bf16_supported(), bool)
 
 
 def test_the_operators_give_the_gradients_of_autograd():

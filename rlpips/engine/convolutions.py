@@ -146,7 +146,8 @@ def bfloat16_tiles() -> bool:
 
 
 def _can(capability: str) -> bool:
-    return bool(hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities().get(capability))
+    known = hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities().get(capability)
+    return bool(known) and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # no, where ONEDNN_MAX_CPU_ISA forbids it
 
 
 def _blocks(x):

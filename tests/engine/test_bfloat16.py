@@ -6,6 +6,7 @@ from truth import official, random_trunk
 import rlpips
 from rlpips.engine import bfloat16
 from rlpips.engine.bfloat16 import pick_precision
+from rlpips.engine.convolutions import multiplies_bfloat16
 from rlpips.engine.panel import Panel
 from rlpips.metrics.backbones import Trunk
 
@@ -92,7 +93,13 @@ def test_a_very_different_candidate_is_pulled_as_exactly():
     assert trace.distance[-1, 0, 0] < 1.02 * other.distance[-1, 0, 0]
 
 
-def test_the_precision_is_picked_by_the_hardware_or_named(monkeypatch):
+@pytest.fixture
+def willing(monkeypatch):
+    """A oneDNN that is allowed to use whatever the processor is said to have."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+
+
+def test_the_precision_is_picked_by_the_hardware_or_named(monkeypatch, willing):
     for tiles, expected in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda tiles=tiles: {"amx_bf16": tiles}, raising=False)
         assert pick_precision(None, "cpu") == pick_precision(None, "cpu", (256, 256)) == expected
@@ -102,7 +109,14 @@ def test_the_precision_is_picked_by_the_hardware_or_named(monkeypatch):
         rlpips.attack_steps(photographs(1), precision="fp16")
 
 
-def test_where_dot_products_alone_multiply_bfloat16_a_measurement_decides(monkeypatch):
+def test_what_oneDNN_is_forbidden_to_use_is_not_picked(monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    for capability in ("amx_bf16", "avx512_bf16"):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=capability: {name: True}, raising=False)
+        assert pick_precision(None, "cpu", (256, 256)) == "float32" and not multiplies_bfloat16()
+
+
+def test_where_dot_products_alone_multiply_bfloat16_a_measurement_decides(monkeypatch, willing):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     for large, small in ((0.5, 0.9), (1.4, 1.4)):
         monkeypatch.setattr(bfloat16, "share_of_float32", {False: large, True: small}.get)
