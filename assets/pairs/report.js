@@ -42,6 +42,13 @@ function words(name, row) {
   return quality === FURTHER ? "beyond quality 1" : quality === NEARER ? "above quality 88" : `quality ${quality}`;
 }
 
+function reading(name, row) {          // in a sentence
+  const said = words(name, row);
+  const [, side, quality] = said.match(/^(beyond |above )?(quality .*)$/) ?? [];
+  if (!quality) return said;
+  return `${{ "beyond ": "further than", "above ": "nearer than" }[side] ?? "as far as"} JPEG ${quality}`;
+}
+
 const text = (column, row) => texts[columns[column][row]];
 const percent = (share) => `${number(100 * share)} %`;
 
@@ -205,8 +212,8 @@ function pair(row) {
   made.append(element("h3", { textContent: columns.pair[row] }));
   const asked = eye && columns.eye[row] !== null ? [...metrics, eye] : metrics;
   const said = asked.map(({ name, title }) =>
-    ruled || name === "eye" ? `${title}: ${number(columns[name][row])}, as far as JPEG: ${words(name, row)}`
-      : `${title}: ${number(columns[name][row])}`);
+    ruled || name === "eye" ? `${title} ${number(columns[name][row])}, ${reading(name, row)}`
+      : `${title} ${number(columns[name][row])}`);
   const fools = ruled ? `Fools ${verdicts[verdict[row]]}. ` : "";
   made.append(element("p", { textContent: `${fools}${said.join("; ")}.` }));
   made.append(element("p", { textContent:

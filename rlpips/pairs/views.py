@@ -52,7 +52,7 @@ def views(pairs: Table, places: Sequence[int], side: int = 256) -> Iterator[View
         except (OSError, ValueError):
             continue
         clean, attacked = (images.to_tensor(each.pixels, measurer.device) for each in (x, y))
-        size = [max(1, min(_MAP_SIDE, each)) for each in clean.shape[2:]]
+        size = _fitting(clean.shape[2:], _MAP_SIDE)
         with torch.no_grad():
             maps = tuple(
                 merge_maps([layer[:, None] for layer in metric.layer_maps(clean, attacked)], size)[0, 0].cpu().numpy()
@@ -67,11 +67,14 @@ def views(pairs: Table, places: Sequence[int], side: int = 256) -> Iterator[View
 
 def _at_most(pixels: np.ndarray, side: int) -> np.ndarray:
     """uint8 (H, W, 3), reduced to that many pixels a side."""
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    return (
-        pixels if scale >= 1 else images.resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
-    )
+    return pixels if max(pixels.shape[:2]) <= side else images.resize(pixels, _fitting(pixels.shape[:2], side))
+
+
+def _fitting(size: Sequence[int], side: int) -> tuple[int, int]:
+    """(height, width) of the same shape, at most `side` pixels a side."""
+    scale = min(1.0, side / max(size))
+    height, width = (max(1, round(scale * each)) for each in size)
+    return height, width
 
 
 def coloured(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from rlpips import paths
 from rlpips.data import images
 from rlpips.metrics.eye import is_installed
 from rlpips.pairs import report
-from rlpips.pairs.views import choose
+from rlpips.pairs.views import choose, views
 
 NAMES = ["</script><script>document.title='run'</script>", 'b & "c"', "a\u202egnp", "plain"]
 
@@ -70,6 +70,13 @@ def test_the_pictures_are_the_pairs(page, pairs):
             png = base64.b64decode(entry[key].removeprefix("data:image/png;base64,"))
             np.testing.assert_array_equal(images.read_picture(png).pixels, expected.pixels)
         assert [each["title"] for each in entry["maps"]] == ["LPIPS", "R-LPIPS l∞", "R-LPIPS l2"]
+
+
+@pytest.mark.parametrize("size, expected", [((120, 200), (58, 96)), ((40, 64), (40, 64))])
+def test_maps_have_the_shape_of_their_pictures(size, expected):
+    x = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+    for view in views(rlpips.compare(x[:1], x[1:]), [0]):
+        assert [each.shape for each in view.maps] == [expected] * 3 and view.clean.shape == (*size, 3)
 
 
 def test_a_report_stays_small(pairs, monkeypatch):
