@@ -17,7 +17,7 @@ AUDIT = """([root, least]) => {
   const walker = document.createTreeWalker(at, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement, text = node.textContent.trim(), style = getComputedStyle(element);
-    if (!text || element.closest('option, template, script, style, .skip, .rv-title') || !element.checkVisibility({ visibilityProperty: true }))
+    if (!text || element.closest('option, template, script, style, sub, .skip, .rv-title') || !element.checkVisibility({ visibilityProperty: true }))
       continue;
     const range = document.createRange();
     range.selectNodeContents(node);
@@ -39,7 +39,8 @@ AUDIT = """([root, least]) => {
   const onHtml = texts.filter(({ element }) => !element.closest('svg'));    // labels of a chart may lie on its curves
   return {
     count: texts.length,
-    small: texts.filter(({ size }) => size < least - 0.01).map(({ text, size }) => `${text} ${size}`),
+    small: texts.filter(({ element, size }) => size < least - 0.01 && !element.closest('.rv-figure'))  // which has units of its own
+      .map(({ text, size }) => `${text} ${size}`),
     cut: onHtml.filter(cut).map(({ text }) => text),
     overlapping: onHtml.flatMap((one, i) => onHtml.slice(i + 1).filter((other) => meet(one, other)).map(({ text }) =>
       `${one.text} × ${text}`)),
@@ -210,6 +211,10 @@ def test_the_page_uses_the_window(chromium, server):
             page.hover("#viewer .rv-frame >> nth=0")  # the pixel probe
             page.wait_for_function("document.querySelector('#viewer .rv-probe').children.length === 4")
             audit(page, least=base)
+            page.click("#inside > summary")
+            page.wait_for_selector("#inside .rv-challenge:not(:empty)")
+            audit(page, least=base)
+            page.click("#inside > summary")
         b.tab(page, "Inspect a pair")  # opens on its example
         opened(page, "#pair-viewer")
         for width, height, base in sizes:
