@@ -33,7 +33,11 @@ export function newInside(root, model, view, act, address, scores, cache) {
   let built = null;                   // the network that the parts are built for
   let ordered = "";                   // what the channels were put in order for
 
-  panel.addEventListener("toggle", () => { if (view.inside !== panel.open) act({ inside: panel.open }); });
+  // At once: "toggle" comes later, and what is drawn meanwhile would close the panel again.
+  panel.querySelector("summary").addEventListener("click", (event) => {
+    event.preventDefault();
+    act({ inside: !view.inside });
+  });
   lane.onchange = () => change({ insideLane: Number(lane.value) });
   network.onchange = () => change({ trunk: Number(network.value), channel: null });
   document.addEventListener("reply", ({ detail }) => {

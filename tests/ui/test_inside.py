@@ -173,3 +173,20 @@ def test_the_recorded_duel_is_opened(chromium, server):
         page.wait_for_selector("#viewer .rv-chip")
         page.set_viewport_size({"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_press_counts_while_the_viewer_is_drawn(chromium, server):
+    with b.visit(chromium, server.url) as page:
+        b.ready(page)
+        page.evaluate("""() => {
+          const scrubber = document.querySelector('#viewer [data-scrubber]');
+          (function move() {
+            scrubber.value = scrubber.value === '20' ? '19' : '20';
+            scrubber.dispatchEvent(new Event('input', { bubbles: true }));
+            requestAnimationFrame(move);
+          })();
+        }""")
+        for is_open in (True, False) * 4:
+            page.click("#inside > summary")
+            page.wait_for_timeout(200)
+            assert page.evaluate("document.querySelector('#inside').open") == is_open
