@@ -30,6 +30,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
   const parts = { sum: newSum(panel, model, view, change), channel: newChannel(panel, model, view),
     few: newFew(panel, model, view), place: newPlace(panel, model, view, change) };
   const last = {};                    // what each part shows
+  let drawn = false;                  // whether it was open when it was last drawn
   let built = null;                   // the network that the parts are built for
   let ordered = "";                   // what the channels were put in order for
 
@@ -38,6 +39,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
     event.preventDefault();
     act({ inside: !view.inside });
   });
+  panel.addEventListener("toggle", () => { if (panel.open !== drawn) act({ inside: panel.open }); });  // by a search
   lane.onchange = () => change({ insideLane: Number(lane.value) });
   network.onchange = () => change({ trunk: Number(network.value), channel: null });
   document.addEventListener("reply", ({ detail }) => {
@@ -72,7 +74,7 @@ export function newInside(root, model, view, act, address, scores, cache) {
   }
 
   function show() {
-    panel.open = view.inside;
+    panel.open = drawn = view.inside;
     if (!panel.hidden && view.inside && built !== view.trunk) rebuild();
     const ready = !panel.hidden && view.inside && model.heads && pairOn(model, view.trunk).length
       && squaredAt(model, view.insideLane, view.step, view.trunk);

@@ -325,7 +325,8 @@ def test_the_score_adds_up_stays_and_starts_over(page):
         return [[f"{a}/{c}" if c else "–", f"{d}/{e}" if e else "–"] for a, c, d, e in expected]
 
     assert [row[1:] for row in score(page)] == texts()
-    page.reload()
+    with b.leaving(page):
+        page.reload()
     page.wait_for_selector(QUESTION)  # the address leads to this page again
     assert [row[1:] for row in score(page)] == texts()  # the visit goes on
     page.click("#judge-score button")

@@ -75,7 +75,8 @@ def test_the_language_comes_from_the_browser_and_is_remembered(chromium, server)
         assert page.evaluate("location.hash") == ""  # a link made here opens in the language of whoever opens it
         page.get_by_role("button", name="English").click()
         speaks(page, "en")
-        page.goto("about:blank")
+        with b.leaving(page):
+            page.goto("about:blank")
         page.goto(server.url)
         opened(page)
         speaks(page, "en")
@@ -91,7 +92,8 @@ def test_the_language_stays_in_the_address(chromium, server):
         page.evaluate("location.hash = '#how-the-attack'")  # as a link within the page
         page.wait_for_function("location.hash === '#how-the-attack?lang=zh'")
         page.wait_for_function("document.activeElement.textContent === '攻击'")
-        page.reload()
+        with b.leaving(page):
+            page.reload()
         speaks(page, "zh-Hans")
         page.evaluate("location.hash = '#duel?lang=xx&eps=99'")
         page.wait_for_selector(".notice:not([hidden])")

@@ -418,8 +418,8 @@ def test_inspect_a_pair(page, tmp_path):
     for state, says in (("recorded", "Done: a recorded example"), ("done", "Done: measured")):
         told(says)
         page.wait_for_selector("#pair-viewer .rv-columns canvas")
+        page.wait_for_function("state => document.querySelector('#pair-viewer .rv').dataset.state === state", arg=state)
         wait_painted(page, "#pair-viewer")
-        assert viewer(page, "#pair-viewer")[0] == state
         assert readings(page, "#pair-viewer") == pytest.approx(trace.distance_8bit[0], abs=6e-4)
         page.click("#compare")  # the example's pictures stand in the fields
 

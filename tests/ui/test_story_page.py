@@ -176,7 +176,8 @@ def test_a_scene_has_an_address(chromium, server):
         at(page, 3, "asks")
         page.go_forward()
         at(page, 2, "asks")
-        page.reload()
+        with b.leaving(page):
+            page.reload()
         at(page, 2, "asks")
         b.tab(page, "How it works")
         page.wait_for_function("location.hash === '#how' && !document.querySelector('.story')")
