@@ -87,6 +87,21 @@ def test_the_drawer(phone):
     for key in ("Shift+Tab", "Tab", "Tab"):  # around the end
         phone.keyboard.press(key)
         assert phone.evaluate("Boolean(document.activeElement.closest('.drawer'))")
+    size = phone.viewport_size
+    phone.set_viewport_size({"width": 390, "height": 560})
+    above = phone.evaluate("""() => {
+      const drawer = document.querySelector('.drawer[data-open]'), bar = drawer.querySelector('.stays').getBoundingClientRect();
+      const above = [];
+      for (drawer.scrollTop = 0; ; drawer.scrollTop += 20) {
+        for (let x = bar.left + 10; x < bar.right; x += 20) for (let y = bar.top + 5; y < bar.bottom; y += 10) {
+          const top = document.elementFromPoint(x, y);
+          if (!top.closest('.stays')) above.push(top.textContent);
+        }
+        if (drawer.scrollTop + drawer.clientHeight >= drawer.scrollHeight - 1) return above;
+      }
+    }""")
+    phone.set_viewport_size(size)
+    assert above == []  # what passes under the bar of buttons is not seen
     b.choose(phone, "#norm", "l2")
     phone.click("#norm input")
     phone.wait_for_selector("#norm input[aria-expanded=true]")
