@@ -43,10 +43,10 @@ function words(name, row) {
 }
 
 function reading(name, row) {          // in a sentence
-  const said = words(name, row);
-  const [, side, quality] = said.match(/^(beyond |above )?(quality .*)$/) ?? [];
-  if (!quality) return said;
-  return `${{ "beyond ": "further than", "above ": "nearer than" }[side] ?? "as far as"} JPEG ${quality}`;
+  const quality = columns[`${name}_jpeg`][row];
+  if (columns.linf[row] === 0) return "identical";
+  return quality === FURTHER ? "further than JPEG quality 1" : quality === NEARER ? "nearer than JPEG quality 88"
+    : `as far as JPEG quality ${quality}`;
 }
 
 const text = (column, row) => texts[columns[column][row]];

@@ -62,7 +62,7 @@ export function newProjector(root, model, view, columns, act, play) {
     try {
       await document.documentElement.requestFullscreen();
       if (view.projector) fills = true;
-      else document.exitFullscreen();     // left before the window was filled
+      else await document.exitFullscreen();  // left before the window was filled
     } catch { /* Not allowed here: it fills the window. */ }
   }
 

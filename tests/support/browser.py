@@ -20,7 +20,7 @@ import numpy as np
 from rlpips import paths
 
 OFFLINE = Path(__file__).resolve().parent / "offline"  # its sitecustomize.py keeps Python from the network
-# The shell comes first: without a window to draw, a visit takes six tenths of the browser's processor time.
+# The shell comes first: without a window to draw, a visit takes about two thirds of the processor time.
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--headless",
@@ -159,7 +159,7 @@ def visit(browser, url, width=1440, height=900, offline_after=False, **options):
 
 @contextmanager
 def leaving(page):
-    """For what leaves the page: Gradio's client calls the answers that end with it errors."""
+    """Leave the page within: answers that end with it are errors to Gradio's client, and none to the test."""
     before = len(page.complaints)
     yield
     ended = "signal is aborted without reason|Connection errored out"
