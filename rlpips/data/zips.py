@@ -1,4 +1,4 @@
-"""Unpack files from a zip that may come from a stranger."""
+"""Files in zips: packed so that the same files make the same zip, and unpacked from one that may come from a stranger."""
 
 import zipfile
 
@@ -8,6 +8,14 @@ _BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 class Refused(ValueError):
     """Why a file is refused, as a clause for the person who opens it."""
+
+
+def pack(archive: zipfile.ZipFile, name: str, data: bytes | str, compression: int | None = None) -> None:
+    """Add a file to an archive, without the time: the same files make the same bytes, whenever they are packed. `compression` is
+    one of `zipfile`'s methods, by default the archive's."""
+    entry = zipfile.ZipInfo(name)  # of 1980
+    entry.external_attr = 0o644 << 16  # else nobody may read it once it is unpacked
+    archive.writestr(entry, data, archive.compression if compression is None else compression)
 
 
 def unpack(archive: zipfile.ZipFile, name: str, most: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rlpips import paths
-from rlpips.data import images
+from rlpips.data import images, zips
 from rlpips.traces.trace import Trace
 
 NAME = "example.zip"
@@ -34,12 +34,12 @@ class Example:
 def pictures() -> dict[str, np.ndarray]:
     """Originals and results of the recorded attacks that push away, uint8 (H, W, 3) by their names in a zip: against each of two metrics,
     and noise of the same budget. ValueError or OSError if a recording cannot be read."""
-    found = {}
+    pixels = {}
     for path in sorted(paths.PRECOMPUTED.glob("*-away-*.zip")):
         trace, name = Trace.load(path), path.stem.replace("-away", "")
-        found[f"clean/{name}.png"] = trace.reference
-        found |= {f"attacked/{name}_adv_{lane}.png": each for lane, each in zip(trace.lanes, trace.adversarial)}
-    return found
+        pixels[f"clean/{name}.png"] = trace.reference
+        pixels |= {f"attacked/{name}_adv_{lane}.png": each for lane, each in zip(trace.lanes, trace.adversarial)}
+    return pixels
 
 
 @lru_cache(maxsize=1)
@@ -48,7 +48,7 @@ def archive() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as zipped:
         for name, pixels in pictures().items():
-            zipped.writestr(name, images.png_bytes(pixels))
+            zips.pack(zipped, name, images.png_bytes(pixels))
     return file.getvalue()
 
 

@@ -36,8 +36,8 @@ def write(path: str | Path, answered: Iterable[tuple[Question, Verdict]], heads:
         for index, (question, verdict) in enumerate(answered):
             candidate = question.pictures[1 + verdict.attacked]
             change = verdict.pushed - candidate + np.uint8(128)  # uint8 wraps around
-            archive.writestr(f"{index}.webp", _encode(np.concatenate(question.pictures, 1)), zipfile.ZIP_STORED)
-            archive.writestr(f"{index}-attacked.webp", _encode(np.concatenate(change)), zipfile.ZIP_STORED)
+            zips.pack(archive, f"{index}.webp", _encode(np.concatenate(question.pictures, 1)), zipfile.ZIP_STORED)
+            zips.pack(archive, f"{index}-attacked.webp", _encode(np.concatenate(change)), zipfile.ZIP_STORED)
             entries.append({
                 "size": list(candidate.shape[:2]), "words": list(question.distortions), "nearer": question.nearer,
                 "eps": verdict.eps, "most": verdict.max_eps, "attacked": verdict.attacked,
@@ -46,7 +46,7 @@ def write(path: str | Path, answered: Iterable[tuple[Question, Verdict]], heads:
                 "smallest": [None if math.isnan(eps) else eps for eps in verdict.smallest_eps.tolist()],
             })  # fmt: skip
         value = {"format": FORMAT, "heads": dict(heads), "questions": entries}
-        archive.writestr("questions.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
+        zips.pack(archive, "questions.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def read(path: str | Path) -> tuple[list[tuple[Question, Verdict]], dict[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from rlpips.data import zips
 from rlpips.data.images import png_bytes
 from rlpips.traces.schema import FORMAT, Eye, Frame, curve_keys, measure_keys, merged_maps
 from rlpips.zoo import catalog
@@ -49,11 +50,11 @@ def write(trace: Any, file: str | os.PathLike | BinaryIO) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
 
         def put(name, image):
-            archive.writestr(name, image, zipfile.ZIP_STORED)  # a picture is compressed already
+            zips.pack(archive, name, image, zipfile.ZIP_STORED)  # a picture is compressed already
             return name
 
         value = to_json(trace, put, chained=True)
-        archive.writestr("trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
+        zips.pack(archive, "trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def add_eye(file: str | os.PathLike, eye: Eye, into: str | os.PathLike) -> None:
@@ -63,14 +64,14 @@ def add_eye(file: str | os.PathLike, eye: Eye, into: str | os.PathLike) -> None:
         replaced = {"trace.json", value.get("eye", {}).get("maps")}
 
         def put(name, image):
-            new.writestr(name, image, zipfile.ZIP_STORED)
+            zips.pack(new, name, image, zipfile.ZIP_STORED)
             return name
 
         for entry in old.infolist():
             if entry.filename not in replaced:
                 new.writestr(entry, old.read(entry))
         value["eye"] = _eye_json(eye, put)
-        new.writestr("trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
+        zips.pack(new, "trace.json", json.dumps(value, ensure_ascii=False, allow_nan=False))
 
 
 def meta_json(trace: Any, put: Put) -> dict[str, Any]:
