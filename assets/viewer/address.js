@@ -41,11 +41,10 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   // Those of what is on show, by page; null if no controls can make it.
   const shown = { duel: props.recorded ? settings : null, classifier: completed(props.keys.classifier ?? [], {}) };
   const asked = {};                   // those that Run was pressed with, until its run is on show
-  let wantedView = null;              // the view of the recorded duel that the server is opening
   let nextView = null;                // the view of a duel that is not recorded, until Run makes it
   let awaited = null;                 // the run that it has sent, until a viewer begins to show one
   let opening = 0;                    // the address that the server is opening, by number
-  let isAsking = false;               // whether the server has been asked, and has not answered
+  let sent = null;                    // what it has been asked, and has not answered: {event, detail, view}
   let next = null;                    // what it is asked then
   let count = 0;
   let seen = location.hash;           // the address that was opened or written last
@@ -79,27 +78,32 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
       && isSame(keysOf(page), all, textsOf(page));
     const isThere = !(page in RUNS) || (isSet && isOnShow(page));
     if (VIEWERS[page] && isThere) want(VIEWERS[page], wanted.view);
-    wantedView = isSet ? null : wanted.view;
     if (!isSet && page !== "duel") others[page] = all;
-    if (isSet && !wanted.faults.length && select()) return scrollTo(anchor);
-    ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults });
+    const isSeen = select();
+    if (isSet && isSeen && !opening && !wanted.faults.length) return scrollTo(anchor);
+    // The server selects the tab if nobody here can; also after an address that it may have selected another tab for.
+    const selects = !isSeen || Boolean(opening);
+    const [texts, view] = isSet ? [null, null] : [wanted.texts, wanted.view];
+    ask("open", { page, texts, faults: wanted.faults, selects }, view);
   }
 
-  // The server sets the controls; until then the address stays. One question at a time: answers overtake each other.
-  function ask(event, detail) {
+  // The server sets the controls of a page; until then its address stays. One question at a time: answers overtake each
+  // other. `view`: of the recorded duel that it may answer with.
+  function ask(event, detail, view = null) {
     const number = ++count;
     opening = number;
-    next = [event, { ...detail, count: number }];
-    if (!isAsking) send();
-    setTimeout(() => { if (opening === number) [opening, isAsking, next] = [0, false, null]; }, PATIENCE_MS);
+    next = { event, detail: { ...detail, count: number }, view };
+    if (!sent) send();
+    setTimeout(() => { if (opening === number) [opening, sent, next] = [0, null, null]; }, PATIENCE_MS);
     hold(document.activeElement);
   }
 
   function send() {
-    const question = next;
-    [next, isAsking] = [null, true];
-    trigger(...question);
+    [sent, next] = [next, null];
+    trigger(sent.event, sent.detail);
   }
+
+  const pageOpening = () => (opening ? (next ?? sent).detail.page : null);
 
   // Until then nobody types into them: the answer would overwrite it. Whoever has the focus there gets it back.
   function hold(focused) {
@@ -110,27 +114,37 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     else if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
   }
 
-  // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
-  // which no controls make, if that is false; or it shows the recorded example that another page's texts name. `run`:
-  // which run that is; `isNew`: for an entry that Back returns from; `says`: to the visitor; `moved`: to another page.
+  // The server has set the controls of a page to `texts`, if these are there, and shows their duel if `shown`, or
+  // something else, which no controls make, if that is false; or it shows the recorded example that another page's
+  // texts name. `run`: which run that is; `isNew`: for an entry that Back returns from; `says`: to the visitor;
+  // `moved`: to another page.
   function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
-    if (number) isAsking = false;
-    if (number && next) return send();            // another one was asked for meanwhile
-    if (number && number !== opening) return;     // too late
-    opening = 0;
-    if (moved) { delete others[page]; page = moved; }
-    if (run && wantedView) want(VIEWERS[page], wantedView, run);
-    if (run || isShown === false) nextView = isShown === false ? wantedView : null;
-    [wantedView, awaited] = [null, run ?? null];
-    if (texts && page !== "duel") {
-      others[page] = completed(keysOf(page), texts);
-      if (run) [shown[page], asked[page]] = [recordedBy(page), null];
-      for (const { name, press } of keysOf(page)) if (press && texts[name]) pressSoon(press);
+    if (number && number !== sent?.detail.count) return;  // too late
+    const view = number ? sent.view : null;
+    let of = number ? sent.detail.page : page;
+    if (number) {
+      sent = null;
+      if (next) send();                           // another one was asked for meanwhile
+      else opening = 0;
+      if (of === pageOpening()) return;           // and is of the same page
+    }
+    if (moved) {
+      delete others[of];
+      if (page === of) page = moved;
+      of = moved;
+    }
+    if (run && view) want(VIEWERS[of], view, run);
+    if (run || isShown === false) nextView = isShown === false ? view : null;
+    awaited = run ?? null;
+    if (texts && of !== "duel") {
+      others[of] = completed(keysOf(of), texts);
+      if (run) [shown[of], asked[of]] = [recordedBy(of), null];
+      for (const { name, press } of keysOf(of)) if (press && texts[name]) pressSoon(press);
     } else if (texts) settings = heard = completed(keys, texts);
     else adopt({ picture: picture() });
     if (isShown !== undefined) [shown.duel, asked.duel] = [isShown ? settings : null, null];
     if (says !== undefined) say(says);
-    scrollTo(anchor);
+    if (of === page) scrollTo(anchor);
     told();
     keep(isNew);
   }
@@ -161,7 +175,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   function keep(isNew = false) {
     clearTimeout(timer);
     // An address that the visitor has just gone to (Back) is opened in a moment: it is not written over.
-    if (opening || location.hash !== seen) return;
+    if (page === pageOpening() || location.hash !== seen) return;
     const hash = hashNow();
     if (hash === (location.hash || `#${props.pages[0]}`)) return;
     // In full: a part of it alone would belong to Gradio's <base>.
@@ -240,14 +254,15 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const filled = entries.filter(([, value]) => of === "duel" || (value ?? null) !== null);  // others are filled late
     const texts = Object.fromEntries(filled.map(([name, value]) => [name, textOf(value)]));
     if (of === "duel") return adopt({ ...texts, picture: picture() });
-    if (opening && of === page) return;
+    if (of === pageOpening()) return;
     others[of] = { ...completed(keysOf(of), others[of] ?? {}), ...texts };
     told();
     if (of === page && atOnce) keep();
     else if (of === page) keepSoon();
   });
   document.addEventListener("page-selected", ({ detail }) => {
-    if (detail === page || opening) return;
+    // While the server opens an entry of the gallery, it goes to the page that shows it.
+    if (detail === page || (page === "gallery" && page === pageOpening())) return;
     [page, story] = [detail, null];
     door(null);
     anchor = "";
@@ -279,7 +294,8 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (runs) { asked[runs] = textsOf(runs); told(); }
     const card = target.closest?.(PICTURES);
     if (!card || /^\s*Running/.test(english(document.querySelector("#status")))) return;
-    ask("pick", { place: [...document.querySelectorAll(PICTURES)].indexOf(card), texts: shortened(keys, settings) });
+    const place = [...document.querySelectorAll(PICTURES)].indexOf(card);
+    ask("pick", { page, place, texts: shortened(keys, settings) });
   });
   for (const id of Object.values(RUNS)) watchArea(`#${id}changed`, told);
   watchArea("#samples", () => adopt({ picture: picture() }));

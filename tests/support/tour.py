@@ -72,17 +72,17 @@ def _duel(page):
     settle(page)
     yield "silent channels"
     page.evaluate("document.querySelectorAll('#viewer .rv-menu').forEach((menu) => { menu.open = false; })")
-    page.click("#viewer .rv-project")
-    settle(page)
-    yield "projector"
-    page.keyboard.press("Escape")
-    page.wait_for_function("!document.fullscreenElement")
     size = page.viewport_size
     page.set_viewport_size({"width": 390, "height": 844})
     page.click("#page-duel .drawer-open")
     yield "drawer"
     page.click("#page-duel .drawer-close")
     page.set_viewport_size(size)
+    page.click("#viewer .rv-project")  # last, as no window can be resized while it fills the screen
+    settle(page)
+    yield "projector"
+    page.keyboard.press("Escape")
+    page.wait_for_function("!document.fullscreenElement")
 
 
 def _judge(page):

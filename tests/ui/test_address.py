@@ -244,7 +244,7 @@ def test_nonsense_leaves_the_controls_of_every_page_at_their_defaults(name):
         assert told == {"texts": {}} or text == 4
         assert note.startswith("Left out of this link: hide knows no x")
         assert updates == [defaults] or text == 4
-    assert links.filled(page, None, None) == ("", {"texts": {}}, [gr.skip()])
+    assert links.filled(page, None, None) == ("", {}, [gr.skip()])
 
 
 def test_an_address_lists_metrics_in_their_order():

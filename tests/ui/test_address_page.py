@@ -133,6 +133,42 @@ NONSENSE = {
 }
 
 
+TAB = "#pages [role=tab][aria-selected=true]"
+GO = "([address, next]) => { location.hash = address; setTimeout(() => { location.hash = next; }, 5); }"
+ANSWERED = "!document.querySelector('#page-duel .controls > [inert]')"
+
+
+def test_whoever_goes_on_while_an_address_is_opened_is_not_taken_back(chromium, server):
+    with opened(chromium, server, "") as page:
+        b.ready(page)
+        for address in ("duel?eps=8", "robustness?norm=l2", "classifier?eps=3"):
+            page.evaluate(GO, [address, "how"])
+            page.wait_for_timeout(100)
+            page.wait_for_function(ANSWERED)
+            page.wait_for_timeout(500)
+            assert page.get_attribute(TAB, "data-tab-id") == "how" and page.evaluate(HASH) == "#how"
+        page.locator("#pages [role=tab]", has_text="Duel").click()  # it has been opened, though, and is there
+        at(page, "#duel?eps=8")
+        shows(page, "empty", "8", "Press Run to see this duel.")
+        page.evaluate("() => { location.hash = 'inspect?metrics=lpips'; }")
+        page.locator("#pages [role=tab]", has_text="How it works").click()  # by hand
+        page.wait_for_function(ANSWERED)
+        page.wait_for_timeout(500)
+        assert page.get_attribute(TAB, "data-tab-id") == "how" and page.evaluate(HASH) == "#how"
+
+
+def test_in_a_narrow_window_addresses_open_pages_whose_tabs_are_in_the_menu(chromium, server):
+    with opened(chromium, server, "", width=390, height=844) as page:
+        b.ready(page)
+        for address in ("how", "duel", "how", "gallery", "robustness?norm=l2", "duel?eps=8", "how"):
+            page.evaluate("address => { location.hash = address; }", address)
+            page.wait_for_selector(f"#page-{address.split('?')[0]}:visible")
+        page.evaluate(GO, ["robustness?norm=linf", "judge"])
+        page.wait_for_function(ANSWERED)
+        page.wait_for_timeout(500)
+        assert page.is_visible("#page-judge") and page.evaluate(HASH) == "#judge"
+
+
 def test_nonsense_is_ignored_with_a_sentence(chromium, server):
     first = next(iter(NONSENSE))
     with opened(chromium, server, first) as page:

@@ -51,7 +51,9 @@ def connect(head: gr.HTML, pages: gr.Tabs, duel: Duel, others: Mapping[str, Page
             shown, updates = of_file(path, mine, duel)
             shown = {**shown, "moved": page}
         reply = masthead.answer(count=getattr(event, "count", None), says=says, **shown)
-        return gr.Tabs(selected=page), reply, *updates, *itertools.chain(*fills.values())
+        selects = getattr(event, "selects", None) or "moved" in shown
+        tabs = gr.Tabs(selected=page) if selects else gr.skip()
+        return tabs, reply, *updates, *itertools.chain(*fills.values())
 
     def pick(event: gr.EventData, mine: list[str], strip: list[str]) -> tuple:
         path = picked(getattr(event, "place", None), getattr(event, "texts", None), strip)
@@ -88,7 +90,9 @@ def filled(page: Page, texts: Any, faults: Any) -> tuple[str, dict[str, Any], li
     note = address.sentence([*(faults if isinstance(faults, list) else []), *more])
     if values.get("picture") == duel_address.MINE:
         note = f"{note} {_OWN}".strip()
-    updates = [*page.fill(values)] if isinstance(texts, Mapping) else [gr.skip()] * len(page.outputs)
+    if not isinstance(texts, Mapping):
+        return note, {}, [gr.skip()] * len(page.outputs)
+    updates = [*page.fill(values)]
     shown = next(({"run": each["run"]} for each in updates if isinstance(each, dict) and "run" in each), {})
     return note, {"texts": address.write(page.keys, values), **shown}, updates
 
