@@ -41,11 +41,11 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   // Those of what is on show, by page; null if no controls can make it.
   const shown = { duel: props.recorded ? settings : null, classifier: completed(props.keys.classifier ?? [], {}) };
   const asked = {};                   // those that Run was pressed with, until its run is on show
+  let wantedView = null;              // the view of the recorded duel that the server is opening
   let nextView = null;                // the view of a duel that is not recorded, until Run makes it
   let awaited = null;                 // the run that it has sent, until a viewer begins to show one
   let opening = 0;                    // the address that the server is opening, by number
-  let sent = null;                    // what it has been asked, and has not answered: {event, detail, view}
-  let next = null;                    // what it is asked then
+  let meanwhile = null;               // what the visitor wants since then: a function, called after the answer
   let count = 0;
   let seen = location.hash;           // the address that was opened or written last
   let timer = 0;
@@ -73,37 +73,37 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     }
     const all = completed(keysOf(page), wanted.texts);
     const isKnown = (name) => keysOf(page).some((key) => key.name === name);
-    // While the server is at another address, the Duel's controls are those of neither.
-    const isSet = !(page === "duel" && opening) && Object.keys(wanted.texts).every(isKnown)
-      && isSame(keysOf(page), all, textsOf(page));
+    const isSet = Object.keys(wanted.texts).every(isKnown) && isSame(keysOf(page), all, textsOf(page));
     const isThere = !(page in RUNS) || (isSet && isOnShow(page));
     if (VIEWERS[page] && isThere) want(VIEWERS[page], wanted.view);
+    wantedView = isSet ? null : wanted.view;
     if (!isSet && page !== "duel") others[page] = all;
-    const isSeen = select();
-    if (isSet && isSeen && !opening && !wanted.faults.length) return scrollTo(anchor);
-    // The server selects the tab if nobody here can; also after an address that it may have selected another tab for.
-    const selects = !isSeen || Boolean(opening);
-    const [texts, view] = isSet ? [null, null] : [wanted.texts, wanted.view];
-    ask("open", { page, texts, faults: wanted.faults, selects }, view);
+    const isSelected = select();
+    if (isSet && isSelected && !wanted.faults.length) return scrollTo(anchor);
+    ask("open", { page, texts: isSet ? null : wanted.texts, faults: wanted.faults, selects: !isSelected });
   }
 
-  // The server sets the controls of a page; until then its address stays. One question at a time: answers overtake each
-  // other. `view`: of the recorded duel that it may answer with.
-  function ask(event, detail, view = null) {
+  // The server sets the controls; until then the address stays.
+  function ask(event, detail) {
     const number = ++count;
     opening = number;
-    next = { event, detail: { ...detail, count: number }, view };
-    if (!sent) send();
-    setTimeout(() => { if (opening === number) [opening, sent, next] = [0, null, null]; }, PATIENCE_MS);
+    trigger(event, { ...detail, count: number });
+    setTimeout(() => { if (opening === number) { opening = 0; goOn(); } }, PATIENCE_MS);
     hold(document.activeElement);
   }
 
-  function send() {
-    [sent, next] = [next, null];
-    trigger(sent.event, sent.detail);
+  // Act now, or once the server has answered: one question at a time, as answers overtake each other. Of all that the
+  // visitor does meanwhile the last thing counts.
+  function inTurn(act) {
+    if (opening) meanwhile = act;
+    else act();
   }
 
-  const pageOpening = () => (opening ? (next ?? sent).detail.page : null);
+  function goOn() {
+    const act = meanwhile;
+    meanwhile = null;
+    if (act) setTimeout(inTurn, 0, act);  // after the events of what the server has set
+  }
 
   // Until then nobody types into them: the answer would overwrite it. Whoever has the focus there gets it back.
   function hold(focused) {
@@ -114,39 +114,28 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     else if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
   }
 
-  // The server has set the controls of a page to `texts`, if these are there, and shows their duel if `shown`, or
-  // something else, which no controls make, if that is false; or it shows the recorded example that another page's
-  // texts name. `run`: which run that is; `isNew`: for an entry that Back returns from; `says`: to the visitor;
-  // `moved`: to another page.
+  // The server has set the controls to `texts`, if these are there, and shows their duel if `shown`, or something else,
+  // which no controls make, if that is false; or it shows the recorded example that another page's texts name. `run`:
+  // which run that is; `isNew`: for an entry that Back returns from; `says`: to the visitor; `moved`: to another page.
   function receive({ count: number, texts, shown: isShown, run, isNew, says, moved }) {
-    if (number && number !== sent?.detail.count) return;  // too late
-    const view = number ? sent.view : null;
-    let of = number ? sent.detail.page : page;
-    if (number) {
-      sent = null;
-      if (next) send();                           // another one was asked for meanwhile
-      else opening = 0;
-      if (of === pageOpening()) return;           // and is of the same page
-    }
-    if (moved) {
-      delete others[of];
-      if (page === of) page = moved;
-      of = moved;
-    }
-    if (run && view) want(VIEWERS[of], view, run);
-    if (run || isShown === false) nextView = isShown === false ? view : null;
-    awaited = run ?? null;
-    if (texts && of !== "duel") {
-      others[of] = completed(keysOf(of), texts);
-      if (run) [shown[of], asked[of]] = [recordedBy(of), null];
-      for (const { name, press } of keysOf(of)) if (press && texts[name]) pressSoon(press);
+    if (number && number !== opening) return;     // too late
+    opening = 0;
+    if (moved) { delete others[page]; page = moved; }
+    if (run && wantedView) want(VIEWERS[page], wantedView, run);
+    if (run || isShown === false) nextView = isShown === false ? wantedView : null;
+    [wantedView, awaited] = [null, run ?? null];
+    if (texts && page !== "duel") {
+      others[page] = completed(keysOf(page), texts);
+      if (run) [shown[page], asked[page]] = [recordedBy(page), null];
+      for (const { name, press } of keysOf(page)) if (press && texts[name]) pressSoon(press);
     } else if (texts) settings = heard = completed(keys, texts);
     else adopt({ picture: picture() });
     if (isShown !== undefined) [shown.duel, asked.duel] = [isShown ? settings : null, null];
     if (says !== undefined) say(says);
-    if (of === page) scrollTo(anchor);
+    scrollTo(anchor);
     told();
     keep(isNew);
+    goOn();
   }
 
   function leaveOut() {
@@ -175,7 +164,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
   function keep(isNew = false) {
     clearTimeout(timer);
     // An address that the visitor has just gone to (Back) is opened in a moment: it is not written over.
-    if (page === pageOpening() || location.hash !== seen) return;
+    if (opening || location.hash !== seen) return;
     const hash = hashNow();
     if (hash === (location.hash || `#${props.pages[0]}`)) return;
     // In full: a part of it alone would belong to Gradio's <base>.
@@ -254,28 +243,30 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const filled = entries.filter(([, value]) => of === "duel" || (value ?? null) !== null);  // others are filled late
     const texts = Object.fromEntries(filled.map(([name, value]) => [name, textOf(value)]));
     if (of === "duel") return adopt({ ...texts, picture: picture() });
-    if (of === pageOpening()) return;
+    if (opening && of === page) return;
     others[of] = { ...completed(keysOf(of), others[of] ?? {}), ...texts };
     told();
     if (of === page && atOnce) keep();
     else if (of === page) keepSoon();
   });
   document.addEventListener("page-selected", ({ detail }) => {
-    // While the server opens an entry of the gallery, it goes to the page that shows it.
-    if (detail === page || (page === "gallery" && page === pageOpening())) return;
-    [page, story] = [detail, null];
-    door(null);
-    anchor = "";
-    keep(true);
+    if (opening && location.hash !== seen) return;  // an address waits, which counts
+    inTurn(() => {
+      if (detail === page || detail !== selected()) return;
+      [page, story, awaited] = [detail, null, null];
+      door(null);
+      anchor = "";
+      keep(true);
+    });
   });
   document.addEventListener("viewer-view", ({ detail }) => detail.id === VIEWERS[page] && keepSoon());
-  document.addEventListener("page-recorded", ({ detail: { page: of, texts } }) => {  // one is chosen
+  document.addEventListener("page-recorded", ({ detail: { page: of, texts } }) => inTurn(() => {  // one is chosen
     others[of] = completed(keysOf(of), texts);
     [shown[of], asked[of]] = [others[of], null];
     told();
     keep(true);
     ask("open", { page: of, texts, faults: [] });
-  });
+  }));
   document.addEventListener("viewer-run", ({ detail }) => {
     awaited = null;
     const name = Object.keys(RUNS).find((each) => VIEWERS[each] === detail.id);
@@ -295,11 +286,11 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     const card = target.closest?.(PICTURES);
     if (!card || /^\s*Running/.test(english(document.querySelector("#status")))) return;
     const place = [...document.querySelectorAll(PICTURES)].indexOf(card);
-    ask("pick", { page, place, texts: shortened(keys, settings) });
+    inTurn(() => ask("pick", { place, texts: shortened(keys, settings) }));
   });
   for (const id of Object.values(RUNS)) watchArea(`#${id}changed`, told);
   watchArea("#samples", () => adopt({ picture: picture() }));
-  addEventListener("hashchange", () => open(location.hash));
+  addEventListener("hashchange", () => inTurn(() => open(location.hash)));
   watch("value", () => props.value && receive(props.value));
   if (location.hash.length > 1 || embeds) open(location.hash);
   language.start();
@@ -310,11 +301,12 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
 const textOf = (value) =>
   (typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(9))) : String(value ?? ""));
 
-// Press a button, which is there when its tab is.
+// Press a button, which is there when its tab is: in a moment, or once the visitor comes back to it.
 function pressSoon(id, tries = 60) {
   const button = document.getElementById(id);
   if (button?.offsetParent) button.click();
   else if (tries) setTimeout(pressSoon, 50, id, tries - 1);
+  else document.addEventListener("page-selected", () => pressSoon(id), { once: true });
 }
 
 // The heading of "How it works" whose text makes this name: "The attack" is the-attack.

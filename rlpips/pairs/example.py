@@ -34,12 +34,12 @@ class Example:
 def pictures() -> dict[str, np.ndarray]:
     """Originals and results of the recorded attacks that push away, uint8 (H, W, 3) by their names in a zip: against each of two metrics,
     and noise of the same budget. ValueError or OSError if a recording cannot be read."""
-    pixels = {}
+    by_name: dict[str, np.ndarray] = {}
     for path in sorted(paths.PRECOMPUTED.glob("*-away-*.zip")):
         trace, name = Trace.load(path), path.stem.replace("-away", "")
-        pixels[f"clean/{name}.png"] = trace.reference
-        pixels |= {f"attacked/{name}_adv_{lane}.png": each for lane, each in zip(trace.lanes, trace.adversarial)}
-    return pixels
+        by_name[f"clean/{name}.png"] = trace.reference
+        by_name |= {f"attacked/{name}_adv_{lane}.png": each for lane, each in zip(trace.lanes, trace.adversarial)}
+    return by_name
 
 
 @lru_cache(maxsize=1)

@@ -134,39 +134,59 @@ NONSENSE = {
 
 
 TAB = "#pages [role=tab][aria-selected=true]"
-GO = "([address, next]) => { location.hash = address; setTimeout(() => { location.hash = next; }, 5); }"
+GO = """addresses => addresses.forEach((address, place) => setTimeout(() => { location.hash = address; }, 5 * place))"""
 ANSWERED = "!document.querySelector('#page-duel .controls > [inert]')"
+
+
+def settled(page, tab, address):
+    """Wait until the server has answered all; then the page is at the address, and stays there."""
+    page.wait_for_function(
+        "([tab, address]) => location.hash === address && document.querySelector(tab)", arg=[TAB, address]
+    )
+    for _ in range(2):
+        page.wait_for_timeout(200)
+        page.wait_for_function(ANSWERED)
+    assert page.get_attribute(TAB, "data-tab-id") == tab and page.evaluate(HASH) == address
 
 
 def test_whoever_goes_on_while_an_address_is_opened_is_not_taken_back(chromium, server):
     with opened(chromium, server, "") as page:
         b.ready(page)
-        for address in ("duel?eps=8", "robustness?norm=l2", "classifier?eps=3"):
-            page.evaluate(GO, [address, "how"])
-            page.wait_for_timeout(100)
-            page.wait_for_function(ANSWERED)
-            page.wait_for_timeout(500)
-            assert page.get_attribute(TAB, "data-tab-id") == "how" and page.evaluate(HASH) == "#how"
-        page.locator("#pages [role=tab]", has_text="Duel").click()  # it has been opened, though, and is there
+        for address in (
+            "robustness?norm=l2",
+            "classifier?eps=3",
+            "gallery?recorded=astronaut-away-linf-4",
+            "duel?eps=8",
+        ):
+            entries = page.evaluate("history.length")
+            page.evaluate(GO, [address, "how-the-attack"])
+            page.wait_for_function("document.activeElement.innerText === 'The attack'")
+            settled(page, "how", "#how-the-attack")
+            assert page.evaluate("history.length") == entries + 2
+        page.go_back()
         at(page, "#duel?eps=8")
         shows(page, "empty", "8", "Press Run to see this duel.")
-        page.evaluate("() => { location.hash = 'inspect?metrics=lpips'; }")
+        page.go_forward()
+        settled(page, "how", "#how-the-attack")
+        page.evaluate(GO, ["inspect?pair=example"])
         page.locator("#pages [role=tab]", has_text="How it works").click()  # by hand
-        page.wait_for_function(ANSWERED)
-        page.wait_for_timeout(500)
-        assert page.get_attribute(TAB, "data-tab-id") == "how" and page.evaluate(HASH) == "#how"
+        settled(page, "how", "#how")
+        page.go_back()
+        at(page, "#inspect?pair=example")
+        page.wait_for_selector("#pair-viewer .rv[data-state=recorded], #pair-viewer .rv[data-state=done]")
 
 
 def test_in_a_narrow_window_addresses_open_pages_whose_tabs_are_in_the_menu(chromium, server):
     with opened(chromium, server, "", width=390, height=844) as page:
         b.ready(page)
         for address in ("how", "duel", "how", "gallery", "robustness?norm=l2", "duel?eps=8", "how"):
-            page.evaluate("address => { location.hash = address; }", address)
+            page.evaluate(GO, [address])
             page.wait_for_selector(f"#page-{address.split('?')[0]}:visible")
-        page.evaluate(GO, ["robustness?norm=linf", "judge"])
-        page.wait_for_function(ANSWERED)
-        page.wait_for_timeout(500)
-        assert page.is_visible("#page-judge") and page.evaluate(HASH) == "#judge"
+        entries = page.evaluate("history.length")
+        page.evaluate(GO, ["robustness?norm=linf", "judge", "how-the-attack"])
+        page.wait_for_function("document.activeElement.innerText === 'The attack'")
+        settled(page, "how", "#how-the-attack")
+        assert page.evaluate("history.length") == entries + 3
 
 
 def test_nonsense_is_ignored_with_a_sentence(chromium, server):
