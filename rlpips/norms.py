@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK = 8  # pixels a side of what `coarse_random` draws one colour for
+LEAST_SIDE = 128  # pixels, of pictures that it draws blocks for
 _TINY = 1e-12  # avoids 0/0 where a gradient or a perturbation is exactly zero; far below any real one
 
 
@@ -74,9 +75,14 @@ NORMS = {norm.name: norm for norm in (LINF, L2)}
 
 
 def coarse_random(norm: Norm, like: Tensor, eps: float | Tensor, generator: torch.Generator | None) -> Tensor:
-    """Random perturbations that are constant within blocks of 8×8 pixels, in the shape of `like` (N, 3, H, W), within the ball; for l2
-    at its surface. R-LPIPS answers to them more than to noise of single values, and an attack on it that starts here finds more."""
+    """Random perturbations of blocks of 8×8 pixels, in the shape of `like` (N, 3, H, W), within the ball: an attack on R-LPIPS that
+    starts here finds more than from noise of single values. For l2 at the ball's surface, of blocks alone; for l_inf half of blocks and
+    half of single values, as an attack on SSIM hardly leaves blocks alone. Below 128 pixels a side, where blocks find less, it is
+    `norm.random`."""
     height, width = like.shape[-2:]
+    if min(height, width) < LEAST_SIDE:
+        return norm.random(like, eps, generator)
     few = like[..., : -(-height // BLOCK), : -(-width // BLOCK)]
     blocks = F.interpolate(norm.random(few, eps, generator), scale_factor=BLOCK, mode="nearest")
-    return norm.project(blocks[..., :height, :width], eps)
+    blocks = norm.project(blocks[..., :height, :width], eps)
+    return blocks if norm is L2 else (blocks + norm.random(like, eps, generator)) / 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlpips.norms import NORMS, coarse_random
+from rlpips.norms import L2, NORMS, coarse_random
 
 EPS = {"linf": 4 / 255, "l2": 1.7}
 
@@ -75,12 +75,26 @@ def test_a_zero_gradient_gives_no_step_and_no_nan(norm):
     assert torch.equal(step, torch.zeros(2, 3, 8, 9))
 
 
-def test_a_coarse_start_is_constant_within_blocks_and_lies_in_the_ball(norm):
-    like, eps = torch.zeros(2, 3, 21, 34), torch.tensor([0.02, 0.3]).view(2, 1, 1, 1)
+def test_a_coarse_start_is_of_blocks_and_lies_in_the_ball(norm):
+    like, eps = torch.zeros(2, 3, 130, 147), torch.tensor([0.02, 0.3]).view(2, 1, 1, 1)
     drawn = coarse_random(norm, like, eps, torch.Generator().manual_seed(0))
-    assert drawn.shape == like.shape and (norm.measure(drawn) <= eps.flatten() * (1 + 1e-6)).all()
+    assert drawn.shape == like.shape and (norm.measure(drawn) <= eps.flatten() * (1 + 1e-4)).all()
     assert (norm.measure(drawn) > 0.9 * eps.flatten()).all()
-    for top, left in itertools.product(range(0, 21, 8), range(0, 34, 8)):
+    means, spreads = [], []
+    for top, left in itertools.product(range(0, 130, 8), range(0, 147, 8)):
         block = drawn[..., top : top + 8, left : left + 8]
-        assert (block == block[..., :1, :1]).all()
-    assert len(drawn.unique()) > 2 * 3 * 3 * 5 * 0.9
+        means.append(block.mean((2, 3)))
+        spreads.append((block.amax((2, 3)) - block.amin((2, 3))) / eps.view(2, 1))
+    assert len(torch.stack(means).unique()) > 2 * 3 * 17 * 19 * 0.9
+    if norm is L2:
+        assert torch.stack(spreads).max() == 0  # blocks alone
+    else:  # half of the budget is single values': within a block they differ by all of that
+        assert torch.stack(spreads).max() <= 1 + 1e-5 and torch.stack(spreads)[:-19, ...].median() > 0.9
+        # and the other half the blocks'; noise of single values would have means a tenth as far apart
+        assert (torch.stack(means)[:-19].std(0) > 0.25 * eps.view(2, 1)).all()
+
+
+def test_small_pictures_start_at_noise_of_single_values(norm):
+    like = torch.zeros(2, 3, 127, 200)
+    expected = norm.random(like, 0.1, torch.Generator().manual_seed(0))
+    assert torch.equal(coarse_random(norm, like, 0.1, torch.Generator().manual_seed(0)), expected)

@@ -40,8 +40,8 @@ class AttackRequest:
     objective  "away": make each metric say "different"; "toward": make a different candidate look identical to it
     seed       a whole number; picture n of a batch gets seed + n, so a batch gives what its pictures would give alone
     device     "cpu", "cuda", or None for the GPU where there is one
-    restarts   1 to 100; each lane keeps the restart with its best final distance. They start at random: the first, third, … from noise in
-               blocks of 8×8 pixels (`rlpips.norms.coarse_random`), the others, and flows, from noise of single values
+    restarts   1 to 100; each lane keeps the restart with its best final distance. They start at random: the first, third, … from coarse
+               noise (`rlpips.norms.coarse_random`), the others, and flows, from noise of single values
     schedule   "cosine": steps from 2 eps to 0, which find more in ten steps than fixed ones in forty; "fixed": steps of 2.5 eps / steps;
                "apgd": sizes that follow what is found (`rlpips.attacks.pgd.apgd`). A step_size means "fixed"
     precision  of the convolutions: "float32", or "bfloat16" on differences from the reference, which changes distances by

@@ -53,7 +53,7 @@ def current_dot(page):
 
 def test_the_first_screen(phone):
     numbers = phone.locator("#viewer .rv-now b")
-    assert [float(text) for text in numbers.all_inner_texts()] == pytest.approx([0.444, 0.037], abs=1e-3)
+    assert [float(text) for text in numbers.all_inner_texts()] == pytest.approx([0.450, 0.037], abs=1e-3)
     for part in ("#samples .thumbnail-item", "#viewer .rv-now", "#viewer .rv-frame", "#viewer [data-scrubber]"):
         assert in_view(phone, part), part
     run = phone.locator("#run").bounding_box()

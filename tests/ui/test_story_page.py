@@ -143,7 +143,7 @@ def test_all_scenes_by_keyboard_alone_and_every_number_is_the_traces(chromium, s
         page.wait_for_function("location.hash === '#duel' && !document.querySelector('.story')")
         page.wait_for_function("document.activeElement.closest('#story')")
         page.wait_for_function("document.querySelector('#viewer [data-scrubber]').value === '20'")
-        assert page.inner_text("#viewer .rv-distance >> nth=0") == "0.444" and page.is_visible("#run")
+        assert page.inner_text("#viewer .rv-distance >> nth=0") == "0.450" and page.is_visible("#run")
 
 
 def test_the_task_looks_at_the_duels_that_are_run(chromium, server):
