@@ -75,10 +75,13 @@ NORMS = {norm.name: norm for norm in (LINF, L2)}
 
 
 def coarse_random(norm: Norm, like: Tensor, eps: float | Tensor, generator: torch.Generator | None) -> Tensor:
-    """Random perturbations of blocks of 8×8 pixels, in the shape of `like` (N, 3, H, W), within the ball: an attack on R-LPIPS that
-    starts here finds more than from noise of single values. For l2 at the ball's surface, of blocks alone; for l_inf half of blocks and
-    half of single values, as an attack on SSIM hardly leaves blocks alone. Below 128 pixels a side, where blocks find less, it is
-    `norm.random`."""
+    """Random perturbations that are the same within blocks of 8×8 pixels, wholly or in half, in the shape of `like` (N, 3, H, W), within
+    the ball. An attack on R-LPIPS that starts here finds more than one that starts at noise of single values.
+
+    For l2 they are blocks alone, at the ball's surface. For l_inf they are the mean of blocks and of noise of single values: from blocks
+    alone an attack on SSIM finds a quarter less. Pictures of less than 128 pixels a side get noise of single values, as blocks find less
+    there.
+    """
     height, width = like.shape[-2:]
     if min(height, width) < LEAST_SIDE:
         return norm.random(like, eps, generator)

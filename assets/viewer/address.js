@@ -105,7 +105,7 @@ export function mount({ element, props, trigger, watch, address: addressOf }) {
     if (act) setTimeout(inTurn, 0, act);  // after the events of what the server has set
   }
 
-  // Until then nobody types into them: the answer would overwrite it. Whoever has the focus there gets it back.
+  // Until the answer nobody types into the controls: it would be overwritten. Whoever has the focus there gets it back.
   function hold(focused) {
     clearTimeout(holding);
     for (const part of opening ? document.querySelectorAll(SETTINGS) : held) part.inert = Boolean(opening);

@@ -172,8 +172,8 @@ def _cell(
 def our_attack(
     name: str, pictures: Tensor, norm: str, eps: float, schedule: str, is_coarse: bool, steps: int, seed: int = 0
 ) -> Course:
-    """The `Course` of one attack of ours on a metric of the catalogue, from noise of single values, or of blocks of pixels if
-    `is_coarse`."""
+    """The `Course` of one attack of ours on a metric of the catalogue, from noise of single values, or from coarse noise
+    (`rlpips.norms.coarse_random`) if `is_coarse`."""
     course, ball = Course(pictures.device), NORMS[norm]
     panel = Panel([shared_metric(name, device=pictures.device)], pictures)
 
