@@ -35,6 +35,8 @@ export function mountDrawer() {
 
   function told(isOpen) {
     shade.hidden = !isOpen;
+    // A class, as html:has(…) in a style would make the browser look at the whole page after every change of it.
+    document.documentElement.classList.toggle("has-drawer", isOpen);
     opener.ariaExpanded = String(isOpen);
   }
 

@@ -55,7 +55,9 @@ export function newLanguage(root, languages, addressOf, changed) {
 
   function mark() {
     const place = codes.indexOf(spoken);
-    document.documentElement.lang = languages[place].lang;
+    const page = document.documentElement, { lang } = languages[place];
+    // "en-US" may stay for "en": a change of it makes the browser style the whole page anew.
+    if (page.lang.split("-")[0] !== lang) page.lang = lang;
     buttons.forEach((button, i) => { button.setAttribute("aria-pressed", i === place); });
   }
 

@@ -17,10 +17,13 @@ export function mountPhone() {
   });
   // What sticks above the bar of buttons has to know its height.
   const bars = () => [...document.querySelectorAll(".stays")];
-  const sizes = new ResizeObserver(() => {
+  const tell = () => {
+    if (!PHONE.matches) return;       // nothing sticks, and the browser would style the whole page anew
     const height = Math.max(...bars().map((bar) => bar.offsetHeight));
     document.documentElement.style.setProperty("--run-bar", `${height}px`);
-  });
+  };
+  const sizes = new ResizeObserver(tell);
+  PHONE.addEventListener("change", tell);
   mountFolds();
   (function look() {
     layFolds();

@@ -39,6 +39,7 @@ from rlpips.ui.runtime import (
     differences,
     exports,
     files,
+    kept,
     limits,
     settings,
     strips,
@@ -131,13 +132,13 @@ def serve() -> None:
     zero_gpu.launch(
         app, theme=theme(), css=CSS, ssr_mode=False, run_history=False, prevent_thread_lock=True, max_file_size=limits.FILE_BYTES,
         server_name=os.environ.get("GRADIO_SERVER_NAME"), server_port=port, footer_links=[], max_threads=device.THREADS,
-        state_session_capacity=SESSIONS, head=modules.HEAD + viewer.HEAD,
+        state_session_capacity=SESSIONS, head=viewer.HEAD + modules.HEAD,
         app_kwargs={
             "routes": [
-                masthead.ROUTE, languages.ROUTE, *modules.ROUTES, differences.ROUTE, strips.ROUTE, *exports.ROUTES, *story.ROUTES,
+                masthead.ROUTE, languages.ROUTE, viewer.ROUTE, *modules.ROUTES, differences.ROUTE, strips.ROUTE, *exports.ROUTES, *story.ROUTES,
                 *judge_class.routes(judge.stored),
             ],
-            "middleware": [Middleware(compression.Compression), Middleware(limits.Limits)],
+            "middleware": [Middleware(kept.Assets), Middleware(compression.Compression), Middleware(limits.Limits)],
         },
     )  # fmt: skip
     gc.collect()

@@ -1,5 +1,7 @@
 """How the page's JavaScript is served."""
 
+import os
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -33,3 +35,18 @@ def test_the_page_opens_with_the_modules_that_it_needs():
     }
     assert not {"chart.js", "pairs.js", "judge.js", "translate.js"} & {*modules.needed("address.js", "viewer.js")}
     assert modules.needed("cards.js", "plot.js") == ["cards.js", "dom.js", "plot.js"]
+
+
+def test_a_changed_module_is_served_anew(tmp_path):
+    client = TestClient(FastAPI(routes=[modules.route("own", tmp_path)]))
+    file = tmp_path / "own.js"
+    tags = set()
+    for seconds, text in ((1, "export const a = 1;"), (2, "export const a = 2;")):
+        file.write_text(text)
+        os.utime(file, (seconds, seconds))
+        response = client.get("/own/own.js")
+        assert response.text == text
+        tags.add(response.headers["etag"])
+    assert len(tags) == 2
+    file.unlink()
+    assert client.get("/own/own.js").status_code == 404

@@ -1,15 +1,17 @@
 """The page's JavaScript: ES modules in assets/viewer, served as they are. A component loads one by `js_on_load`."""
 
+import mimetypes
 import re
 import secrets
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.staticfiles import StaticFiles
 
 from rlpips import paths
+from rlpips.ui.runtime.kept import Kept
 
 _LOAD = """const root = (window.gradio_config?.root || "").replace(/[/]$/, "");
 const address = (path) => new URL(`${root || "."}/${path}`, document.baseURI).href;
@@ -33,14 +35,24 @@ def route(name: str, folder: Path) -> Route:
     The browser asks whether its copy is still the same: after an upgrade it must not mix old and new modules. A route for each file and
     no mount: Starlette's mounts miss the file behind a proxy that removes the root path.
     """
-    files = StaticFiles(directory=folder)
 
     async def file(request: Request) -> Response:
-        response = await files.get_response(request.path_params["name"], request.scope)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+        path = folder / request.path_params["name"]
+        if not path.is_file():
+            return PlainTextResponse("There is no such file.", 404)
+        return _kept(path, path.stat().st_mtime_ns).answer(request.headers)
 
     return Route(f"/{name}/{{name}}", file)
+
+
+@lru_cache(maxsize=1000)
+def _kept(path: Path, changed: int) -> Kept:
+    return kept(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "text/plain")
+
+
+def kept(text: bytes, kind: str) -> Kept:
+    """A text of ours, of a MIME type, as `route` serves it."""
+    return Kept(text, {"content-type": f"{kind}; charset=utf-8", "cache-control": "no-cache"})
 
 
 _START = secrets.token_hex(8)

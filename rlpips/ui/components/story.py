@@ -3,8 +3,7 @@
 import gradio as gr
 
 _OFFER = '<button type="button"><span aria-hidden="true">▸</span> A lesson in seven scenes</button>'
-_STYLE = """.html-container:has(> &) { padding: 0; }
-button { display: flex; gap: 8px; align-items: baseline; width: 100%; padding: 6px 10px; border: 1px solid var(--border-color-primary);
+_STYLE = """button { display: flex; gap: 8px; align-items: baseline; width: 100%; padding: 6px 10px; border: 1px solid var(--border-color-primary);
   border-radius: 8px; background: var(--block-background-fill); color: var(--body-text-color); font-size: 14px; font-weight: 600;
   line-height: 1.4; text-align: left; cursor: pointer; }
 button span { color: #b34700; }

@@ -33,7 +33,10 @@ CSS += """
 #masthead header { display: flex; align-items: baseline; gap: 12px; line-height: 46px; white-space: nowrap; }
 #masthead h1 { font-size: calc(17 * var(--px)); font-weight: 700; margin: 0; line-height: inherit; }
 #masthead p { margin: 0; color: var(--body-text-color-subdued); }
-#masthead .html-container, .status .html-container, .hint .html-container { padding: 0; }
+/* Gradio pads the box around every gr.HTML, also with padding=False. */
+:is(#masthead, #story, #judge, #judge-class, #judge-score, #pairs, .status, .hint) > .html-container { padding: 0; }
+#judge > .html-container { container-type: inline-size; }
+#judge-score > .html-container { padding-bottom: 8px; }
 #pages > .tab-wrapper { height: 46px; padding: 0; justify-content: flex-end; }
 #pages > .tab-wrapper .tab-container { height: 46px; justify-content: flex-end; }
 #pages > .tab-wrapper .tab-container button { color: var(--body-text-color-subdued); }

@@ -5,6 +5,9 @@ every file is a Gradio FileData dict; `rlpips.ui.runtime.files` makes it. Nothin
 """
 
 import gradio as gr
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from rlpips import paths
 from rlpips.ui.components import modules
@@ -15,9 +18,18 @@ STYLES = (
 )  # fmt: skip
 
 _CLASS = "rv-host"
-# For `launch`: one sheet for all viewers. As `css_template` it would be in the page once for each of them, and Gradio would write it
-# anew with every value. It is as strong as an id: no rule of Gradio's is stronger.
-HEAD = f"<style>:is(.{_CLASS}, #{_CLASS}) {{ {''.join((paths.VIEWER / name).read_text('utf-8') for name in STYLES)} }}</style>"
+# One sheet for all viewers. As `css_template` it would be in the page once for each of them, and Gradio would write it anew with every
+# value. It is as strong as an id: no rule of Gradio's is stronger.
+_SHEET = f":is(.{_CLASS}, #{_CLASS}) {{ {''.join((paths.VIEWER / name).read_text('utf-8') for name in STYLES)} }}"
+_KEPT = modules.kept(_SHEET.encode(), "text/css")
+
+
+async def _sheet(request: Request) -> Response:
+    return _KEPT.answer(request.headers)
+
+
+HEAD = '<link rel="stylesheet" href="viewer/sheet">'  # for `launch`
+ROUTE = Route("/viewer/sheet", _sheet)
 
 
 def viewer(value: dict | None = None, empty: str = "", **kw) -> gr.HTML:
