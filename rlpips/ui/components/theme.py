@@ -23,6 +23,7 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_hover_dark="#ffffff", button_primary_text_color_dark="#16181d",
         body_background_fill="#f8f9fb", block_shadow="none", body_text_color_subdued="#5b6575",
         block_label_text_color="#5b6575", block_title_text_color="#454e5c",
+        button_transition="none",  # at Run the browser has other things to draw than a button that fades
     )  # fmt: skip
 
 
