@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from rlpips import paths
+from rlpips.ui.components.theme import CSS
 
 FILES = {file.name: file for folder in (paths.VIEWER, paths.STORY) for file in sorted(folder.glob("*.js"))}
 MODULES = {name: file.read_text("utf-8") for name, file in FILES.items()}
@@ -103,3 +104,12 @@ def test_every_module_loads(blank):
     )
     for (name, text), names in zip(MODULES.items(), exports, strict=True):
         assert sorted(names) == sorted(EXPORTS.findall(text)), name
+
+
+def test_no_style_looks_into_the_page_from_its_root():
+    """`html:has(.a)` makes the browser look at the whole page after every change of it; a child alone, `html:has(> body)`, does not."""
+    root = re.compile(r"(?:html|body|:root|\.gradio-container)[^\s{},]*:has\((?!>)")
+    assert root.search("html:has(.drawer[data-open]) {}") and not root.search("html:has(> body[data-story]) {}")
+    styles = [*paths.VIEWER.glob("*.css"), *paths.STORY.glob("*.css")]
+    assert {file.name for file in styles if root.search(file.read_text("utf-8"))} == set() and len(styles) > 20
+    assert not root.search(CSS)
