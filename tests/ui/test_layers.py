@@ -103,7 +103,11 @@ def test_the_grid_shows_every_layer_and_follows_the_step(page, recorded):
     np.testing.assert_allclose([float(text.removeprefix("max ")) for text in figures], expected, atol=6e-4)
     page.press("#viewer [data-scrubber]", "Home")
     page.wait_for_function("document.querySelector('#viewer .rv-step').textContent === 'step 0 of 20'")
-    assert grid.locator("figcaption b").all_inner_texts() != figures
+    page.wait_for_function(  # the maps come with their frame, a moment after the step
+        "before => [...document.querySelector('#viewer .rv-grid-of-layers').querySelectorAll('figcaption b')]"
+        ".every((each, i) => each.innerText !== before[i])",
+        arg=figures,
+    )
     box = grid.locator(".rv-frame >> nth=4").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     marks = grid.locator(".rv-mark").evaluate_all(

@@ -51,11 +51,13 @@ def test_a_trace_is_checked_as_the_library_reads_it(tmp_path):
         uploads.check_trace(VISITOR, str(tmp_path / "gone.zip"))
 
 
-def test_a_picture_that_takes_too_long_is_ended_and_the_next_is_read(file, monkeypatch):
+def test_a_picture_that_takes_too_long_is_ended_and_the_next_is_read(file, tmp_path, monkeypatch):
+    slow = tmp_path / "slow.png"
+    slow.write_bytes(images.png_bytes(np.random.default_rng(0).integers(0, 256, (3000, 2000, 3), np.uint8)))
     monkeypatch.setattr(uploads, "LIMIT_S", 0.001)
     for _ in range(3):
-        with pytest.raises(ValueError, match=r"a café\.png takes longer than 0 s to read\. Save it again"):
-            uploads.read_picture(VISITOR, file, 999)
+        with pytest.raises(ValueError, match=r"slow\.png takes longer than 0 s to read\. Save it again"):
+            uploads.read_picture(VISITOR, str(slow), 999)
     monkeypatch.undo()
     assert uploads.read_picture(VISITOR, file, 999).pixels.shape == (49, 999, 3)
 
