@@ -47,7 +47,8 @@ class Assets:
             async def collect(message: Message) -> None:
                 messages.append(message)
 
-            await self._app({**scope, "headers": []}, receive, collect)
+            # Without extensions: a server that sends files itself would get a path, and no text come here.
+            await self._app({**scope, "headers": [], "extensions": {}}, receive, collect)
             begin, *rest = messages
             if begin["status"] != 200:
                 for message in messages:
