@@ -19,7 +19,7 @@ export function mountPhone() {
   const bars = () => [...document.querySelectorAll(".stays")];
   const tell = () => {
     if (!PHONE.matches) return;       // nothing sticks, and the browser would style the whole page anew
-    const height = Math.max(...bars().map((bar) => bar.offsetHeight));
+    const height = Math.max(0, ...bars().map((bar) => bar.offsetHeight));
     document.documentElement.style.setProperty("--run-bar", `${height}px`);
   };
   const sizes = new ResizeObserver(tell);

@@ -1,8 +1,11 @@
 """Scripts and styles that are answered from memory."""
 
+import gzip
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from gradio.brotli_middleware import BrotliMiddleware
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -65,3 +68,19 @@ def test_a_browser_that_has_the_text_is_told_so():
         assert (answer.status_code, answer.body, answer.headers["etag"]) == (304, b"", tag)
     other = Kept(b"another text", {"content-type": "text/css"})
     assert other.answer({"if-none-match": tag}).status_code == 200
+
+
+def test_what_one_client_gets_compressed_another_gets_plain(asked):
+    """Gradio's own compression is outside, and changes the headers that it is given."""
+    brotli = pytest.importorskip("brotli")
+    text = "const verdict = 'further'; " * 100
+    answer = Route("/{path:path}", lambda _: Response(text, media_type="text/javascript"))
+    app = FastAPI(routes=[answer], middleware=[Middleware(BrotliMiddleware), Middleware(Assets)])
+    client = TestClient(app)
+    for coding in ("identity", "br", "identity", "br", "gzip", "identity"):
+        with client.stream("GET", "/assets/a.js", headers={"Accept-Encoding": coding}) as response:
+            raw = b"".join(response.iter_raw())
+        assert response.headers.get("content-encoding", "identity") == coding
+        assert int(response.headers["content-length"]) == len(raw)
+        plain = {"br": brotli.decompress, "gzip": gzip.decompress, "identity": bytes}[coding](raw)
+        assert plain.decode() == text

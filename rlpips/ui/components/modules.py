@@ -38,7 +38,7 @@ def route(name: str, folder: Path) -> Route:
 
     async def file(request: Request) -> Response:
         path = folder / request.path_params["name"]
-        if not path.is_file():
+        if not _NAME.fullmatch(path.name) or path.parent != folder or not path.is_file():
             return PlainTextResponse("There is no such file.", 404)
         return _kept(path, path.stat().st_mtime_ns).answer(request.headers)
 
@@ -55,6 +55,7 @@ def kept(text: bytes, kind: str) -> Kept:
     return Kept(text, {"content-type": f"{kind}; charset=utf-8", "cache-control": "no-cache"})
 
 
+_NAME = re.compile(r"[\w-][\w.-]{0,99}")  # no other path, on any system
 _START = secrets.token_hex(8)
 
 

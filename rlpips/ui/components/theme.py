@@ -35,7 +35,8 @@ CSS += """
 #masthead h1 { font-size: calc(17 * var(--px)); font-weight: 700; margin: 0; line-height: inherit; }
 #masthead p { margin: 0; color: var(--body-text-color-subdued); }
 /* Gradio pads the box around every gr.HTML, also with padding=False. */
-:is(#masthead, #story, #judge, #judge-class, #judge-score, #pairs, .status, .hint) > .html-container { padding: 0; }
+#masthead > .html-container, #story > .html-container, #judge > .html-container, #judge-class > .html-container,
+#judge-score > .html-container, #pairs > .html-container, .status > .html-container, .hint > .html-container { padding: 0; }
 #judge > .html-container { container-type: inline-size; }
 #judge-score > .html-container { padding-bottom: 8px; }
 #pages > .tab-wrapper { height: 46px; padding: 0; justify-content: flex-end; }

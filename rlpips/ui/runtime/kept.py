@@ -1,5 +1,6 @@
 """Scripts and styles, of which a page opens with two hundred: read and compressed once, then answered from memory."""
 
+import copy
 import gzip
 import hashlib
 import re
@@ -27,7 +28,10 @@ class Kept:
         """The answer to a request with these headers."""
         if self._tag in request.get("if-none-match", ""):  # it may have several, and each may be marked as weak
             return self._same
-        return self._compressed if "gzip" in request.get("accept-encoding", "") else self._plain
+        kept = self._compressed if "gzip" in request.get("accept-encoding", "") else self._plain
+        response = copy.copy(kept)
+        response.raw_headers = [*kept.raw_headers]  # Gradio's compression changes the headers that it is given
+        return response
 
 
 class Assets:
