@@ -51,7 +51,7 @@ MEASURES = ("distance_8bit", "linf_8bit", "l2_8bit", "psnr", "ssim")
 
 
 def keyframes(steps: int, height: int, width: int, backbone: str = "alex", metrics: Any = ()) -> list[int]:
-    """The steps at which pictures and maps are kept, denser early: 8, but as few as 6 where a pass of the network takes longer.
+    """The steps at which pictures and maps are kept, denser early: at most 8, and at most 6 where a pass of the network takes longer.
     Step 1 is among them, so that the first growth comes with its pictures."""
     cost = height * width * catalog.cost(metrics, backbone)
     count = max(6, min(8, round(8 * (256 * 256) / cost)))

@@ -37,8 +37,8 @@ def route(name: str, folder: Path) -> Route:
     """
 
     async def file(request: Request) -> Response:
-        path = folder / request.path_params["name"]
-        if not _NAME.fullmatch(path.name) or path.parent != folder or not path.is_file():
+        name = request.path_params["name"]
+        if not _NAME.fullmatch(name) or not (path := folder / name).is_file():
             return PlainTextResponse("There is no such file.", 404)
         return _kept(path, path.stat().st_mtime_ns).answer(request.headers)
 
@@ -55,7 +55,7 @@ def kept(text: bytes, kind: str) -> Kept:
     return Kept(text, {"content-type": f"{kind}; charset=utf-8", "cache-control": "no-cache"})
 
 
-_NAME = re.compile(r"[\w-][\w.-]{0,99}")  # no other path, on any system
+_NAME = re.compile(r"[\w-][\w.-]{0,99}")  # within the folder, on any system
 _START = secrets.token_hex(8)
 
 

@@ -1,6 +1,5 @@
 """Scripts and styles, of which a page opens with two hundred: read and compressed once, then answered from memory."""
 
-import copy
 import gzip
 import hashlib
 import re
@@ -9,8 +8,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# No slash within a name, and no file of a visitor (gradio_api/file=…): so there are as many as Gradio has, and no more are kept.
-_GRADIOS = re.compile(r"[^=]*/(assets|static/js)/[\w-][\w.-]*\.(js|css)")
+# No slash within a name: so there are as many paths as Gradio has files, and no more are kept.
+_GRADIOS = re.compile(r"/(assets|static/js)/[\w-][\w.-]*\.(js|css)")
 _HEADERS = ("content-type", "cache-control", "last-modified")  # of Gradio's answer; the others are of its bytes
 
 
@@ -19,19 +18,17 @@ class Kept:
 
     def __init__(self, text: bytes, headers: dict[str, str]):
         self._tag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
-        headers = {**headers, "etag": self._tag, "vary": "Accept-Encoding"}
-        self._same = Response(status_code=304, headers=headers)
-        self._plain = Response(text, headers=headers)
-        self._compressed = Response(gzip.compress(text), headers={**headers, "content-encoding": "gzip"})
+        # Weak: it is the tag of the text, compressed or not.
+        self._headers = {**headers, "etag": f"W/{self._tag}", "vary": "Accept-Encoding"}
+        self._text, self._compressed = text, gzip.compress(text)
 
     def answer(self, request: Headers) -> Response:
-        """The answer to a request with these headers."""
-        if self._tag in request.get("if-none-match", ""):  # it may have several, and each may be marked as weak
-            return self._same
-        kept = self._compressed if "gzip" in request.get("accept-encoding", "") else self._plain
-        response = copy.copy(kept)
-        response.raw_headers = [*kept.raw_headers]  # Gradio's compression changes the headers that it is given
-        return response
+        """The answer to a request with these headers. A new one each time: Gradio's own compression changes the headers it is given."""
+        if self._tag in request.get("if-none-match", ""):  # which may name several
+            return Response(status_code=304, headers=self._headers)
+        if "gzip" in request.get("accept-encoding", ""):
+            return Response(self._compressed, headers={**self._headers, "content-encoding": "gzip"})
+        return Response(self._text, headers=self._headers)
 
 
 class Assets:
@@ -42,9 +39,9 @@ class Assets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a script or a style of Gradio's, and pass all others on."""
-        if scope["type"] != "http" or scope["method"] != "GET" or not _GRADIOS.fullmatch(scope["path"]):
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))  # a proxy may leave the root path there
+        if scope["type"] != "http" or scope["method"] != "GET" or not _GRADIOS.fullmatch(path):
             return await self._app(scope, receive, send)
-        path = scope["path"]
         if path not in self._kept:
             messages: list[Message] = []
 
